@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file TraceFile.h
+/// The `.lvlm` file: one safetensors file whose metadata holds the trace's words (DESIGN section 4).
+#ifndef LVLM_CORE_TRACEFILE_H
+#define LVLM_CORE_TRACEFILE_H
+
+#include "Trace.h"
+
+#include <string>
+
+namespace lvlm
+{
+
+/// Opens a trace. Its tensors are views of the mapped file: nothing but the header is read.
+/// Throws Error that names the file and the contradiction.
+Trace readTrace(const std::string& path);
+
+/// Writes a whole trace. Throws Error, also when `trace` holds a part of its layers only.
+void writeTrace(const std::string& path, const Trace& trace);
+
+} // namespace lvlm
+
+#endif
