@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Error.h"
+#include "Json.h"
+#include "Safetensors.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+#include <unistd.h>
+
+namespace lvlm
+{
+
+namespace
+{
+using Entry = std::pair<std::string, const Tensor*>;
+
+std::vector<Entry> inFileOrder(const std::map<std::string, Tensor>& tensors)
+{
+  std::vector<Entry> order;
+  for (const auto& [name, tensor] : tensors)
+  {
+    order.emplace_back(name, &tensor);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const Entry& a, const Entry& b)
+    { return sizeOf(a.second->dtype) > sizeOf(b.second->dtype); });
+  return order;
+}
+
+std::string headerOf(
+  const std::vector<Entry>& order, const std::map<std::string, std::string>& metadata)
+{
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty())
+  {
+    header["__metadata__"] = metadata;
+  }
+  std::uint64_t offset = 0;
+  for (const auto& [name, tensor] : order)
+  {
+    const std::uint64_t end = offset + tensor->bytes();
+    header[name] = { { "dtype", nameOf(tensor->dtype) }, { "shape", tensor->shape },
+      { "data_offsets", { offset, end } } };
+    offset = end;
+  }
+  // A tokenizer's piece may be a part of a character: such bytes become U+FFFD in the header.
+  std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  text.resize((text.size() + 7) / 8 * 8, ' '); // so that the data start aligned
+  return text;
+}
+
+void writeAll(const std::string& path, const std::string& header, const std::vector<Entry>& order)
+{
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  if (!out)
+  {
+    fail(path, ": cannot be created: ", std::strerror(errno));
+  }
+  const std::uint64_t length = header.size();
+  out.write(reinterpret_cast<const char*>(&length), sizeof length);
+  out.write(header.data(), static_cast<std::streamsize>(header.size()));
+  for (const auto& [name, tensor] : order)
+  {
+    out.write(reinterpret_cast<const char*>(tensor->data),
+      static_cast<std::streamsize>(tensor->bytes()));
+  }
+  out.close();
+  if (!out)
+  {
+    fail(path, ": cannot be written: ", std::strerror(errno));
+  }
+}
+}
+
+void writeSafetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
+  const std::map<std::string, std::string>& metadata)
+{
+  const std::vector<Entry> order = inFileOrder(tensors);
+  // Written beside and renamed, since `path` itself may be the file that the tensors are mapped from.
+  const std::string partial = path + "." + std::to_string(::getpid()) + ".partial";
+  try
+  {
+    writeAll(partial, headerOf(order, metadata), order);
+    if (std::rename(partial.c_str(), path.c_str()) != 0)
+    {
+      fail(path, ": cannot be created: ", std::strerror(errno));
+    }
+  }
+  catch (...)
+  {
+    std::remove(partial.c_str());
+    throw;
+  }
+}
+
+} // namespace lvlm

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Trace.h"
+
+#include "Error.h"
+
+#include <algorithm>
+
+namespace lvlm
+{
+
+namespace
+{
+constexpr const char* RoleNames[] = { "system", "image", "question", "answer", "special" };
+
+bool isFloating(DType type)
+{
+  return type == DType::F16 || type == DType::BF16 || type == DType::F32 || type == DType::F64;
+}
+
+/// -1 in `expected` accepts any extent of at least 1.
+void checkShape(const Trace& trace, const char* name, const std::vector<std::int64_t>& expected)
+{
+  const Tensor& tensor = trace.tensor(name);
+  bool good = tensor.shape.size() == expected.size();
+  for (std::size_t i = 0; good && i < expected.size(); ++i)
+  {
+    good = expected[i] < 0 ? tensor.shape[i] >= 1 : tensor.shape[i] == expected[i];
+  }
+  if (!good)
+  {
+    fail("tensor '", name, "' has shape ", shapeText(tensor.shape), ", expected ",
+      shapeText(expected), " (-1: any)");
+  }
+}
+
+void checkFloating(const Trace& trace, const char* name, const std::vector<std::int64_t>& expected)
+{
+  checkShape(trace, name, expected);
+  if (!isFloating(trace.tensor(name).dtype))
+  {
+    fail("tensor '", name, "' is ", nameOf(trace.tensor(name).dtype), ", not floating point");
+  }
+}
+
+void checkType(const Trace& trace, const char* name, DType type)
+{
+  if (trace.tensor(name).dtype != type)
+  {
+    fail("tensor '", name, "' is ", nameOf(trace.tensor(name).dtype), ", expected ", nameOf(type));
+  }
+}
+
+void checkSequence(const Trace& trace)
+{
+  const std::int64_t positions = trace.positions();
+  if (trace.promptLength < 1 || trace.promptLength >= positions)
+  {
+    fail("prompt_length ", trace.promptLength, " leaves no prompt or no answer in ", positions,
+      " positions");
+  }
+  if (static_cast<std::int64_t>(trace.roles.size()) != positions)
+  {
+    fail(trace.roles.size(), " roles for ", positions, " positions");
+  }
+  const PatchGrid& grid = trace.grid;
+  constexpr std::int64_t MaximumEdge = 1 << 16;
+  if (grid.rows < 1 || grid.cols < 1 || grid.rows > MaximumEdge || grid.cols > MaximumEdge)
+  {
+    fail("impossible grid ", grid.rows, ",", grid.cols);
+  }
+  if (trace.imageStart < 0 || trace.imageStart > trace.promptLength - grid.count())
+  {
+    fail("image span [", trace.imageStart, ", ", trace.imageStart + grid.count(),
+      ") is not inside the prompt of ", trace.promptLength, " positions");
+  }
+  for (std::int64_t p = 0; p < positions; ++p)
+  {
+    const bool inImage = p >= trace.imageStart && p < trace.imageStart + grid.count();
+    const bool inAnswer = p >= trace.promptLength;
+    const Role role = trace.roles[static_cast<std::size_t>(p)];
+    if (inImage != (role == Role::Image) || inAnswer != (role == Role::Answer))
+    {
+      fail("position ", p, " has role '", nameOf(role),
+        "', which contradicts prompt_length, image_start and grid");
+    }
+  }
+}
+
+void checkAnswerTensors(const Trace& trace)
+{
+  namespace tn = tensor_name;
+  const std::int64_t T = trace.answerLength();
+  checkShape(trace, tn::TokenId, { trace.positions() });
+  checkType(trace, tn::TokenId, DType::I64);
+  if (trace.has(tn::AnswerLogprob))
+  {
+    checkFloating(trace, tn::AnswerLogprob, { T });
+  }
+  if (trace.has(tn::TopkId) != trace.has(tn::TopkLogprob))
+  {
+    fail("'", tn::TopkId, "' and '", tn::TopkLogprob, "' only come together");
+  }
+  if (trace.has(tn::TopkId))
+  {
+    checkShape(trace, tn::TopkId, { T, -1 });
+    checkType(trace, tn::TopkId, DType::I64);
+    checkFloating(trace, tn::TopkLogprob, { T, trace.tensor(tn::TopkId).extent(1) });
+  }
+}
+
+void checkAttention(const Trace& trace)
+{
+  namespace tn = tensor_name;
+  const std::int64_t T = trace.answerLength();
+  const std::int64_t K = trace.keys();
+  if (trace.has(tn::AttentionAnswer))
+  {
+    checkFloating(trace, tn::AttentionAnswer, { -1, -1, T, K });
+    const std::int64_t layers = trace.tensor(tn::AttentionAnswer).extent(0);
+    if (trace.layerBegin < 0 || trace.layerBegin > trace.layerTotal - layers)
+    {
+      fail("layers [", trace.layerBegin, ", ", trace.layerBegin + layers, ") of ", trace.layerTotal);
+    }
+  }
+  if (trace.has(tn::AttentionFull) != trace.has(tn::AttentionFullLayers))
+  {
+    fail("'", tn::AttentionFull, "' and '", tn::AttentionFullLayers, "' only come together");
+  }
+  if (trace.has(tn::AttentionFull))
+  {
+    checkFloating(trace, tn::AttentionFull, { -1, -1, K, K });
+    checkShape(trace, tn::AttentionFullLayers, { trace.tensor(tn::AttentionFull).extent(0) });
+    checkType(trace, tn::AttentionFullLayers, DType::I64);
+  }
+  if (trace.has(tn::AttentionVision))
+  {
+    checkFloating(trace, tn::AttentionVision, { -1, -1, -1, -1 });
+    const auto& shape = trace.tensor(tn::AttentionVision).shape;
+    if (shape[2] != shape[3])
+    {
+      fail("tensor '", tn::AttentionVision, "' has shape ", shapeText(shape), ": not square");
+    }
+  }
+}
+
+void checkRelevancy(const Trace& trace)
+{
+  namespace tn = tensor_name;
+  const std::int64_t T = trace.answerLength();
+  if (trace.has(tn::RelevancyDecoder))
+  {
+    checkFloating(trace, tn::RelevancyDecoder, { T, trace.keys() });
+  }
+  for (const char* name : { tn::RelevancyVision, tn::RelevancyJoint, tn::RelevancyJointToken })
+  {
+    if (trace.has(name))
+    {
+      checkFloating(trace, name, { T, trace.grid.count() });
+    }
+  }
+}
+}
+
+const char* nameOf(Role role)
+{
+  return RoleNames[static_cast<int>(role)];
+}
+
+Role roleFromName(const std::string& name)
+{
+  const auto found = std::find(std::begin(RoleNames), std::end(RoleNames), name);
+  if (found == std::end(RoleNames))
+  {
+    fail("unknown role '", name, "'");
+  }
+  return static_cast<Role>(found - std::begin(RoleNames));
+}
+
+const Tensor& Trace::tensor(const std::string& name) const
+{
+  const auto found = this->tensors.find(name);
+  if (found == this->tensors.end())
+  {
+    fail("the trace has no tensor '", name, "'");
+  }
+  return found->second;
+}
+
+void Trace::validate() const
+{
+  checkSequence(*this);
+  if (this->has(tensor_name::Image))
+  {
+    checkShape(*this, tensor_name::Image, { -1, -1, 3 });
+    checkType(*this, tensor_name::Image, DType::U8);
+  }
+  checkAnswerTensors(*this);
+  checkAttention(*this);
+  checkRelevancy(*this);
+}
+
+} // namespace lvlm
