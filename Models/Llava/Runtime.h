@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Runtime.h
+/// The machine that inference runs on: threads, memory, device. Free of Torch.
+#ifndef LVLM_LLAVA_RUNTIME_H
+#define LVLM_LLAVA_RUNTIME_H
+
+#include <cstddef>
+#include <string>
+
+namespace lvlm
+{
+
+/// Threads that a process should use when nobody says: OMP_NUM_THREADS if set, else the cores of its
+/// affinity mask, shared with the other MPI ranks of the host.
+int standardThreads();
+
+/// Sets the threads of Torch and OpenMP for the calling thread's work; 0 means standardThreads().
+void useThreads(int threads);
+
+/// Bytes that can still be allocated: the system's or the control group's, whichever is less.
+std::size_t availableMemory();
+
+/// True when this LibTorch can run on CUDA and a device is there.
+bool hasCuda();
+
+/// "1.5 GB", "230 MB" ...
+std::string byteText(std::size_t bytes);
+
+} // namespace lvlm
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file VisionTower.h
+/// CLIP's vision transformer and LLaVA's two-layer projector. Internal to Models/Llava.
+#ifndef LVLM_LLAVA_VISIONTOWER_H
+#define LVLM_LLAVA_VISIONTOWER_H
+
+#include "Layers.h"
+#include "WeightStore.h"
+
+#include "Models/Core/Error.h"
+
+#include <functional>
+#include <vector>
+
+namespace lvlm
+{
+
+/// One pre-norm layer of the tower. All weights are views; nothing is computed at construction.
+class VisionLayer
+{
+public:
+  VisionLayer(const VisionConfig& config, const WeightStore& weights, std::int64_t index);
+  /// [N, D] -> [N, D]
+  at::Tensor forward(const at::Tensor& hidden, Workspace& workspace, const AttentionTap& tap) const;
+
+private:
+  VisionConfig Config;
+  at::Tensor Norm1Weight, Norm1Bias, Norm2Weight, Norm2Bias;
+  Linear Query, Key, Value, Out, Fc1, Fc2;
+};
+
+class VisionTower
+{
+public:
+  using LayerTap = std::function<at::Tensor(
+    std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)>;
+
+  VisionTower(const LlavaConfig& config, const WeightStore& weights);
+
+  std::int64_t layers() const { return static_cast<std::int64_t>(this->Layers.size()); }
+  const VisionLayer& layer(std::int64_t index) const { return this->Layers.at(index); }
+
+  /// Pixels [3, H, W] -> embeddings that enter the first layer, [N, D], CLS first.
+  at::Tensor embed(const at::Tensor& pixels) const;
+  /// Output of the last used layer [N, D] -> image tokens in the decoder's width [patches, Dt].
+  at::Tensor project(const at::Tensor& hidden, Workspace& workspace) const;
+  /// Pixels -> image tokens. Reports once per layer; throws Aborted.
+  at::Tensor forward(const at::Tensor& pixels, Workspace& workspace, const LayerTap& tap,
+    const Progress& progress) const;
+
+private:
+  LlavaConfig Config;
+  at::Tensor PatchWeight, ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias;
+  std::vector<VisionLayer> Layers;
+  Linear Projector1, Projector2;
+};
+
+} // namespace lvlm
+
+#endif
