@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Generation.h"
+
+#include "Models/Core/Error.h"
+
+#include <algorithm>
+
+namespace lvlm
+{
+
+namespace
+{
+/// A damaged weight shows here first: one NaN in a layer spreads to the whole hidden state.
+void checkFinite(const at::Tensor& values, const std::string& directory, const std::string& where)
+{
+  if (!at::isfinite(values).all().item<bool>())
+  {
+    fail(directory, ": ", where, " gave a value that is not finite: its weights are damaged, or the ",
+      "precision is too low for this model");
+  }
+}
+
+/// Rows of [heads, n, S] written to rows [rowBegin, rowBegin + n) of a slab.
+void writeRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t firstHead,
+  std::int64_t rowBegin, std::int64_t firstPosition, const at::Tensor& probabilities)
+{
+  const at::Tensor values =
+    probabilities.detach().to(at::kCPU, at::kFloat).contiguous(); // [heads, n, S]
+  const std::int64_t n = values.size(1), S = values.size(2);
+  const float* data = values.data_ptr<float>();
+  for (std::int64_t head = 0; head < values.size(0); ++head)
+  {
+    for (std::int64_t row = 0; row < n; ++row)
+    {
+      const std::int64_t seen = std::min(S, firstPosition + row + 1); // the causal part
+      buffer.write(
+        slab, firstHead + head, rowBegin + row, data + (head * n + row) * S, seen);
+    }
+  }
+}
+}
+
+std::vector<std::int64_t> resolveLayers(const std::vector<std::int64_t>& layers, std::int64_t count)
+{
+  std::vector<std::int64_t> resolved;
+  for (const std::int64_t layer : layers)
+  {
+    if (layer < -count || layer >= count)
+    {
+      fail("layer ", layer, " is out of range: the decoder has layers 0 to ", count - 1);
+    }
+    resolved.push_back(layer < 0 ? layer + count : layer);
+  }
+  std::sort(resolved.begin(), resolved.end());
+  resolved.erase(std::unique(resolved.begin(), resolved.end()), resolved.end());
+  return resolved;
+}
+
+Generation::Generation(
+  const LlavaModel::Impl& model, const Question& question, const Prompt& prompt)
+  : Model(model)
+  , Input(prompt)
+  , FullLayers(resolveLayers(question.fullLayers, model.config.text.layers))
+{
+  const TextConfig& text = model.config.text;
+  const VisionConfig& vision = model.config.vision;
+  const std::int64_t K = static_cast<std::int64_t>(prompt.ids.size()) + question.maxNewTokens - 1;
+  this->Cache = model.decoder.makeCache(K);
+  if (question.captureAnswer)
+  {
+    this->Answer.emplace(text.layers, text.heads, question.maxNewTokens, K);
+  }
+  if (!this->FullLayers.empty())
+  {
+    this->Full.emplace(static_cast<std::int64_t>(this->FullLayers.size()), text.heads, K, K);
+  }
+  if (question.captureVision)
+  {
+    this->Vision.emplace(
+      model.config.visionLayersUsed, vision.heads, vision.tokens(), vision.tokens());
+  }
+}
+
+void Generation::capture(
+  std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)
+{
+  const auto P = static_cast<std::int64_t>(this->Input.ids.size());
+  const std::int64_t n = probabilities.size(1);
+  if (this->Answer) // the last row is the query that predicts the next token
+  {
+    const std::int64_t position = this->Fed + n - 1;
+    writeRows(*this->Answer, layer, firstHead, position - (P - 1), position,
+      probabilities.narrow(1, n - 1, 1));
+  }
+  const auto found = std::lower_bound(this->FullLayers.begin(), this->FullLayers.end(), layer);
+  if (found != this->FullLayers.end() && *found == layer)
+  {
+    writeRows(*this->Full, found - this->FullLayers.begin(), firstHead, this->Fed, this->Fed,
+      probabilities);
+  }
+}
+
+at::Tensor Generation::forward(
+  at::Tensor hidden, const Progress& progress, const std::string& what)
+{
+  const std::int64_t n = hidden.size(0);
+  const Rope rope = this->Model.decoder.rope(this->Fed, n);
+  const std::int64_t layers = this->Model.decoder.layers();
+  for (std::int64_t i = 0; i < layers; ++i)
+  {
+    report(progress, static_cast<double>(i) / static_cast<double>(layers),
+      what + ", layer " + std::to_string(i + 1) + " of " + std::to_string(layers));
+    const AttentionTap tap = [&](std::int64_t head, const at::Tensor& a)
+    {
+      this->capture(i, head, a);
+      return at::Tensor();
+    };
+    hidden = this->Model.decoder.layer(i).forward(hidden, rope, this->Fed,
+      &this->Cache[static_cast<std::size_t>(i)], this->Buffers, tap); // [n, D]
+    checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i));
+  }
+  this->Fed += n;
+  const at::Tensor logits =
+    this->Model.decoder.logits(hidden.narrow(0, n - 1, 1), this->Buffers).squeeze(0); // [V]
+  checkFinite(logits, this->Model.directory, "the output projection");
+  return logits;
+}
+
+at::Tensor Generation::prefill(const at::Tensor& pixels, const Progress& progress)
+{
+  // Vision and text prefill share the bar by their layers, which cost about the same.
+  const double visionShare = static_cast<double>(this->Model.vision.layers()) /
+    static_cast<double>(this->Model.vision.layers() + this->Model.decoder.layers());
+  const auto part = [&](double from, double size)
+  {
+    return Progress([&progress, from, size](double fraction, const std::string& text)
+      { return !progress || progress(from + size * fraction, text); });
+  };
+  const VisionTower::LayerTap tap = [&](std::int64_t layer, std::int64_t head, const at::Tensor& a)
+  {
+    if (this->Vision)
+    {
+      writeRows(*this->Vision, layer, head, 0, a.size(2), a);
+    }
+    return at::Tensor();
+  };
+  const at::Tensor image =
+    this->Model.vision.forward(pixels, this->Buffers, tap, part(0, visionShare)); // [patches, D]
+  checkFinite(image, this->Model.directory, "the vision tower");
+  std::vector<std::int64_t> ids = this->Input.ids;
+  const auto first = ids.begin() + static_cast<std::ptrdiff_t>(this->Input.featureStart);
+  std::fill(first, first + image.size(0), 0); // the image token itself may have no row
+  at::Tensor hidden = this->Model.decoder.embed(ids); // [P, D]
+  hidden.narrow(0, this->Input.featureStart, image.size(0)).copy_(image);
+  return this->forward(hidden, part(visionShare, 1 - visionShare), "Reading the prompt");
+}
+
+at::Tensor Generation::step(std::int64_t token, const Progress& progress)
+{
+  return this->forward(this->Model.decoder.embed({ token }), progress, "Answering");
+}
+
+void Generation::moveCapture(Trace& trace, std::int64_t answerLength)
+{
+  namespace tn = tensor_name;
+  const std::int64_t K = static_cast<std::int64_t>(this->Input.ids.size()) + answerLength - 1;
+  if (this->Answer)
+  {
+    trace.tensors[tn::AttentionAnswer] = this->Answer->take(answerLength, K);
+    trace.layerTotal = this->Model.config.text.layers;
+  }
+  if (this->Full)
+  {
+    trace.tensors[tn::AttentionFull] = this->Full->take(K, K);
+    trace.tensors[tn::AttentionFullLayers] =
+      Tensor::of(this->FullLayers, { static_cast<std::int64_t>(this->FullLayers.size()) });
+  }
+  if (this->Vision)
+  {
+    const std::int64_t N = this->Model.config.vision.tokens();
+    trace.tensors[tn::AttentionVision] = this->Vision->take(N, N);
+  }
+}
+
+} // namespace lvlm

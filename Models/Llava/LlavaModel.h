@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file LlavaModel.h
+/// Ask a LLaVA checkpoint about a picture and get the trace of its answer. The one public header of
+/// Models/Llava for that; free of Torch, so that VTK filters (and Qt) can include it.
+#ifndef LVLM_LLAVA_LLAVAMODEL_H
+#define LVLM_LLAVA_LLAVAMODEL_H
+
+#include "Models/Core/Error.h"
+#include "Models/Core/ImageProcessor.h"
+#include "Models/Core/ModelConfig.h"
+#include "Models/Core/Trace.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lvlm
+{
+
+/// The type that activations have. Weights stay in their stored type on the mapped file in any case.
+enum class Precision
+{
+  Float32,  ///< as Hugging Face with torch_dtype=float32 (the default: exact, and the fastest on CPUs)
+  BFloat16, ///< as Hugging Face with torch_dtype=bfloat16
+  Float64   ///< for finite differences
+};
+
+struct ModelOptions
+{
+  Precision precision = Precision::Float32;
+  std::string device = "cpu"; ///< "cpu", "cuda", "cuda:1" ...
+  int threads = 0;            ///< 0: standardThreads()
+};
+
+/// Everything that decides an answer, and what to keep of its attention.
+struct Question
+{
+  RgbImage image;
+  std::string prompt;
+  std::string system;
+  std::string chatTemplate; ///< name, or free-form text; empty: the checkpoint's own
+  ImageMode imageMode = ImageMode::Default;
+  std::int64_t maxNewTokens = 64;
+  double temperature = 0; ///< 0: greedy
+  double topP = 1;
+  std::uint64_t seed = 0;
+  std::int64_t alternatives = 5; ///< k of `answer.topk_*`
+  bool captureAnswer = true;     ///< `attention.answer` of all layers
+  bool captureVision = false;    ///< `attention.vision` of the used layers
+  /// Layers of `attention.full`; negative ones count from the end; empty: none.
+  std::vector<std::int64_t> fullLayers{ -1 };
+};
+
+/// What one question would cost at the longest answer, in bytes.
+struct QuestionCost
+{
+  std::size_t attentionAnswer = 0;
+  std::size_t attentionFull = 0;
+  std::size_t attentionVision = 0;
+  std::size_t cache = 0;   ///< keys and values
+  std::size_t buffers = 0; ///< one layer's weights in the compute type, scores
+  std::size_t total() const
+  {
+    return this->attentionAnswer + this->attentionFull + this->attentionVision + this->cache +
+      this->buffers;
+  }
+};
+
+class LlavaModel
+{
+public:
+  /// Opens a checkpoint folder; a model that is open already (same folder, precision, device, unchanged files) is
+  /// shared. Maps the weights and checks every shape; reads none of them but the norms and biases.
+  /// Throws Error.
+  static std::shared_ptr<const LlavaModel> open(
+    const std::string& directory, const ModelOptions& options = ModelOptions());
+
+  /// Throws Error, as open() does; use that, which shares models.
+  LlavaModel(const std::string& directory, const ModelOptions& options);
+  ~LlavaModel();
+  LlavaModel(const LlavaModel&) = delete;
+  LlavaModel& operator=(const LlavaModel&) = delete;
+
+  const LlavaConfig& config() const;
+  const std::string& directory() const;
+  /// One line for people: layers, heads, grid, size and type of the weights.
+  std::string description() const;
+
+  /// Cost of a question whose prompt has P positions. Throws Error for layers out of range.
+  QuestionCost cost(const Question& question, std::int64_t promptLength) const;
+
+  /// Runs the model. May be called from several threads. Throws Error, and Aborted when `progress` says so.
+  Trace ask(const Question& question, const Progress& progress = Progress()) const;
+
+  struct Impl;
+  /// The parts, for code inside Models/Llava and its tests.
+  const Impl& impl() const { return *this->Self; }
+
+private:
+  std::unique_ptr<Impl> Self;
+};
+
+} // namespace lvlm
+
+#endif
