@@ -100,7 +100,8 @@ public:
   class Iterator
   {
   public:
-    Iterator(const NodeSet& set, std::size_t word) : Set(set), Word(word)
+    Iterator(const std::array<std::uint64_t, Words>& bits, std::size_t word)
+      : Bits(bits), Word(word)
     {
       this->skipEmptyWords();
     }
