@@ -42,6 +42,7 @@ namespace tensor_name
 inline constexpr const char* Image = "image";                    // u8  [H, W, 3]
 inline constexpr const char* TokenId = "tokens.id";              // i64 [P+T]
 inline constexpr const char* AnswerLogprob = "answer.logprob";   // f32 [T]
+inline constexpr const char* AnswerLogits = "answer.logits";     // f32 [T, V], on request
 inline constexpr const char* TopkId = "answer.topk_id";          // i64 [T, k]
 inline constexpr const char* TopkLogprob = "answer.topk_logprob"; // f32 [T, k]
 inline constexpr const char* AttentionAnswer = "attention.answer"; // float [L, Hd, T, K]

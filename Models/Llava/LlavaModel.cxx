@@ -84,6 +84,14 @@ struct Answer
   std::vector<float> logprob;
   std::vector<std::int64_t> topkId;
   std::vector<float> topkLogprob;
+  std::vector<float> logits; ///< [T, V] when asked for
+
+  void keepLogits(const at::Tensor& row)
+  {
+    const at::Tensor values = row.to(at::kCPU, at::kFloat).contiguous(); // [V]
+    const float* data = values.data_ptr<float>();
+    this->logits.insert(this->logits.end(), data, data + values.numel());
+  }
 
   void add(std::int64_t id, const at::Tensor& logits, std::int64_t k)
   {
@@ -116,6 +124,10 @@ Answer generate(Generation& generation, const LlavaModel::Impl& model, const Que
   {
     const std::int64_t id = sampler.next(logits);
     answer.add(id, logits, k);
+    if (question.captureLogits)
+    {
+      answer.keepLogits(logits);
+    }
     const bool ended = model.config.endTokens.count(id) != 0;
     if (ended || t + 1 == question.maxNewTokens)
     {
@@ -182,6 +194,11 @@ Trace traceOf(const LlavaModel::Impl& model, const Prompt& prompt, const Answer&
   const std::int64_t k = static_cast<std::int64_t>(answer.topkId.size()) / T;
   trace.tensors[tn::TopkId] = Tensor::of(answer.topkId, { T, k });
   trace.tensors[tn::TopkLogprob] = Tensor::of(answer.topkLogprob, { T, k });
+  if (!answer.logits.empty())
+  {
+    const std::int64_t V = static_cast<std::int64_t>(answer.logits.size()) / T;
+    trace.tensors[tn::AnswerLogits] = Tensor::of(answer.logits, { T, V });
+  }
   return trace;
 }
 

@@ -48,6 +48,7 @@ struct Question
   std::int64_t alternatives = 5; ///< k of `answer.topk_*`
   bool captureAnswer = true;     ///< `attention.answer` of all layers
   bool captureVision = false;    ///< `attention.vision` of the used layers
+  bool captureLogits = false;    ///< a further tensor `answer.logits` [T, V], float32
   /// Layers of `attention.full`; negative ones count from the end; empty: none.
   std::vector<std::int64_t> fullLayers{ -1 };
 };

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our inference against Hugging Face's eager float32 run of the same checkpoint folders, which
+// Testing/Golden/llava_goldens.py saved with Hugging Face's own code.
+//
+// Tolerances are the issue's: attention 1e-5 (measured: about 1e-6, summation order), logits 1e-3 (measured: about 1e-4 on
+// logits of magnitude 30), same greedy tokens. Pixel values may differ by 1e-6, a float32 rounding.
+#include "Check.h"
+
+#include "Models/Core/Safetensors.h"
+#include "Models/Llava/LlavaModel.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace
+{
+using namespace lvlm;
+
+double largestDifference(const Tensor& ours, const Tensor& theirs)
+{
+  if (!CHECK(ours.shape == theirs.shape))
+  {
+    std::cerr << "  " << shapeText(ours.shape) << " against " << shapeText(theirs.shape) << "\n";
+    return INFINITY;
+  }
+  double largest = 0;
+  for (std::int64_t i = 0; i < ours.count(); ++i)
+  {
+    const double difference =
+      std::abs(static_cast<double>(ours.as<float>()[i]) - theirs.as<float>()[i]);
+    largest = difference <= largest ? largest : difference; // NaN counts as large
+  }
+  return largest;
+}
+
+/// Two independent properties of every captured row: it sums to 1, and nothing after its own position is seen.
+void checkRows(const Trace& trace)
+{
+  const Tensor& attention = trace.tensor(tensor_name::AttentionAnswer); // [L, Hd, T, K]
+  const std::int64_t T = attention.extent(2), K = attention.extent(3);
+  double worst = 0;
+  bool causal = true;
+  for (std::int64_t row = 0; row < attention.count() / K; ++row)
+  {
+    const float* values = attention.as<float>() + row * K;
+    const std::int64_t own = trace.promptLength - 1 + row % T;
+    double sum = 0;
+    for (std::int64_t key = 0; key < K; ++key)
+    {
+      sum += values[key];
+      causal = causal && (key <= own || values[key] == 0);
+    }
+    worst = std::max(worst, std::abs(sum - 1));
+  }
+  CHECK(causal);
+  CHECK_NEAR(worst, 0, 1e-5);
+}
+
+Question questionFor(const std::string& root, const std::string& prompt)
+{
+  Question question;
+  question.image = readImage(root + "/picture.png");
+  question.prompt = "What color is the star?";
+  // The golden prompts are spelled out; a free-form template repeats them exactly.
+  question.chatTemplate = prompt;
+  question.chatTemplate.replace(prompt.find("<image>"), 7, "{image}");
+  question.chatTemplate.replace(question.chatTemplate.find(question.prompt), question.prompt.size(), "{prompt}");
+  question.maxNewTokens = 24;
+  question.captureVision = true;
+  question.captureLogits = true;
+  question.fullLayers = { 0, 1, 2 };
+  return question;
+}
+
+void compare(const std::string& root, const std::string& name)
+{
+  std::cout << name << std::endl;
+  const SafetensorsFile golden(root + "/" + name + "/golden.safetensors");
+  const auto model = LlavaModel::open(root + "/" + name);
+  const Question question = questionFor(root, golden.metadata().at("prompt"));
+  const Trace trace = model->ask(question);
+
+  const Tensor& ids = trace.tensor(tensor_name::TokenId);
+  const Tensor& promptIds = golden.tensor("ids");
+  const Tensor& answerIds = golden.tensor("answer");
+  if (!CHECK(trace.promptLength == promptIds.count()) ||
+    !CHECK(trace.answerLength() == answerIds.count()))
+  {
+    return;
+  }
+  CHECK(std::memcmp(ids.data, promptIds.data, promptIds.bytes()) == 0);
+  CHECK(std::memcmp(ids.data + promptIds.bytes(), answerIds.data, answerIds.bytes()) == 0);
+  CHECK(trace.answer == golden.metadata().at("answer"));
+
+  const double answer = largestDifference(
+    trace.tensor(tensor_name::AttentionAnswer), golden.tensor("attention.answer"));
+  const double full =
+    largestDifference(trace.tensor(tensor_name::AttentionFull), golden.tensor("attention.full"));
+  const double vision = largestDifference(
+    trace.tensor(tensor_name::AttentionVision), golden.tensor("attention.vision"));
+  const double logits =
+    largestDifference(trace.tensor(tensor_name::AnswerLogits), golden.tensor("logits"));
+  std::cout << "  largest differences: attention.answer " << answer << ", attention.full " << full
+            << ", attention.vision " << vision << ", logits " << logits << std::endl;
+  CHECK(answer <= 1e-5);
+  CHECK(full <= 1e-5);
+  CHECK(vision <= 1e-5);
+  CHECK(logits <= 1e-3);
+  checkRows(trace);
+}
+
+/// The scores are those of the logits: log-softmax in double, the answer's own and the best k in order.
+void checkScores(const Trace& trace)
+{
+  const Tensor& logits = trace.tensor(tensor_name::AnswerLogits); // [T, V]
+  const std::int64_t V = logits.extent(1);
+  const std::int64_t k = trace.tensor(tensor_name::TopkId).extent(1);
+  for (std::int64_t t = 0; t < trace.answerLength(); ++t)
+  {
+    std::vector<double> row(logits.as<float>() + t * V, logits.as<float>() + (t + 1) * V);
+    double sum = 0;
+    for (const double value : row)
+    {
+      sum += std::exp(value - row[0]);
+    }
+    const double norm = row[0] + std::log(sum);
+    const std::int64_t id =
+      trace.tensor(tensor_name::TokenId).as<std::int64_t>()[trace.promptLength + t];
+    CHECK_NEAR(trace.tensor(tensor_name::AnswerLogprob).as<float>()[t],
+      row[static_cast<std::size_t>(id)] - norm, 1e-4);
+    for (std::int64_t i = 0; i < k; ++i)
+    {
+      const std::int64_t other = trace.tensor(tensor_name::TopkId).as<std::int64_t>()[t * k + i];
+      const float logprob = trace.tensor(tensor_name::TopkLogprob).as<float>()[t * k + i];
+      CHECK_NEAR(logprob, row[static_cast<std::size_t>(other)] - norm, 1e-4);
+    }
+  }
+}
+
+/// What is not asked for is not there, and what is there does not depend on what else was asked for.
+void checkCapture(const std::string& root)
+{
+  const auto model = LlavaModel::open(root + "/multihead-f32");
+  CHECK(model == LlavaModel::open(root + "/multihead-f32")); // one mapping a process
+  Question question = questionFor(root, "USER: <image>\nWhat color is the star? ASSISTANT:");
+  question.maxNewTokens = 4;
+  const Trace all = model->ask(question);
+  checkScores(all);
+  question.captureAnswer = false;
+  question.captureVision = false;
+  question.captureLogits = false;
+  question.fullLayers = { -1, 2 }; // the same layer twice
+  const Trace one = model->ask(question);
+  CHECK(!one.has(tensor_name::AttentionAnswer));
+  CHECK(!one.has(tensor_name::AttentionVision));
+  const Tensor& full = one.tensor(tensor_name::AttentionFull);
+  CHECK(full.extent(0) == 1);
+  CHECK(one.tensor(tensor_name::AttentionFullLayers).as<std::int64_t>()[0] == 2);
+  const Tensor& reference = all.tensor(tensor_name::AttentionFull);
+  CHECK(std::memcmp(full.data, reference.data + 2 * full.bytes(), full.bytes()) == 0);
+  const QuestionCost cost = model->cost(question, one.promptLength);
+  CHECK(cost.attentionAnswer == 0);
+  CHECK(cost.attentionFull == full.bytes()); // the answer was as long as it may be
+}
+
+void checkSampling(const std::string& root)
+{
+  const auto model = LlavaModel::open(root + "/multihead-f32");
+  Question question = questionFor(root, "USER: <image>\nWhat color is the star? ASSISTANT:");
+  question.captureVision = false;
+  question.fullLayers = {};
+  question.maxNewTokens = 12;
+  const auto ids = [&](double temperature, double topP, std::uint64_t seed)
+  {
+    question.temperature = temperature;
+    question.topP = topP;
+    question.seed = seed;
+    const Trace trace = model->ask(question);
+    const auto* begin = trace.tensor(tensor_name::TokenId).as<std::int64_t>();
+    return std::vector<std::int64_t>(begin + trace.promptLength, begin + trace.positions());
+  };
+  const auto greedy = ids(0, 1, 0);
+  CHECK(ids(50, 1, 1) == ids(50, 1, 1));  // reproducible
+  CHECK(ids(50, 1, 1) != ids(50, 1, 2));  // and random
+  CHECK(ids(50, 1e-9, 3) == greedy);      // a nucleus of one token is greedy
+  CHECK(ids(1e-4, 1, 4) == greedy);       // as is a temperature near 0
+}
+
+void checkErrors(const std::string& root)
+{
+  const auto model = LlavaModel::open(root + "/multihead-f32");
+  const auto with = [&](auto&& change)
+  {
+    Question question = questionFor(root, "USER: <image>\nWhat color is the star? ASSISTANT:");
+    change(question);
+    return model->ask(question);
+  };
+  CHECK_THROWS(with([](Question& q) { q.maxNewTokens = 0; }), "MaxNewTokens 0");
+  CHECK_THROWS(with([](Question& q) { q.prompt = ""; }), "prompt");
+  CHECK_THROWS(with([](Question& q) { q.prompt = "<image> and <image>"; }), "2");
+  CHECK_THROWS(with([](Question& q) { q.fullLayers = { 3 }; }), "layer 3");
+  CHECK_THROWS(with([](Question& q) { q.fullLayers = { -4 }; }), "layer -4");
+  CHECK_THROWS(with([](Question& q) { q.temperature = -1; }), "-1");
+  CHECK_THROWS(with([](Question& q) { q.topP = 0; }), "TopP 0");
+  CHECK_THROWS(with([](Question& q) { q.maxNewTokens = 1 << 20; }), "available");
+  CHECK_THROWS(with([](Question& q) { q.image = RgbImage(); }), "");
+  CHECK_THROWS(LlavaModel::open(root + "/nowhere"), root + "/nowhere");
+  ModelOptions options;
+  options.device = "toaster";
+  CHECK_THROWS(LlavaModel::open(root + "/multihead-f32", options), "toaster");
+}
+
+void checkAbort(const std::string& root)
+{
+  const auto model = LlavaModel::open(root + "/multihead-f32");
+  const Question question = questionFor(root, "USER: <image>\nWhat color is the star? ASSISTANT:");
+  int reports = 0;
+  double last = 0;
+  bool rising = true;
+  model->ask(question,
+    [&](double fraction, const std::string&)
+    {
+      ++reports;
+      rising = rising && fraction >= last - 1e-9 && fraction <= 1 + 1e-9;
+      last = fraction;
+      return true;
+    });
+  CHECK(rising);
+  // Vision layers, then each decoder layer of the prompt and of the 23 further tokens, then the end.
+  CHECK(reports == 2 + 3 * 24 + 1);
+  int left = 10;
+  CHECK_THROWS(
+    model->ask(question, [&](double, const std::string&) { return --left > 0; }), "aborted");
+  CHECK(left == 0);
+}
+}
+
+int main(int argc, char** argv)
+{
+  const std::string root = std::string(LVLM_TEST_DATA) + "/llava";
+  std::vector<std::string> names(argv + 1, argv + argc);
+  if (names.empty())
+  {
+    names = { "multihead-f32", "grouped-bf16-sharded", "tied-f32", "bias-bf16-qwen2",
+      "window-f16-mistral", "llama3-rope-f32", "new-names-f32-sharded", "new-names-tied-bf16" };
+  }
+  try
+  {
+    for (const std::string& name : names)
+    {
+      compare(root, name);
+    }
+    checkCapture(root);
+    checkSampling(root);
+    checkErrors(root);
+    checkAbort(root);
+  }
+  catch (const std::exception& error)
+  {
+    std::cerr << "unexpected: " << error.what() << std::endl;
+    return 1;
+  }
+  return lvlm_test::checkResult();
+}

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Makes tiny random LLaVA checkpoints with Hugging Face's own code, and what its eager float32 model answers.
+
+    python llava_goldens.py OUTPUT_DIR            # all checkpoints and their golden numbers
+    python llava_goldens.py OUTPUT_DIR NAME ...   # some of them
+    python llava_goldens.py --model DIR GOLDEN    # golden numbers of an existing checkpoint folder
+
+Run with transformers 4.46 for the old tensor names and with transformers >= 4.52 for the new ones; a checkpoint whose
+names need the other version is skipped with a message. Each checkpoint folder is a genuine one (config.json,
+*.safetensors, tokenizer.json, preprocessor_config.json, generation_config.json); `golden.safetensors` in it holds
+
+    pixel_values [3, H, W], ids [P] (expanded), answer [T], logits [T, V],
+    attention.answer [L, Hd, T, K], attention.full [L, Hd, K, K], attention.vision [Lv, Hv, Nv, Nv]
+
+all from one eager float32 run of the whole sequence (teacher-forced with the greedy answer), so they do not
+depend on a key/value cache. The question and template are metadata.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from PIL import Image
+from safetensors.numpy import save_file
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    MistralConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+)
+
+NEW_NAMES = tuple(map(int, transformers.__version__.split(".")[:2])) >= (4, 52)
+STEPS = 24
+QUESTION = "What color is the star?"
+
+TEXT = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=4, vocab_size=320,
+            max_position_embeddings=512, rms_norm_eps=1e-5)
+VISION = dict(hidden_size=32, intermediate_size=56, num_hidden_layers=3, num_attention_heads=4, image_size=42,
+              patch_size=14, projection_dim=16)
+
+# name: text config class, its numbers, stored type, shard size, image first in the prompt, new names, extra top level
+CASES = {
+    "multihead-f32": dict(text=LlamaConfig, numbers=dict(num_key_value_heads=4), dtype=torch.float32),
+    "grouped-bf16-sharded": dict(text=LlamaConfig, numbers=dict(num_key_value_heads=2, rope_theta=5e5, head_dim=16),
+                                 dtype=torch.bfloat16, shard="40KB"),
+    "tied-f32": dict(text=LlamaConfig, numbers=dict(num_key_value_heads=1, tie_word_embeddings=True),
+                     dtype=torch.float32, image_first=True),
+    "bias-bf16-qwen2": dict(text=Qwen2Config, numbers=dict(num_key_value_heads=2), dtype=torch.bfloat16),
+    "window-f16-mistral": dict(text=MistralConfig, numbers=dict(num_key_value_heads=2, sliding_window=12),
+                               dtype=torch.float16),
+    "new-names-f32-sharded": dict(text=LlamaConfig, numbers=dict(num_key_value_heads=2), dtype=torch.float32, new=True,
+                                  shard="60KB"),
+    "new-names-tied-bf16": dict(text=LlamaConfig, numbers=dict(num_key_value_heads=4, tie_word_embeddings=True),
+                                dtype=torch.bfloat16, new=True, image_first=True),
+    "llama3-rope-f32": dict(text=LlamaConfig, numbers=dict(
+        num_key_value_heads=2, rope_scaling=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0,
+                                                 high_freq_factor=4.0, original_max_position_embeddings=32)),
+        dtype=torch.float32),
+}
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """Byte fallback and single letters only: a small vocabulary in the LLaMA format."""
+    pieces = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
+    pieces += ["▁"] + [chr(c) for c in range(ord("a"), ord("z") + 1)] + list("ABESUIRNT?.,:")
+    vocab = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Tokenizer(models.BPE(vocab, [], byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in ("<unk>", "<s>", "</s>")])
+    tokenizer.add_special_tokens([AddedToken("<image>", special=True, normalized=False)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", vocab["<s>"])])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>",
+                                   clean_up_tokenization_spaces=False)
+
+
+def picture(edge: int) -> Image.Image:
+    """A fixed picture of another size and shape than the model's, so that preprocessing counts."""
+    rng = np.random.default_rng(5)
+    return Image.fromarray(rng.integers(0, 256, (edge + 9, edge * 2 + 3, 3), dtype=np.uint8), "RGB")
+
+
+def make_checkpoint(folder: Path, case: dict, seed: int) -> None:
+    torch.manual_seed(seed)
+    tokenizer = make_tokenizer()
+    text = case["text"](**{**TEXT, **case["numbers"]}, bos_token_id=1, eos_token_id=2)
+    config = LlavaConfig(CLIPVisionConfig(**VISION), text, image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+                         image_seq_length=9, tie_word_embeddings=text.tie_word_embeddings)
+    model = LlavaForConditionalGeneration(config)
+    with torch.no_grad():  # larger than initializer_range, so that attention is far from uniform
+        for name, p in model.named_parameters():
+            p.mul_(6 if p.dim() > 1 else 1)
+            if p.dim() == 1:
+                p.add_(0.2 * torch.randn_like(p))
+    model.generation_config.eos_token_id = 2
+    model.to(case["dtype"]).save_pretrained(folder, max_shard_size=case.get("shard", "5GB"))
+    tokenizer.save_pretrained(folder)
+    size = VISION["image_size"]
+    CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size}).save_pretrained(folder)
+    for extra in ("special_tokens_map.json",):
+        (folder / extra).unlink(missing_ok=True)
+
+
+def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bool = True) -> None:
+    model = LlavaForConditionalGeneration.from_pretrained(
+        folder, torch_dtype=torch.float32, attn_implementation="eager").eval()
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    pixels = CLIPImageProcessor.from_pretrained(folder)(image, return_tensors="pt")["pixel_values"]
+    vision = model.config.vision_config
+    image_id = model.config.image_token_index
+    patches = (vision.image_size // vision.patch_size) ** 2
+    ids = []
+    for token in tokenizer(prompt)["input_ids"]:
+        ids += [token] * (patches if token == image_id else 1)
+    answer = []
+    eos = model.generation_config.eos_token_id
+    end = set(eos if isinstance(eos, list) else [eos])
+    with torch.no_grad():
+        while len(answer) < STEPS and not (answer and answer[-1] in end):  # no cache: each step from the start
+            sequence = torch.tensor([ids + answer])
+            out = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence))
+            answer.append(int(out.logits[0, -1].argmax()))
+        sequence = torch.tensor([ids + answer[:-1]])
+        out = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence),
+                    output_attentions=True)
+        tower = model.vision_tower if hasattr(model, "vision_tower") else model.model.vision_tower
+        seen = tower(pixels, output_attentions=True)
+    P, T = len(ids), len(answer)
+    assert out.logits.shape[1] == P + T - 1, out.logits.shape
+    attention = torch.cat(out.attentions)  # [L, Hd, K, K]
+    used = vision.num_hidden_layers + 1 + model.config.vision_feature_layer
+    tensors = {
+        "pixel_values": pixels[0].numpy(),
+        "ids": np.array(ids, dtype=np.int64),
+        "answer": np.array(answer, dtype=np.int64),
+        "logits": out.logits[0, P - 1:].float().numpy(),
+        "attention.answer": attention[:, :, P - 1:].contiguous().numpy(),
+    }
+    if full:
+        tensors["attention.full"] = attention.numpy()
+        tensors["attention.vision"] = torch.cat(seen.attentions[:used]).numpy()
+    text = tokenizer.decode(answer, skip_special_tokens=True)
+    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, target,
+              {"prompt": prompt, "answer": text, "transformers": transformers.__version__})
+    print(f"{target}: P {P}, T {T}, answer {text!r}, {target.stat().st_size} bytes")
+
+
+def main() -> None:
+    if sys.argv[1] == "--model":
+        folder = Path(sys.argv[2])
+        scene = sorted((folder / "scenes").glob("*.png"))[0]
+        golden(folder, f"USER: <image>\n{QUESTION} ASSISTANT:", Image.open(scene).convert("RGB"), Path(sys.argv[3]),
+               full=False)
+        return
+    root = Path(sys.argv[1])
+    root.mkdir(parents=True, exist_ok=True)
+    image = picture(VISION["image_size"])
+    image.save(root / "picture.png")
+    for seed, (name, case) in enumerate(CASES.items()):
+        if sys.argv[2:] and name not in sys.argv[2:]:
+            continue
+        if case.get("new", False) != NEW_NAMES:
+            print(f"{name}: needs the {'newer' if case.get('new') else 'older'} transformers, skipped")
+            continue
+        folder = root / name
+        make_checkpoint(folder, case, seed)
+        prompt = f"<image>\n{QUESTION}" if case.get("image_first") else f"USER: <image>\n{QUESTION} ASSISTANT:"
+        golden(folder, prompt, image, folder / "golden.safetensors")
+
+
+if __name__ == "__main__":
+    main()
