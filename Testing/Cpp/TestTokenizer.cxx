@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Ids and texts equal to Hugging Face's `tokenizers`: Testing/Golden/tokenizer_goldens.py wrote
+/// what it answers.
+#include "Check.h"
+#include "Models/Core/Tokenizer.h"
+#include "TokenizerFiles.h"
+
+#include <iostream>
+#include <string>
+#include <vector>
+
+using lvlm_test::testData;
+using Ids = std::vector<std::int64_t>;
+
+namespace
+{
+/// Prints the first few differences of a case.
+struct Comparison
+{
+  std::string name;
+  int compared = 0;
+  int different = 0;
+
+  template <typename Value>
+  void equal(const Value& ours, const Value& theirs, const char* what, const std::string& text)
+  {
+    ++compared;
+    if (!(ours == theirs) && ++different <= 5)
+    {
+      using nlohmann::json;
+      std::cerr << name << ": " << what << " of " << json(text).dump(-1, ' ', true) << "\n  ours   "
+                << json(ours).dump(-1, ' ', true) << "\n  theirs "
+                << json(theirs).dump(-1, ' ', true) << std::endl;
+    }
+  }
+};
+
+nlohmann::json changed(nlohmann::json base, const nlohmann::json& fields)
+{
+  for (const auto& [key, value] : fields.items())
+  {
+    if (key == "model")
+    {
+      base["model"].update(value);
+    }
+    else
+    {
+      base[key] = value;
+    }
+  }
+  return base;
+}
+
+/// A decoded text that equals the text itself is stored as null.
+std::string expectedText(const nlohmann::json& stored, const std::string& text)
+{
+  return stored.is_null() ? text : stored.get<std::string>();
+}
+
+void runCase(const nlohmann::json& base, const nlohmann::json& texts, const std::string& name)
+{
+  const nlohmann::json golden = testData("case_" + name + ".json");
+  const lvlm::Tokenizer tokenizer = lvlm_test::tokenizerOf(changed(base, golden["replace"]));
+  Comparison compare{ name };
+  const auto first = golden["first"].get<std::size_t>();
+  for (std::size_t i = 0; i < golden["ids"].size(); ++i)
+  {
+    const auto text = texts[first + i].get<std::string>();
+    const auto ids = golden["ids"][i].get<Ids>();
+    compare.equal(tokenizer.encode(text), ids, "ids", text);
+    compare.equal(tokenizer.decode(ids), expectedText(golden["text"][i], text), "text", text);
+    compare.equal(
+      tokenizer.decode(ids, false), expectedText(golden["full"][i], text), "full text", text);
+  }
+  for (std::size_t i = 0; i < golden["plain"].size(); ++i)
+  {
+    const auto text = texts[first + i].get<std::string>();
+    compare.equal(tokenizer.encode(text, false), golden["plain"][i].get<Ids>(), "plain ids", text);
+  }
+  for (const auto& entry : golden["random"])
+  {
+    const auto ids = entry[0].get<Ids>();
+    compare.equal(tokenizer.decode(ids), entry[1].get<std::string>(), "text", entry[0].dump());
+    compare.equal(
+      tokenizer.decode(ids, false), entry[2].get<std::string>(), "full text", entry[0].dump());
+  }
+  std::cout << name << ": " << golden["ids"].size() << " texts, " << compare.compared
+            << " comparisons, " << compare.different << " differ" << std::endl;
+  CHECK(compare.compared > 600);
+  CHECK(compare.different == 0);
+}
+
+void testLookups()
+{
+  const lvlm::Tokenizer tokenizer(
+    std::string(LVLM_TEST_DATA) + "/tokenizer/mistral.tokenizer.json");
+  CHECK(tokenizer.size() == 32002);
+  CHECK(tokenizer.piece(13) == "<0x0A>");
+  CHECK(tokenizer.id("<0x0A>") == 13);
+  CHECK(tokenizer.piece(32000) == "<image>");
+  CHECK(tokenizer.id("<image>") == 32000);
+  CHECK(tokenizer.isSpecial(32000));
+  CHECK(!tokenizer.isSpecial(13));
+  CHECK(tokenizer.id("no such piece") == -1);
+  CHECK(tokenizer.piece(-1).empty());
+  CHECK(tokenizer.piece(32002).empty());
+  CHECK(tokenizer.piece(std::int64_t{ 1 } << 40).empty());
+  CHECK(!tokenizer.isSpecial(-1));
+  CHECK(tokenizer.decode({}).empty());
+}
+
+/// Ill-formed UTF-8 is tokenized as if U+FFFD stood there, one for each maximal part (Unicode 15,
+/// table 3-8).
+void testIllFormedText()
+{
+  const lvlm::Tokenizer tokenizer(
+    std::string(LVLM_TEST_DATA) + "/tokenizer/mistral.tokenizer.json");
+  const std::string mark = "\xEF\xBF\xBD";
+  CHECK(tokenizer.encode("a\xFFz") == tokenizer.encode("a" + mark + "z"));
+  CHECK(tokenizer.encode("\xE2\x96") == tokenizer.encode(mark));
+  CHECK(tokenizer.encode("\xC0\x80") == tokenizer.encode(mark + mark));
+  CHECK(tokenizer.encode("\xED\xA0\x80") == tokenizer.encode(mark + mark + mark));
+  const std::string table = "\xF0\x80\x80\x41\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41";
+  CHECK(tokenizer.encode(table) ==
+    tokenizer.encode(mark + mark + mark + "A" + mark + mark + mark + mark + "A"));
+}
+}
+
+int main()
+{
+  const nlohmann::json texts = testData("texts.json");
+  CHECK(texts.size() >= 3000);
+  const nlohmann::json mistral = testData("mistral.tokenizer.json");
+  for (const char* name :
+    { "legacy", "nonlegacy", "always", "old_metaspace", "never", "gemma", "added",
+      "added_nonlegacy", "nfc_first", "unk_fused", "unk_single", "ignore_merges", "bos_eos" })
+  {
+    runCase(mistral, texts, name);
+  }
+  const nlohmann::json smollm2 = testData("smollm2.tokenizer.json");
+  for (const char* name : { "smollm2", "qwen2", "llama3", "gpt2", "gpt4o", "removed", "contiguous",
+         "with_previous", "with_next", "inverted", "anchors", "digits" })
+  {
+    runCase(smollm2, texts, name);
+  }
+  testLookups();
+  testIllFormedText();
+  return lvlm_test::checkResult();
+}
