@@ -143,8 +143,20 @@ Tensor imageTensor(const RgbImage& seen)
   return Tensor::of(seen.pixels, { seen.height, seen.width, 3 });
 }
 
-void describeQuestion(Trace& trace, const Question& question, const LlavaModel::Impl& model,
-  const std::string& chatTemplate)
+std::string templateOf(const LlavaModel::Impl& model, const Question& question)
+{
+  return question.chatTemplate.empty() ? chooseChatTemplate(model.directory) : question.chatTemplate;
+}
+
+Prompt promptOf(const LlavaModel::Impl& model, const Question& question)
+{
+  const std::string imageToken = model.tokenizer.piece(model.config.imageTokenId);
+  const ChatTemplate chat{ templateOf(model, question) };
+  return makePrompt(
+    chat.apply(question.prompt, question.system, imageToken), model.tokenizer, model.config);
+}
+
+void describeQuestion(Trace& trace, const Question& question, const LlavaModel::Impl& model)
 {
   constexpr const char* Modes[] = { "Default", "Crop", "Pad", "Resize" };
   constexpr const char* Precisions[] = { "Float32", "BFloat16", "Float64" };
@@ -157,7 +169,7 @@ void describeQuestion(Trace& trace, const Question& question, const LlavaModel::
   trace.extra["model_directory"] = fs::absolute(model.directory).string();
   trace.extra["question"] = question.prompt;
   trace.extra["system_prompt"] = question.system;
-  trace.extra["chat_template"] = chatTemplate;
+  trace.extra["chat_template"] = templateOf(model, question);
   trace.extra["image_mode"] = Modes[static_cast<int>(question.imageMode)];
   trace.extra["temperature"] = number(question.temperature);
   trace.extra["top_p"] = number(question.topP);
@@ -295,6 +307,11 @@ std::string LlavaModel::description() const
   return text.str();
 }
 
+std::int64_t LlavaModel::promptLength(const Question& question) const
+{
+  return static_cast<std::int64_t>(promptOf(*this->Self, question).ids.size());
+}
+
 QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLength) const
 {
   const TextConfig& text = this->config().text;
@@ -333,12 +350,7 @@ Trace LlavaModel::ask(const Question& question, const Progress& progress) const
       const Impl& model = *this->Self;
       useThreads(model.options.threads);
       checkQuestion(question);
-      const std::string name = question.chatTemplate.empty() ? chooseChatTemplate(model.directory)
-                                                             : question.chatTemplate;
-      const std::string imageToken = model.tokenizer.piece(model.config.imageTokenId);
-      const Prompt prompt =
-        makePrompt(ChatTemplate{ name }.apply(question.prompt, question.system, imageToken),
-          model.tokenizer, model.config);
+      const Prompt prompt = promptOf(model, question);
       const QuestionCost cost = this->cost(question, static_cast<std::int64_t>(prompt.ids.size()));
       if (const std::size_t available = availableMemory(); cost.total() > available)
       {
@@ -353,7 +365,7 @@ Trace LlavaModel::ask(const Question& question, const Progress& progress) const
       Generation generation(model, question, prompt);
       const Answer answer = generate(generation, model, question, model.pixels(seen), progress);
       Trace trace = traceOf(model, prompt, answer, seen);
-      describeQuestion(trace, question, model, name);
+      describeQuestion(trace, question, model);
       generation.moveCapture(trace, static_cast<std::int64_t>(answer.ids.size()));
       trace.validate();
       report(progress, 1, "Done");

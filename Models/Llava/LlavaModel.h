@@ -88,6 +88,9 @@ public:
   /// One line for people: layers, heads, grid, size and type of the weights.
   std::string description() const;
 
+  /// P: positions of a question's prompt, image tokens included. Throws Error as ask() does for a bad prompt.
+  std::int64_t promptLength(const Question& question) const;
+
   /// Cost of a question whose prompt has P positions. Throws Error for layers out of range.
   QuestionCost cost(const Question& question, std::int64_t promptLength) const;
 

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file EmbeddedModel.h
+/// Where the checkpoint that ships with the plugin lies.
+#ifndef LVLM_INFERENCE_EMBEDDEDMODEL_H
+#define LVLM_INFERENCE_EMBEDDEDMODEL_H
+
+#include <string>
+
+namespace lvlm
+{
+
+/// Folder of the embedded model: $LVLM_MODEL_DIRECTORY, else share/lvlm-interpret/TinyLlava of the prefix that the
+/// plugin was installed to, else the source tree that it was built from. Throws Error when none is there.
+std::string embeddedModelDirectory();
+
+} // namespace lvlm
+
+#endif

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "PictureFromVTK.h"
+
+#include "Models/Core/Error.h"
+#include "Models/Core/ImageProcessor.h"
+
+#include "vtkDataArray.h"
+#include "vtkImageData.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace lvlm
+{
+
+namespace
+{
+std::string nameOfArray(vtkDataArray* values)
+{
+  return values->GetName() ? "'" + std::string(values->GetName()) + "'" : "without a name";
+}
+
+struct Size
+{
+  std::int64_t width;
+  std::int64_t height;
+};
+
+Size sizeOfPicture(vtkImageData* image, vtkDataArray* values)
+{
+  int dims[3];
+  image->GetDimensions(dims);
+  if (dims[2] > 1)
+  {
+    fail("the picture has ", dims[2], " slices in z: a flat image is needed (extract one slice first)");
+  }
+  const bool onCells = values->GetNumberOfTuples() != image->GetNumberOfPoints();
+  const Size size{ dims[0] - (onCells ? 1 : 0), dims[1] - (onCells ? 1 : 0) };
+  if (size.width < 1 || size.height < 1 ||
+    values->GetNumberOfTuples() != size.width * size.height)
+  {
+    fail("the picture is empty (", dims[0], " x ", dims[1], " points, array ",
+      nameOfArray(values), " of ", values->GetNumberOfTuples(), " tuples)");
+  }
+  if (size.width > MaximumImageEdge || size.height > MaximumImageEdge)
+  {
+    fail("the picture is ", size.width, " x ", size.height, ", more than ", MaximumImageEdge, " on an edge");
+  }
+  return size;
+}
+
+/// Factor that brings the array's values to [0, 255].
+double scaleOf(vtkDataArray* values, int components)
+{
+  const int type = values->GetDataType();
+  if (type == VTK_UNSIGNED_CHAR)
+  {
+    return 1;
+  }
+  if (type == VTK_UNSIGNED_SHORT)
+  {
+    return 255.0 / 65535.0;
+  }
+  double low = 0, high = 0;
+  for (int component = 0; component < components; ++component)
+  {
+    double range[2];
+    values->GetRange(range, component);
+    low = component == 0 ? range[0] : std::min(low, range[0]);
+    high = component == 0 ? range[1] : std::max(high, range[1]);
+  }
+  if (!(low >= 0 && high <= 255))
+  {
+    fail("the picture's array ", nameOfArray(values), " of type ", values->GetDataTypeAsString(),
+      " has values in [", low, ", ", high, "]: [0, 1] or [0, 255] is needed (rescale it first)");
+  }
+  const bool floating = type == VTK_FLOAT || type == VTK_DOUBLE;
+  return floating && high <= 1 ? 255.0 : 1.0;
+}
+
+std::uint8_t byteOf(double value, double scale, vtkDataArray* values)
+{
+  if (!std::isfinite(value))
+  {
+    fail("the picture's array ", nameOfArray(values), " holds a value that is not finite");
+  }
+  return static_cast<std::uint8_t>(std::lround(std::clamp(value * scale, 0.0, 255.0)));
+}
+}
+
+RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values)
+{
+  const Size size = sizeOfPicture(image, values);
+  const int components = values->GetNumberOfComponents();
+  if (components < 1 || components > 4)
+  {
+    fail("the picture's array ", nameOfArray(values), " has ", components,
+      " components: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) are needed");
+  }
+  const int colors = components >= 3 ? 3 : 1;
+  const double scale = scaleOf(values, colors);
+  RgbImage picture;
+  picture.width = size.width;
+  picture.height = size.height;
+  picture.pixels.resize(static_cast<std::size_t>(size.width * size.height * 3));
+  std::uint8_t* to = picture.pixels.data();
+  for (std::int64_t row = size.height - 1; row >= 0; --row) // VTK's last row is the picture's first
+  {
+    for (std::int64_t col = 0; col < size.width; ++col, to += 3)
+    {
+      for (int c = 0; c < 3; ++c)
+      {
+        const double value = values->GetComponent(row * size.width + col, colors == 3 ? c : 0);
+        to[c] = byteOf(value, scale, values);
+      }
+    }
+  }
+  return picture;
+}
+
+} // namespace lvlm

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLLaVAInference.h"
+
+#include "EmbeddedModel.h"
+#include "PictureFromVTK.h"
+
+#include "Filters/vtkLVLMGuard.h"
+#include "Models/Llava/LlavaModel.h"
+#include "Models/Llava/Runtime.h"
+#include "Readers/TraceVTK.h"
+
+#include "vtkDataArray.h"
+#include "vtkImageData.h"
+#include "vtkInformation.h"
+#include "vtkInformationVector.h"
+#include "vtkMultiBlockDataSet.h"
+#include "vtkMultiProcessController.h"
+#include "vtkObjectFactory.h"
+#include "vtkPointData.h"
+#include "vtkStreamingDemandDrivenPipeline.h"
+
+#include <cmath>
+#include <tuple>
+
+vtkStandardNewMacro(vtkLLaVAInference);
+
+struct vtkLLaVAInference::Internals
+{
+  std::vector<int> FullLayers{ -1 };
+  std::shared_ptr<const lvlm::LlavaModel> Model; ///< kept open while the filter lives
+  /// The last question that was answered, and its answer.
+  lvlm::Question Asked;
+  std::shared_ptr<const lvlm::LlavaModel> AskedModel;
+  lvlm::Trace Trace;
+  bool HasTrace = false;
+  std::string Answer, ModelInformation, CostInformation;
+
+  std::shared_ptr<const lvlm::LlavaModel> open(vtkLLaVAInference* self)
+  {
+    constexpr lvlm::Precision Precisions[] = { lvlm::Precision::Float32, lvlm::Precision::BFloat16,
+      lvlm::Precision::Float64 };
+    lvlm::ModelOptions options;
+    options.precision = Precisions[self->Precision];
+    options.device = self->Device;
+    options.threads = self->Threads;
+    const std::string& given = self->ModelDirectory;
+    this->Model =
+      lvlm::LlavaModel::open(given.empty() ? lvlm::embeddedModelDirectory() : given, options);
+    return this->Model;
+  }
+
+  lvlm::Question question(vtkLLaVAInference* self, const lvlm::LlavaModel& model) const
+  {
+    lvlm::Question question;
+    question.prompt = self->Prompt;
+    question.system = self->SystemPrompt;
+    question.chatTemplate = self->ChatTemplate == "Automatic" ? std::string() : self->ChatTemplate;
+    question.imageMode = static_cast<lvlm::ImageMode>(self->ImageMode);
+    question.maxNewTokens = self->MaxNewTokens;
+    question.temperature = self->Temperature;
+    question.topP = self->TopP;
+    question.seed = static_cast<std::uint64_t>(static_cast<std::int64_t>(self->Seed));
+    question.alternatives = self->Alternatives;
+    question.captureVision = self->CaptureVision;
+    question.fullLayers.assign(this->FullLayers.begin(), this->FullLayers.end());
+    if (self->CaptureFull && question.fullLayers.empty())
+    {
+      for (std::int64_t layer = 0; layer < model.config().text.layers; ++layer)
+      {
+        question.fullLayers.push_back(layer);
+      }
+    }
+    else if (!self->CaptureFull)
+    {
+      question.fullLayers.clear();
+    }
+    return question;
+  }
+
+  bool isAnswered(const lvlm::Question& q, const std::shared_ptr<const lvlm::LlavaModel>& model) const
+  {
+    const auto key = [](const lvlm::Question& a)
+    {
+      return std::tie(a.prompt, a.system, a.chatTemplate, a.imageMode, a.maxNewTokens,
+        a.temperature, a.topP, a.seed, a.alternatives, a.captureVision, a.fullLayers, a.image.width,
+        a.image.height, a.image.pixels);
+    };
+    return this->HasTrace && this->AskedModel == model && key(this->Asked) == key(q);
+  }
+};
+
+namespace
+{
+vtkDataArray* colorsOf(vtkLLaVAInference* self, vtkInformationVector** inputs, vtkImageData* image)
+{
+  vtkDataArray* values = self->GetInputArrayToProcess(0, inputs);
+  if (!values)
+  {
+    values = image->GetPointData()->GetScalars();
+  }
+  if (!values)
+  {
+    values = image->GetPointData()->GetArray(0);
+  }
+  if (!values)
+  {
+    lvlm::fail("the input has no array of colours on its points");
+  }
+  return values;
+}
+
+bool runsHere()
+{
+  vtkMultiProcessController* controller = vtkMultiProcessController::GetGlobalController();
+  return !controller || controller->GetLocalProcessId() == 0;
+}
+
+/// What config.json says of a trace that does not exist yet: enough for the domains downstream.
+lvlm::TraceShape expectedShape(const std::string& directory)
+{
+  const lvlm::LlavaConfig config = lvlm::readLlavaConfig(directory);
+  lvlm::TraceShape shape;
+  shape.grid = { config.vision.gridEdge(), config.vision.gridEdge() };
+  shape.width = config.vision.imageSize;
+  shape.height = config.vision.imageSize;
+  shape.layers = config.text.layers;
+  shape.heads = config.text.heads;
+  return shape;
+}
+}
+
+vtkLLaVAInference::vtkLLaVAInference()
+  : Prompt("Describe the image.")
+  , ChatTemplate("Automatic")
+  , Device("cpu")
+  , Self(std::make_unique<Internals>())
+{
+}
+
+vtkLLaVAInference::~vtkLLaVAInference() = default;
+
+void vtkLLaVAInference::SetNumberOfCaptureFullLayers(int n)
+{
+  n = std::max(n, 0);
+  if (static_cast<std::size_t>(n) != this->Self->FullLayers.size())
+  {
+    this->Self->FullLayers.resize(static_cast<std::size_t>(n), -1);
+    this->Modified();
+  }
+}
+
+void vtkLLaVAInference::SetCaptureFullLayer(int index, int layer)
+{
+  if (index < 0)
+  {
+    vtkErrorMacro("there is no element " << index << " of CaptureFullLayers");
+    return;
+  }
+  if (index >= this->GetNumberOfCaptureFullLayers())
+  {
+    this->SetNumberOfCaptureFullLayers(index + 1);
+  }
+  if (this->Self->FullLayers[static_cast<std::size_t>(index)] != layer)
+  {
+    this->Self->FullLayers[static_cast<std::size_t>(index)] = layer;
+    this->Modified();
+  }
+}
+
+int vtkLLaVAInference::GetNumberOfCaptureFullLayers()
+{
+  return static_cast<int>(this->Self->FullLayers.size());
+}
+
+int vtkLLaVAInference::GetCaptureFullLayer(int index)
+{
+  return index >= 0 && index < this->GetNumberOfCaptureFullLayers()
+    ? this->Self->FullLayers[static_cast<std::size_t>(index)]
+    : 0;
+}
+
+const char* vtkLLaVAInference::GetAnswer()
+{
+  return this->Self->Answer.c_str();
+}
+
+const char* vtkLLaVAInference::GetModelInformation()
+{
+  try
+  {
+    this->Self->ModelInformation = this->Self->open(this)->description();
+  }
+  catch (const std::exception& error)
+  {
+    this->Self->ModelInformation = error.what();
+  }
+  return this->Self->ModelInformation.c_str();
+}
+
+const char* vtkLLaVAInference::GetCostInformation()
+{
+  try
+  {
+    const auto model = this->Self->open(this);
+    const lvlm::Question question = this->Self->question(this, *model);
+    const std::int64_t P = model->promptLength(question);
+    const lvlm::QuestionCost cost = model->cost(question, P);
+    this->Self->CostInformation = "up to " + lvlm::byteText(cost.total()) + " for " +
+      std::to_string(P) + " prompt positions and " + std::to_string(question.maxNewTokens) +
+      " answer tokens: attention of the answer " + lvlm::byteText(cost.attentionAnswer) +
+      ", full matrices " + lvlm::byteText(cost.attentionFull) + ", vision tower " +
+      lvlm::byteText(cost.attentionVision) + ", keys and values " + lvlm::byteText(cost.cache) +
+      ", buffers " + lvlm::byteText(cost.buffers);
+  }
+  catch (const std::exception& error)
+  {
+    this->Self->CostInformation = error.what();
+  }
+  return this->Self->CostInformation.c_str();
+}
+
+int vtkLLaVAInference::FillInputPortInformation(int, vtkInformation* info)
+{
+  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkImageData");
+  return 1;
+}
+
+int vtkLLaVAInference::RequestInformation(
+  vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
+{
+  vtkInformation* outInfo = outputs->GetInformationObject(0);
+  lvlm::TraceShape shape;
+  try
+  {
+    shape = this->Self->HasTrace
+      ? lvlm::shapeOf(this->Self->Trace)
+      : expectedShape(this->ModelDirectory.empty() ? lvlm::embeddedModelDirectory()
+                                                   : this->ModelDirectory);
+  }
+  catch (const std::exception&) // RequestData says what is wrong, once it is asked for data
+  {
+  }
+  lvlm::announceTrace(outInfo, shape);
+  return 1;
+}
+
+int vtkLLaVAInference::RequestUpdateExtent(
+  vtkInformation* request, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  this->Superclass::RequestUpdateExtent(request, inputs, outputs);
+  // Time is the answer's token here and means nothing to whatever makes the picture.
+  inputs[0]->GetInformationObject(0)->Remove(vtkStreamingDemandDrivenPipeline::UPDATE_TIME_STEP());
+  return 1;
+}
+
+int vtkLLaVAInference::RequestData(
+  vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  return lvlm::guarded(this, outputs,
+    [&]
+    {
+      if (!runsHere())
+      {
+        return;
+      }
+      Internals& self = *this->Self;
+      vtkImageData* image = vtkImageData::GetData(inputs[0]);
+      const auto model = self.open(this);
+      lvlm::Question question = self.question(this, *model);
+      question.image = lvlm::pictureFromVTK(image, colorsOf(this, inputs, image));
+      if (!self.isAnswered(question, model))
+      {
+        self.HasTrace = false;
+        self.Answer.clear();
+        self.Trace = model->ask(question, lvlm::progressOf(this));
+        self.Answer = self.Trace.answer;
+        self.Asked = std::move(question);
+        self.AskedModel = model;
+        self.HasTrace = true;
+        // The number of time steps is known only now: the next information pass tells it downstream.
+        this->Modified();
+      }
+      vtkMultiBlockDataSet::GetData(outputs)->ShallowCopy(lvlm::traceToVTK(self.Trace));
+      lvlm::setAnswerTime(outputs->GetInformationObject(0), self.Trace.answerLength());
+    });
+}
+
+void vtkLLaVAInference::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  os << indent << "ModelDirectory: " << this->ModelDirectory << "\n";
+  os << indent << "Prompt: " << this->Prompt << "\n";
+  os << indent << "SystemPrompt: " << this->SystemPrompt << "\n";
+  os << indent << "ChatTemplate: " << this->ChatTemplate << "\n";
+  os << indent << "ImageMode: " << this->ImageMode << "\n";
+  os << indent << "MaxNewTokens: " << this->MaxNewTokens << "\n";
+  os << indent << "Temperature: " << this->Temperature << "\n";
+  os << indent << "TopP: " << this->TopP << "\n";
+  os << indent << "Seed: " << this->Seed << "\n";
+  os << indent << "Alternatives: " << this->Alternatives << "\n";
+  os << indent << "CaptureFull: " << this->CaptureFull << "\n";
+  os << indent << "CaptureFullLayers:";
+  for (const int layer : this->Self->FullLayers)
+  {
+    os << " " << layer;
+  }
+  os << "\n" << indent << "CaptureVision: " << this->CaptureVision << "\n";
+  os << indent << "Precision: " << this->Precision << "\n";
+  os << indent << "Device: " << this->Device << "\n";
+  os << indent << "Threads: " << this->Threads << "\n";
+  os << indent << "Answer: " << this->Self->Answer << "\n";
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class vtkLLaVAInference
+ * @brief asks a LLaVA model about a picture and gives the trace of its answer
+ *
+ * Input: a flat vtkImageData with 1 to 4 colour components. Output: a trace (see Readers/TraceVTK.h), whose attention blocks
+ * share the memory that inference captured into. Answer tokens are time steps once the answer is known.
+ *
+ * The model runs when the picture or a property that decides the answer has changed, not when time or a downstream filter asks
+ * again. Models are shared by all filters of the process that use the same folder, precision and device.
+ *
+ * On several ranks the first one runs the model; the others give an empty trace.
+ */
+#ifndef vtkLLaVAInference_h
+#define vtkLLaVAInference_h
+
+#include "lvlmInferenceModule.h"
+#include "vtkMultiBlockDataSetAlgorithm.h"
+
+#include <memory>
+#include <string>
+
+class LVLMINFERENCE_EXPORT vtkLLaVAInference : public vtkMultiBlockDataSetAlgorithm
+{
+public:
+  static vtkLLaVAInference* New();
+  vtkTypeMacro(vtkLLaVAInference, vtkMultiBlockDataSetAlgorithm);
+  void PrintSelf(ostream& os, vtkIndent indent) override;
+
+  enum ImageModes
+  {
+    DEFAULT = 0,
+    CROP = 1,
+    PAD = 2,
+    RESIZE = 3
+  };
+
+  enum Precisions
+  {
+    FLOAT32 = 0,
+    BFLOAT16 = 1,
+    FLOAT64 = 2
+  };
+
+  ///@{
+  /** Folder of a Hugging Face LLaVA checkpoint. Empty (default): the embedded model. */
+  vtkSetStdStringFromCharMacro(ModelDirectory);
+  vtkGetCharFromStdStringMacro(ModelDirectory);
+  ///@}
+
+  ///@{
+  /** The question. Default "Describe the image." */
+  vtkSetStdStringFromCharMacro(Prompt);
+  vtkGetCharFromStdStringMacro(Prompt);
+  ///@}
+
+  ///@{
+  /** Text that precedes the conversation. Default: none. */
+  vtkSetStdStringFromCharMacro(SystemPrompt);
+  vtkGetCharFromStdStringMacro(SystemPrompt);
+  ///@}
+
+  ///@{
+  /** Name of a chat template, or free-form text with {image} and {prompt}. Empty or "Automatic" (default): chosen
+   * from the checkpoint. */
+  vtkSetStdStringFromCharMacro(ChatTemplate);
+  vtkGetCharFromStdStringMacro(ChatTemplate);
+  ///@}
+
+  ///@{
+  /** How the picture becomes the model's square input. Default DEFAULT: as preprocessor_config.json says. */
+  vtkSetClampMacro(ImageMode, int, DEFAULT, RESIZE);
+  vtkGetMacro(ImageMode, int);
+  ///@}
+
+  ///@{
+  /** Longest answer in tokens, at least 1. Default 64. */
+  vtkSetMacro(MaxNewTokens, int);
+  vtkGetMacro(MaxNewTokens, int);
+  ///@}
+
+  ///@{
+  /** 0 (default) takes the most probable token; above, tokens are drawn. */
+  vtkSetMacro(Temperature, double);
+  vtkGetMacro(Temperature, double);
+  ///@}
+
+  ///@{
+  /** Draw from the smallest set of tokens whose probability reaches this, in (0, 1]. Default 1. */
+  vtkSetMacro(TopP, double);
+  vtkGetMacro(TopP, double);
+  ///@}
+
+  ///@{
+  /** Seed of the draws. Default 0. */
+  vtkSetMacro(Seed, int);
+  vtkGetMacro(Seed, int);
+  ///@}
+
+  ///@{
+  /** Best alternatives kept for each answer token. Default 5. */
+  vtkSetClampMacro(Alternatives, int, 1, 1000);
+  vtkGetMacro(Alternatives, int);
+  ///@}
+
+  ///@{
+  /** Capture complete causal matrices of CaptureFullLayers. Default on. */
+  vtkSetMacro(CaptureFull, bool);
+  vtkGetMacro(CaptureFull, bool);
+  vtkBooleanMacro(CaptureFull, bool);
+  ///@}
+
+  ///@{
+  /** Layers of CaptureFull: negative ones count from the end, an empty list means all. Default: the last. */
+  void SetNumberOfCaptureFullLayers(int n);
+  void SetCaptureFullLayer(int index, int layer);
+  void ClearCaptureFullLayers() { this->SetNumberOfCaptureFullLayers(0); }
+  int GetNumberOfCaptureFullLayers();
+  int GetCaptureFullLayer(int index);
+  ///@}
+
+  ///@{
+  /** Capture the attention of the vision tower. Default off. */
+  vtkSetMacro(CaptureVision, bool);
+  vtkGetMacro(CaptureVision, bool);
+  vtkBooleanMacro(CaptureVision, bool);
+  ///@}
+
+  ///@{
+  /** Type of the activations. Default FLOAT32. */
+  vtkSetClampMacro(Precision, int, FLOAT32, FLOAT64);
+  vtkGetMacro(Precision, int);
+  ///@}
+
+  ///@{
+  /** "cpu" (default), or "cuda", "cuda:1" ... where LibTorch has it. */
+  vtkSetStdStringFromCharMacro(Device);
+  vtkGetCharFromStdStringMacro(Device);
+  ///@}
+
+  ///@{
+  /** Threads; 0 (default) means all cores of the process, shared with the other ranks of the host. */
+  vtkSetClampMacro(Threads, int, 0, 1024);
+  vtkGetMacro(Threads, int);
+  ///@}
+
+  /** The answer, once there is one; "" before. */
+  const char* GetAnswer();
+  /** Architecture, layers, heads, patches and size of the model in ModelDirectory, or why it cannot be used. */
+  const char* GetModelInformation();
+  /** What the question costs in memory at the longest answer, before it is asked; or why it cannot be. */
+  const char* GetCostInformation();
+
+protected:
+  vtkLLaVAInference();
+  ~vtkLLaVAInference() override;
+
+  int FillInputPortInformation(int port, vtkInformation* info) override;
+  int RequestInformation(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
+  int RequestUpdateExtent(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
+  int RequestData(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
+
+private:
+  vtkLLaVAInference(const vtkLLaVAInference&) = delete;
+  void operator=(const vtkLLaVAInference&) = delete;
+
+  std::string ModelDirectory;
+  std::string Prompt;
+  std::string SystemPrompt;
+  std::string ChatTemplate;
+  std::string Device;
+  int ImageMode = DEFAULT;
+  int MaxNewTokens = 64;
+  double Temperature = 0;
+  double TopP = 1;
+  int Seed = 0;
+  int Alternatives = 5;
+  bool CaptureFull = true;
+  bool CaptureVision = false;
+  int Precision = FLOAT32;
+  int Threads = 0;
+
+  struct Internals;
+  std::unique_ptr<Internals> Self;
+};
+
+#endif
