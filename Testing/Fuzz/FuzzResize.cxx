@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pillow's resampling: filter, four extents (1 to 256), then pixels. The result of a window must be
+// the window of the result.
+#include "FuzzInput.h"
+
+#include "Models/Core/PillowResize.h"
+
+#include <algorithm>
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+  constexpr std::size_t header = 7;
+  if (size < header)
+  {
+    return 0;
+  }
+  const auto filter = static_cast<lvlm::Resample>(data[0] % 6);
+  lvlm::RgbImage image{ data[1] + 1, data[2] + 1, {} };
+  const std::int64_t width = data[3] + 1;
+  const std::int64_t height = data[4] + 1;
+  image.pixels.resize(static_cast<std::size_t>(image.width * image.height) * 3, 255);
+  std::copy_n(data + header, std::min(size - header, image.pixels.size()), image.pixels.begin());
+
+  const lvlm::Canvas canvas =
+    data[5] % 2 ? lvlm::Canvas::square(image, { 1, 128, 255 }) : lvlm::Canvas(image);
+  const lvlm::RgbImage whole =
+    lvlm::resizeWindow(canvas, width, height, filter, { 0, 0, width, height });
+  const std::int64_t left = data[5] % width;
+  const std::int64_t top = data[6] % height;
+  const lvlm::PixelWindow window{ left, top, (width - left + 1) / 2, (height - top + 1) / 2 };
+  const lvlm::RgbImage part = lvlm::resizeWindow(canvas, width, height, filter, window);
+  for (std::int64_t y = 0; y < part.height; ++y)
+  {
+    const auto row = part.pixels.begin() + y * part.width * 3;
+    lvlm_fuzz::require(
+      std::equal(row, row + part.width * 3, whole.pixels.begin() + ((top + y) * width + left) * 3));
+  }
+  return 0;
+}

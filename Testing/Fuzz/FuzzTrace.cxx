@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// A `.lvlm` trace. What is accepted must satisfy what every analysis relies on.
+#include "FuzzInput.h"
+#include "TouchTensors.h"
+
+#include "Models/Core/TraceFile.h"
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+  const lvlm_fuzz::InputFile file(data, size);
+  lvlm_fuzz::expectErrorAtMost(
+    [&]
+    {
+      const lvlm::Trace trace = lvlm::readTrace(file.path());
+      lvlm_fuzz::require(trace.promptLength > 0 && trace.answerLength() > 0);
+      lvlm_fuzz::require(trace.grid.count() > 0 && trace.imageStart >= 0 &&
+        trace.imageStart + trace.grid.count() <= trace.promptLength);
+      lvlm_fuzz::require(trace.roles.size() == trace.tokens.size());
+      lvlm_fuzz::require(lvlm_fuzz::touch(trace.tensors) >= 0);
+    });
+  return 0;
+}
