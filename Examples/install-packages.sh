@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs what building and testing needs on Debian 12. As root, or with sudo.
+set -euo pipefail
+packages=(
+  # ParaView with its headers, LibTorch, OpenCV, JSON, and an OpenBLAS that shares OpenMP's threads:
+  # the reference BLAS that LibTorch would otherwise find is 80 times slower.
+  paraview paraview-dev python3-paraview libtorch-dev libopencv-dev nlohmann-json3-dev
+  libopenmpi-dev openmpi-bin libopenblas0-openmp libopenblas-openmp-dev libpcre2-dev libutf8proc-dev
+  # What ParaView's rendering and Qt components ask for.
+  qtbase5-dev libqt5opengl5-dev libglew-dev libx11-dev libfreetype-dev libboost-dev libxml2-dev
+  libnetcdf-dev libhdf5-openmpi-dev qttools5-dev qtxmlpatterns5-dev-tools
+  # Tools: build, compiler cache, X server for pictures and GUI tests.
+  cmake ninja-build g++ ccache pkg-config xvfb xauth xdotool imagemagick fonts-dejavu-core python3-numpy
+)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
+  sudo=()
+  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+  echo "Installing ${#missing[@]} packages with apt-get ..."
+  "${sudo[@]}" apt-get update -q
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+fi
