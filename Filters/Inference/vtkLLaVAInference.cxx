@@ -91,9 +91,10 @@ struct vtkLLaVAInference::Internals
 
 namespace
 {
-vtkDataArray* colorsOf(vtkLLaVAInference* self, vtkInformationVector** inputs, vtkImageData* image)
+/// The chosen array, or the active one, or the first.
+vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
 {
-  vtkDataArray* values = self->GetInputArrayToProcess(0, inputs);
+  vtkDataArray* values = chosen;
   if (!values)
   {
     values = image->GetPointData()->GetScalars();
@@ -267,7 +268,7 @@ int vtkLLaVAInference::RequestData(
       vtkImageData* image = vtkImageData::GetData(inputs[0]);
       const auto model = self.open(this);
       lvlm::Question question = self.question(this, *model);
-      question.image = lvlm::pictureFromVTK(image, colorsOf(this, inputs, image));
+      question.image = lvlm::pictureFromVTK(image, colorsOf(this->GetInputArrayToProcess(0, inputs), image));
       if (!self.isAnswered(question, model))
       {
         self.HasTrace = false;
