@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class   vtkLVLMAttentionMap
+ * @brief   attention of the answer's tokens to the picture, as a grid of patches
+ *
+ * A vtkImageData whose cells are the model's image tokens, in pixel coordinates of the picture (y
+ * up), with the cell array `attention`: the chosen answer tokens, layers and heads reduced to one
+ * number a patch. The picture travels along in the field data, for vtkLVLMOverlay.
+ */
+#ifndef vtkLVLMAttentionMap_h
+#define vtkLVLMAttentionMap_h
+
+#include "vtkLVLMTraceFilter.h"
+
+class LVLMFILTERS_EXPORT vtkLVLMAttentionMap : public vtkLVLMTraceFilter
+{
+public:
+  static vtkLVLMAttentionMap* New();
+  vtkTypeMacro(vtkLVLMAttentionMap, vtkLVLMTraceFilter);
+
+  enum
+  {
+    MEAN = 0,
+    MAXIMUM = 1
+  };
+
+  ///@{
+  /** How tokens, layers and heads become one number: MEAN (default) or MAXIMUM. */
+  vtkSetClampMacro(Reduction, int, MEAN, MAXIMUM);
+  vtkGetMacro(Reduction, int);
+  ///@}
+
+protected:
+  vtkLVLMAttentionMap() = default;
+  ~vtkLVLMAttentionMap() override = default;
+
+  int FillOutputPortInformation(int port, vtkInformation* info) override;
+  void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs) override;
+  void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
+    vtkInformationVector* outputs) override;
+
+  int Reduction = MEAN;
+
+private:
+  vtkLVLMAttentionMap(const vtkLVLMAttentionMap&) = delete;
+  void operator=(const vtkLVLMAttentionMap&) = delete;
+};
+
+#endif

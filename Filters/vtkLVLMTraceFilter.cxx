@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMTraceFilter.h"
+
+#include "OutputVTK.h"
+#include "vtkLVLMGuard.h"
+
+#include "Models/Core/Trace.h"
+#include "Readers/TraceVTK.h"
+
+#include "vtkDemandDrivenPipeline.h"
+#include "vtkInformation.h"
+#include "vtkStreamingDemandDrivenPipeline.h"
+
+#include <algorithm>
+#include <cmath>
+
+using Pipeline = vtkStreamingDemandDrivenPipeline;
+
+namespace
+{
+void setRange(int range[2], std::int64_t count)
+{
+  const auto n = static_cast<int>(std::min<std::int64_t>(count, VTK_INT_MAX));
+  range[0] = n > 0 ? -n : 0;
+  range[1] = n > 0 ? n - 1 : 0;
+}
+
+void printList(
+  ostream& os, vtkIndent indent, const char* name, const std::vector<std::int64_t>& list)
+{
+  os << indent << name << ":";
+  for (const std::int64_t index : list)
+  {
+    os << " " << index;
+  }
+  os << (list.empty() ? " all" : "") << endl;
+}
+}
+
+vtkLVLMTraceFilter::vtkLVLMTraceFilter()
+{
+  this->SetNumberOfInputPorts(1);
+  this->SetNumberOfOutputPorts(1);
+}
+
+void vtkLVLMTraceFilter::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  printList(os, indent, "AnswerTokens", this->AnswerTokens);
+  printList(os, indent, "Layers", this->Layers);
+  printList(os, indent, "Heads", this->Heads);
+  os << indent << "FollowTime: " << this->FollowTime << endl;
+}
+
+void vtkLVLMTraceFilter::AddAnswerToken(int token)
+{
+  this->AnswerTokens.push_back(token);
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::RemoveAllAnswerTokens()
+{
+  this->AnswerTokens.clear();
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::AddLayer(int layer)
+{
+  this->Layers.push_back(layer);
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::RemoveAllLayers()
+{
+  this->Layers.clear();
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::AddHead(int head)
+{
+  this->Heads.push_back(head);
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::RemoveAllHeads()
+{
+  this->Heads.clear();
+  this->Modified();
+}
+
+vtkTypeBool vtkLVLMTraceFilter::ProcessRequest(
+  vtkInformation* request, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  if (request->Has(vtkDemandDrivenPipeline::REQUEST_INFORMATION()))
+  {
+    return this->RequestInformation(inputs, outputs);
+  }
+  if (request->Has(Pipeline::REQUEST_UPDATE_EXTENT()))
+  {
+    return this->RequestUpdateExtent(inputs);
+  }
+  if (request->Has(vtkDemandDrivenPipeline::REQUEST_DATA()))
+  {
+    return this->RequestData(inputs, outputs);
+  }
+  return this->Superclass::ProcessRequest(request, inputs, outputs);
+}
+
+int vtkLVLMTraceFilter::FillInputPortInformation(int, vtkInformation* info)
+{
+  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkMultiBlockDataSet");
+  return 1;
+}
+
+void vtkLVLMTraceFilter::Announce(const lvlm::TraceShape&, vtkInformationVector*) {}
+
+int vtkLVLMTraceFilter::RequestInformation(
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  lvlm::TraceShape shape;
+  try
+  {
+    shape = lvlm::inputShape(this, inputs[0]->GetInformationObject(0));
+    setRange(this->AnswerTokenRange, shape.answerTokens);
+    setRange(this->LayerRange, shape.layers);
+    setRange(this->HeadRange, shape.heads);
+    setRange(this->PatchRange, shape.grid.count());
+    this->Announce(shape, outputs);
+  }
+  catch (const std::exception&)
+  {
+    // RequestData meets the same problem and reports it once.
+  }
+  for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
+  {
+    vtkInformation* outInfo = outputs->GetInformationObject(port);
+    // Without time steps the pipeline need not run again when the time changes.
+    lvlm::setAnswerTime(outInfo, this->FollowTime ? shape.answerTokens : 0);
+    if (!outInfo->Has(Pipeline::WHOLE_EXTENT()))
+    {
+      const int none[6] = { 0, -1, 0, -1, 0, -1 };
+      outInfo->Set(Pipeline::WHOLE_EXTENT(), none, 6);
+    }
+  }
+  return 1;
+}
+
+int vtkLVLMTraceFilter::RequestUpdateExtent(vtkInformationVector** inputs)
+{
+  for (int port = 0; port < this->GetNumberOfInputPorts(); ++port)
+  {
+    for (int c = 0; c < inputs[port]->GetNumberOfInformationObjects(); ++c)
+    {
+      // A trace is the same at all times: it must not be made again for each of them.
+      inputs[port]->GetInformationObject(c)->Remove(Pipeline::UPDATE_TIME_STEP());
+    }
+  }
+  return 1;
+}
+
+int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  return lvlm::guarded(this, outputs,
+    [&]
+    {
+      vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
+      this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);
+    });
+}
+
+std::vector<std::int64_t> vtkLVLMTraceFilter::GetTokensToUse(
+  const lvlm::Trace& trace, vtkInformationVector* outputs) const
+{
+  vtkInformation* outInfo = outputs->GetInformationObject(0);
+  if (!this->FollowTime || !outInfo->Has(Pipeline::UPDATE_TIME_STEP()))
+  {
+    return this->FollowTime ? std::vector<std::int64_t>{ 0 } : this->AnswerTokens;
+  }
+  const double time = outInfo->Get(Pipeline::UPDATE_TIME_STEP());
+  const auto last = static_cast<double>(trace.answerLength() - 1);
+  // Times outside the answer, as other sources of the session may have, show its nearest end.
+  const double token = std::isnan(time) ? 0.0 : std::floor(std::clamp(time, 0.0, last));
+  return { static_cast<std::int64_t>(token) };
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class   vtkLVLMTraceFilter
+ * @brief   what the analyses of a trace have in common
+ *
+ * Takes a trace (see Readers/TraceVTK.h), holds the lists of answer tokens, layers and heads that
+ * most analyses select by, offers their valid ranges to the user interface, translates pipeline
+ * time into an answer token, and turns every exception into a VTK error. A subclass implements
+ * Announce() and Compute(); which of the lists it uses is told by its proxy.
+ */
+#ifndef vtkLVLMTraceFilter_h
+#define vtkLVLMTraceFilter_h
+
+#include "lvlmFiltersModule.h"
+#include "vtkAlgorithm.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace lvlm
+{
+struct Trace;
+struct TraceShape;
+}
+
+class LVLMFILTERS_EXPORT vtkLVLMTraceFilter : public vtkAlgorithm
+{
+public:
+  vtkAbstractTypeMacro(vtkLVLMTraceFilter, vtkAlgorithm);
+  void PrintSelf(ostream& os, vtkIndent indent) override;
+
+  ///@{
+  /** The chosen answer tokens, 0-based; negative ones count from the end. None (default): all. */
+  void AddAnswerToken(int token);
+  void RemoveAllAnswerTokens();
+  ///@}
+
+  ///@{
+  /** The chosen layers, 0-based; negative ones count from the end. None (default): all. */
+  void AddLayer(int layer);
+  void RemoveAllLayers();
+  ///@}
+
+  ///@{
+  /** The chosen heads, 0-based; negative ones count from the end. None (default): all. */
+  void AddHead(int head);
+  void RemoveAllHeads();
+  ///@}
+
+  ///@{
+  /** Whether the token at the pipeline time takes the place of the chosen ones. Default: false. */
+  vtkSetMacro(FollowTime, bool);
+  vtkGetMacro(FollowTime, bool);
+  vtkBooleanMacro(FollowTime, bool);
+  ///@}
+
+  ///@{
+  /** Lowest and highest index that the input's trace accepts, e.g. -5 and 4 for five tokens; 0 and
+   * 0 as long as nothing is known. For the domains of the properties. */
+  vtkGetVector2Macro(AnswerTokenRange, int);
+  vtkGetVector2Macro(LayerRange, int);
+  vtkGetVector2Macro(HeadRange, int);
+  vtkGetVector2Macro(PatchRange, int);
+  ///@}
+
+  vtkTypeBool ProcessRequest(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
+
+protected:
+  vtkLVLMTraceFilter();
+  ~vtkLVLMTraceFilter() override = default;
+
+  int FillInputPortInformation(int port, vtkInformation* info) override;
+
+  /// Tells extents of structured outputs before any data is there. Errors may be thrown and are
+  /// ignored here: Compute() will meet them again.
+  virtual void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs);
+
+  /// Fills the outputs. `data` is the input in VTK form. Throws lvlm::Error.
+  virtual void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
+    vtkInformationVector* outputs) = 0;
+
+  /// The chosen answer tokens, or the one of the pipeline time when that is followed.
+  std::vector<std::int64_t> GetTokensToUse(
+    const lvlm::Trace& trace, vtkInformationVector* outputs) const;
+
+  std::vector<std::int64_t> AnswerTokens;
+  std::vector<std::int64_t> Layers;
+  std::vector<std::int64_t> Heads;
+  bool FollowTime = false;
+  int AnswerTokenRange[2] = { 0, 0 };
+  int LayerRange[2] = { 0, 0 };
+  int HeadRange[2] = { 0, 0 };
+  int PatchRange[2] = { 0, 0 };
+
+private:
+  vtkLVLMTraceFilter(const vtkLVLMTraceFilter&) = delete;
+  void operator=(const vtkLVLMTraceFilter&) = delete;
+
+  int RequestInformation(vtkInformationVector** inputs, vtkInformationVector* outputs);
+  int RequestUpdateExtent(vtkInformationVector** inputs);
+  int RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs);
+};
+
+#endif

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "TensorVTK.h"
+#include "TraceFields.h"
+#include "TraceVTK.h"
+
+#include "Models/Core/Error.h"
+
+#include "vtkFieldData.h"
+#include "vtkImageData.h"
+#include "vtkMultiBlockDataSet.h"
+#include "vtkPointData.h"
+#include "vtkStringArray.h"
+#include "vtkTable.h"
+
+#include <cstring>
+
+namespace lvlm
+{
+
+using namespace trace_fields;
+namespace tn = tensor_name;
+
+namespace
+{
+vtkStringArray* stringColumn(vtkTable* table, const char* name)
+{
+  auto* column = vtkStringArray::SafeDownCast(table->GetColumnByName(name));
+  if (!column)
+  {
+    fail("the trace's table of tokens has no text column '", name, "'");
+  }
+  return column;
+}
+
+Tensor columnTensor(vtkTable* table, const char* name, std::vector<std::int64_t> shape)
+{
+  return tensorFromArray(
+    vtkDataArray::SafeDownCast(table->GetColumnByName(name)), std::move(shape));
+}
+
+void takeTokens(vtkMultiBlockDataSet* blocks, Trace& trace)
+{
+  auto* table = vtkTable::SafeDownCast(findBlock(blocks, TokensBlock));
+  if (!table || !vtkDataArray::SafeDownCast(table->GetColumnByName("id")))
+  {
+    fail("the trace has no block '", TokensBlock, "' with a column 'id'");
+  }
+  const std::int64_t positions = table->GetNumberOfRows();
+  vtkStringArray* tokens = stringColumn(table, "token");
+  vtkStringArray* roles = stringColumn(table, "role");
+  trace.tokens.reserve(static_cast<std::size_t>(positions));
+  trace.roles.reserve(static_cast<std::size_t>(positions));
+  for (std::int64_t p = 0; p < positions; ++p)
+  {
+    trace.tokens.emplace_back(tokens->GetValue(p));
+    trace.roles.push_back(roleFromName(roles->GetValue(p)));
+  }
+  trace.tensors[tn::TokenId] = columnTensor(table, "id", { positions });
+}
+
+void takeAnswer(vtkMultiBlockDataSet* blocks, Trace& trace)
+{
+  auto* table = vtkTable::SafeDownCast(findBlock(blocks, AnswerBlock));
+  if (!table)
+  {
+    return;
+  }
+  const std::int64_t T = table->GetNumberOfRows();
+  if (vtkDataArray::SafeDownCast(table->GetColumnByName("logprob")))
+  {
+    trace.tensors[tn::AnswerLogprob] = columnTensor(table, "logprob", { T });
+  }
+  auto* topk = vtkDataArray::SafeDownCast(table->GetColumnByName("topk_id"));
+  if (topk && vtkDataArray::SafeDownCast(table->GetColumnByName("topk_logprob")))
+  {
+    const std::int64_t k = topk->GetNumberOfComponents();
+    trace.tensors[tn::TopkId] = columnTensor(table, "topk_id", { T, k });
+    trace.tensors[tn::TopkLogprob] = columnTensor(table, "topk_logprob", { T, k });
+  }
+}
+
+/// The tensor in the block of that name: [y, x], or with `heads` > 0 [z / heads, heads, y, x].
+void takeImage(vtkMultiBlockDataSet* blocks, const char* name, std::int64_t heads, Trace& trace)
+{
+  auto* image = vtkImageData::SafeDownCast(findBlock(blocks, name));
+  vtkDataArray* array = image ? image->GetPointData()->GetArray(name) : nullptr;
+  if (!array)
+  {
+    return;
+  }
+  int dims[3];
+  image->GetDimensions(dims);
+  if (heads > 0)
+  {
+    trace.tensors[name] = tensorFromArray(array, { dims[2] / heads, heads, dims[1], dims[0] });
+  }
+  else
+  {
+    trace.tensors[name] = tensorFromArray(array, { dims[1], dims[0] });
+  }
+}
+
+void takePicture(vtkDataObject* data, Trace& trace)
+{
+  vtkImageData* picture = pictureOf(data);
+  if (!picture)
+  {
+    return;
+  }
+  int dims[3];
+  picture->GetDimensions(dims);
+  const Tensor upsideDown =
+    tensorFromArray(picture->GetPointData()->GetArray(tn::Image), { dims[1], dims[0], 3 });
+  std::vector<std::uint8_t> pixels(upsideDown.bytes());
+  flipRows(upsideDown.data, reinterpret_cast<std::byte*>(pixels.data()), dims[1],
+    static_cast<std::size_t>(dims[0]) * 3);
+  trace.tensors[tn::Image] = Tensor::of(pixels, upsideDown.shape);
+}
+
+void takeMetadata(vtkFieldData* fields, Trace& trace)
+{
+  trace.model = stringField(fields, "model");
+  trace.prompt = stringField(fields, "prompt");
+  trace.answer = stringField(fields, "answer");
+  trace.grid = gridField(fields);
+  trace.promptLength = numberField(fields, "prompt_length");
+  trace.imageStart = numberField(fields, "image_start");
+  trace.layerBegin = numberField(fields, "layer_begin");
+  trace.layerTotal = numberField(fields, "layer_total");
+  for (int a = 0; a < fields->GetNumberOfArrays(); ++a)
+  {
+    auto* array = vtkStringArray::SafeDownCast(fields->GetAbstractArray(a));
+    std::string name = array && array->GetName() ? array->GetName() : "";
+    if (name.empty() || OwnFields.count(name) != 0 || array->GetNumberOfValues() != 1)
+    {
+      continue;
+    }
+    const bool prefixed = name.rfind(ExtraPrefix, 0) == 0;
+    trace.extra[prefixed ? name.substr(std::strlen(ExtraPrefix)) : name] = array->GetValue(0);
+  }
+}
+}
+
+Trace traceFromVTK(vtkDataObject* data, bool withPicture)
+{
+  vtkMultiBlockDataSet* blocks = blocksOf(data);
+  if (!blocks)
+  {
+    fail("the input, a ", data ? data->GetClassName() : "null pointer",
+      ", is not an LVLM trace (what LLaVA Inference and LVLM Trace Reader give)");
+  }
+  vtkFieldData* fields = blocks->GetFieldData();
+  Trace trace;
+  takeMetadata(fields, trace);
+  takeTokens(blocks, trace);
+  takeAnswer(blocks, trace);
+  if (withPicture)
+  {
+    takePicture(blocks, trace);
+  }
+  for (const auto& [name, field] :
+    { std::pair{ tn::AttentionAnswer, "heads" }, { tn::AttentionFull, "attention.full.heads" },
+      { tn::AttentionVision, "attention.vision.heads" } })
+  {
+    if (findBlock(blocks, name))
+    {
+      takeImage(blocks, name, numberField(fields, field), trace);
+    }
+  }
+  for (const char* name :
+    { tn::RelevancyDecoder, tn::RelevancyVision, tn::RelevancyJoint, tn::RelevancyJointToken })
+  {
+    takeImage(blocks, name, 0, trace);
+  }
+  if (vtkDataArray* layers = fields->GetArray(tn::AttentionFullLayers))
+  {
+    trace.tensors[tn::AttentionFullLayers] =
+      tensorFromArray(layers, { static_cast<std::int64_t>(layers->GetNumberOfValues()) });
+  }
+  trace.validate();
+  return trace;
+}
+
+} // namespace lvlm

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMTraceReader.h"
+
+#include "TraceVTK.h"
+
+#include "Models/Core/Error.h"
+#include "Models/Core/Safetensors.h"
+#include "Models/Core/TraceFile.h"
+
+#include "vtkInformation.h"
+#include "vtkInformationVector.h"
+#include "vtkMultiBlockDataSet.h"
+#include "vtkObjectFactory.h"
+
+vtkStandardNewMacro(vtkLVLMTraceReader);
+
+vtkLVLMTraceReader::vtkLVLMTraceReader() : Shape(new lvlm::TraceShape)
+{
+  this->SetNumberOfInputPorts(0);
+}
+
+vtkLVLMTraceReader::~vtkLVLMTraceReader()
+{
+  this->SetFileName(nullptr);
+}
+
+void vtkLVLMTraceReader::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  os << indent << "FileName: " << (this->FileName ? this->FileName : "(none)") << endl;
+}
+
+int vtkLVLMTraceReader::CanReadFile(const char* fileName)
+{
+  try
+  {
+    lvlm::readTrace(fileName ? fileName : "");
+    return 1;
+  }
+  catch (const std::exception&)
+  {
+    return 0; // the file dialog only asks
+  }
+}
+
+void vtkLVLMTraceReader::Open()
+{
+  if (this->Opened && this->OpenTime > this->GetMTime())
+  {
+    return;
+  }
+  this->Opened = nullptr;
+  if (!this->FileName || !*this->FileName)
+  {
+    lvlm::fail("FileName is empty: choose a .lvlm file");
+  }
+  const lvlm::Trace trace = lvlm::readTrace(this->FileName);
+  try
+  {
+    this->Opened = lvlm::traceToVTK(trace);
+  }
+  catch (const lvlm::Error& error)
+  {
+    lvlm::fail(this->FileName, ": ", error.what());
+  }
+  *this->Shape = lvlm::shapeOf(trace);
+  this->OpenTime.Modified();
+}
+
+int vtkLVLMTraceReader::RequestInformation(
+  vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
+{
+  try
+  {
+    this->Open();
+    lvlm::announceTrace(outputs->GetInformationObject(0), *this->Shape);
+    return 1;
+  }
+  catch (const std::exception& error)
+  {
+    vtkErrorMacro(<< error.what());
+    return 0;
+  }
+}
+
+int vtkLVLMTraceReader::RequestData(
+  vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
+{
+  try
+  {
+    this->Open();
+    vtkMultiBlockDataSet::GetData(outputs)->ShallowCopy(this->Opened);
+    return 1;
+  }
+  catch (const std::exception& error)
+  {
+    vtkErrorMacro(<< error.what());
+    return 0;
+  }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class   vtkLVLMTraceReader
+ * @brief   reads a recorded trace (`.lvlm`)
+ *
+ * Gives the same data object as LLaVA Inference (see TraceVTK.h). The file is memory-mapped:
+ * opening costs nothing that grows with it, and a filter that looks at one layer reads one layer.
+ * The tokens of the answer are the time steps 0..T-1; the data itself does not change with time.
+ */
+#ifndef vtkLVLMTraceReader_h
+#define vtkLVLMTraceReader_h
+
+#include "lvlmReadersModule.h"
+#include "vtkMultiBlockDataSetAlgorithm.h"
+#include "vtkSmartPointer.h"
+
+#include <memory>
+
+namespace lvlm
+{
+struct TraceShape;
+}
+
+class LVLMREADERS_EXPORT vtkLVLMTraceReader : public vtkMultiBlockDataSetAlgorithm
+{
+public:
+  static vtkLVLMTraceReader* New();
+  vtkTypeMacro(vtkLVLMTraceReader, vtkMultiBlockDataSetAlgorithm);
+  void PrintSelf(ostream& os, vtkIndent indent) override;
+
+  ///@{
+  /** The file to read. */
+  vtkSetFilePathMacro(FileName);
+  vtkGetFilePathMacro(FileName);
+  ///@}
+
+  /// 1 when the file is a trace that can be opened.
+  int CanReadFile(const char* fileName);
+
+protected:
+  vtkLVLMTraceReader();
+  ~vtkLVLMTraceReader() override;
+
+  int RequestInformation(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
+  int RequestData(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
+
+  char* FileName = nullptr;
+
+private:
+  vtkLVLMTraceReader(const vtkLVLMTraceReader&) = delete;
+  void operator=(const vtkLVLMTraceReader&) = delete;
+
+  /// Opens the file unless what is open is still what the properties ask for. Throws lvlm::Error.
+  void Open();
+
+  vtkSmartPointer<vtkMultiBlockDataSet> Opened;
+  std::unique_ptr<lvlm::TraceShape> Shape;
+  vtkTimeStamp OpenTime;
+};
+
+#endif

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class   vtkLVLMTraceWriter
+ * @brief   writes a trace (`.lvlm`)
+ *
+ * Input: what LLaVA Inference or LVLM Trace Reader give. Every tensor is written in the type that
+ * it is stored in; the file appears under its name only once it is complete.
+ */
+#ifndef vtkLVLMTraceWriter_h
+#define vtkLVLMTraceWriter_h
+
+#include "lvlmReadersModule.h"
+#include "vtkWriter.h"
+
+class LVLMREADERS_EXPORT vtkLVLMTraceWriter : public vtkWriter
+{
+public:
+  static vtkLVLMTraceWriter* New();
+  vtkTypeMacro(vtkLVLMTraceWriter, vtkWriter);
+  void PrintSelf(ostream& os, vtkIndent indent) override;
+
+  ///@{
+  /** The file to write. */
+  vtkSetFilePathMacro(FileName);
+  vtkGetFilePathMacro(FileName);
+  ///@}
+
+protected:
+  vtkLVLMTraceWriter() = default;
+  ~vtkLVLMTraceWriter() override;
+
+  int FillInputPortInformation(int port, vtkInformation* info) override;
+  void WriteData() override;
+
+  char* FileName = nullptr;
+
+private:
+  vtkLVLMTraceWriter(const vtkLVLMTraceWriter&) = delete;
+  void operator=(const vtkLVLMTraceWriter&) = delete;
+};
+
+#endif
