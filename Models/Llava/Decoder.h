@@ -30,6 +30,8 @@ public:
     LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const;
 
 private:
+  friend class DecoderLayerGradient; // the same computation, back-propagated
+
   at::Tensor attention(const at::Tensor& x, const Rope& rope, std::int64_t first,
     LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const;
   at::Tensor feedForward(const at::Tensor& x, Workspace& workspace) const;
@@ -59,6 +61,8 @@ public:
   Rope rope(std::int64_t first, std::int64_t n) const;
 
 private:
+  friend class LogitGradient;
+
   TextConfig Config;
   at::TensorOptions Options;
   std::vector<DecoderLayer> Layers;

@@ -24,6 +24,8 @@ public:
   at::Tensor forward(const at::Tensor& hidden, Workspace& workspace, const AttentionTap& tap) const;
 
 private:
+  friend class VisionLayerGradient; // the same computation, back-propagated
+
   VisionConfig Config;
   at::Tensor Norm1Weight, Norm1Bias, Norm2Weight, Norm2Bias;
   Linear Query, Key, Value, Out, Fc1, Fc2;
@@ -49,6 +51,8 @@ public:
     const Progress& progress) const;
 
 private:
+  friend class ProjectorGradient;
+
   LlavaConfig Config;
   at::Tensor PatchWeight, ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias;
   std::vector<VisionLayer> Layers;

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Rollout.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lvlm
+{
+
+namespace
+{
+namespace tn = tensor_name;
+
+/// Slabs of `attention.full` from the first layer up. Throws Error unless they are all of the
+/// model's.
+std::vector<std::int64_t> slabsInOrder(const Trace& trace)
+{
+  const Tensor& layers = trace.tensor(tn::AttentionFullLayers);
+  const std::int64_t* numbers = layers.as<std::int64_t>();
+  std::vector<std::int64_t> slabs(static_cast<std::size_t>(layers.count()), -1);
+  for (std::int64_t i = 0; i < layers.count(); ++i)
+  {
+    if (numbers[i] < 0 || numbers[i] >= layers.count())
+    {
+      fail("rollout needs attention.full of all layers, the trace has ", layers.count(),
+        " of them, among these layer ", numbers[i], ": capture all full layers");
+    }
+    slabs[static_cast<std::size_t>(numbers[i])] = i;
+  }
+  if (slabs.empty() || std::find(slabs.begin(), slabs.end(), -1) != slabs.end() ||
+    (trace.layerTotal > 0 && trace.layerTotal != layers.count()))
+  {
+    fail("rollout needs attention.full of all ", std::max(trace.layerTotal, layers.count()),
+      " layers, each once; the trace has ", layers.count(), ": capture all full layers");
+  }
+  return slabs;
+}
+
+/// Row `query` of one layer: heads reduced, identity added, divided by its sum. [query + 1]
+class MixedRow
+{
+public:
+  MixedRow(const Tensor& full, std::int64_t slab, Reduction reduction)
+    : Full(full), Slab(slab), Heads(full.extent(1)), Keys(full.extent(2)), Kind(reduction)
+  {
+  }
+
+  const std::vector<double>& read(std::int64_t query)
+  {
+    this->One.resize(static_cast<std::size_t>(query) + 1);
+    this->Row.assign(this->One.size(), 0.0);
+    for (std::int64_t head = 0; head < this->Heads; ++head)
+    {
+      const std::int64_t first =
+        ((this->Slab * this->Heads + head) * this->Keys + query) * this->Keys;
+      this->Full.toFloat(first, query + 1, this->One.data());
+      for (std::size_t key = 0; key < this->One.size(); ++key)
+      {
+        const double value = this->One[key];
+        this->Row[key] = this->Kind == Reduction::Mean
+          ? this->Row[key] + value / static_cast<double>(this->Heads)
+          : std::max(this->Row[key], value);
+      }
+    }
+    this->Row.back() += 1;
+    double sum = 0;
+    for (const double value : this->Row)
+    {
+      sum += value;
+    }
+    if (!std::isfinite(sum))
+    {
+      fail("attention.full has a value that is not finite in row ", query);
+    }
+    for (double& value : this->Row)
+    {
+      value /= sum;
+    }
+    return this->Row;
+  }
+
+private:
+  const Tensor& Full;
+  std::int64_t Slab, Heads, Keys;
+  Reduction Kind;
+  std::vector<float> One;
+  std::vector<double> Row;
+};
+}
+
+std::vector<float> attentionRollout(
+  const Trace& trace, const Indices& answerTokens, Reduction reduction, const Progress& progress)
+{
+  const Indices tokens = resolveIndices(answerTokens, trace.answerLength(), "AnswerTokens");
+  const std::vector<std::int64_t> slabs = slabsInOrder(trace);
+  const Tensor& full = trace.tensor(tn::AttentionFull);
+  const auto K = static_cast<std::size_t>(trace.keys());
+  std::vector<std::vector<double>> rows(tokens.size(), std::vector<double>(K, 0.0));
+  std::size_t last = 0;
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+  {
+    const auto own = static_cast<std::size_t>(trace.promptLength - 1 + tokens[i]);
+    rows[i][own] = 1;
+    last = std::max(last, own);
+  }
+  std::vector<std::vector<double>> next = rows;
+  for (std::size_t layer = slabs.size(); layer-- > 0;)
+  {
+    report(progress, 1 - static_cast<double>(layer + 1) / static_cast<double>(slabs.size()),
+      "Rollout, layer " + std::to_string(layer));
+    MixedRow mixed(full, slabs[layer], reduction);
+    for (auto& row : next)
+    {
+      std::fill(row.begin(), row.end(), 0.0);
+    }
+    for (std::size_t query = 0; query <= last; ++query)
+    {
+      const std::vector<double>& weights = mixed.read(static_cast<std::int64_t>(query));
+      for (std::size_t i = 0; i < rows.size(); ++i)
+      {
+        const double share = rows[i][query];
+        for (std::size_t key = 0; share != 0 && key <= query; ++key)
+        {
+          next[i][key] += share * weights[key];
+        }
+      }
+    }
+    rows.swap(next);
+  }
+  std::vector<float> result;
+  result.reserve(rows.size() * K);
+  for (const auto& row : rows)
+  {
+    result.insert(result.end(), row.begin(), row.end());
+  }
+  return result;
+}
+
+std::vector<float> imageSpan(const Trace& trace, const std::vector<float>& rows)
+{
+  const auto K = static_cast<std::size_t>(trace.keys());
+  const auto start = static_cast<std::size_t>(trace.imageStart);
+  const auto cells = static_cast<std::size_t>(trace.grid.count());
+  if (K == 0 || rows.size() % K != 0 || start + cells > K)
+  {
+    fail(rows.size(), " values are not rows over ", K, " positions with the image at ", start);
+  }
+  std::vector<float> span;
+  for (std::size_t row = 0; row < rows.size(); row += K)
+  {
+    const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(row + start);
+    span.insert(span.end(), begin, begin + static_cast<std::ptrdiff_t>(cells));
+  }
+  return span;
+}
+
+} // namespace lvlm

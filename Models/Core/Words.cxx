@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Words.h"
+
+#include "Error.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+namespace lvlm
+{
+
+namespace
+{
+const std::string Metaspace = "\xe2\x96\x81"; // U+2581, SentencePiece
+const std::string SpaceByte = "\xc4\xa0";     // U+0120, byte-level BPE
+/// How many words compete with the image.
+constexpr std::size_t CompetingWords = 3;
+
+bool startsWith(const std::string& text, const std::string& prefix)
+{
+  return text.compare(0, prefix.size(), prefix) == 0;
+}
+
+/// The byte of a piece like "<0x0A>", else -1.
+int bytePiece(const std::string& piece)
+{
+  if (piece.size() != 6 || !startsWith(piece, "<0x") || piece[5] != '>' ||
+    piece.find_first_not_of("0123456789ABCDEFabcdef", 3) != 5)
+  {
+    return -1;
+  }
+  return std::stoi(piece.substr(3, 2), nullptr, 16);
+}
+
+void replaceAll(std::string& text, const std::string& what, const std::string& with)
+{
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
+  {
+    text.replace(at, what.size(), with);
+  }
+}
+
+std::string readable(const std::string& piece)
+{
+  const int byte = bytePiece(piece);
+  if (byte >= 0 && byte < 128)
+  {
+    return std::string(1, static_cast<char>(byte));
+  }
+  std::string text = piece;
+  replaceAll(text, Metaspace, " ");
+  replaceAll(text, SpaceByte, " ");
+  replaceAll(text, "\xc4\x8a", "\n"); // U+010A, byte-level BPE's line feed
+  return text;
+}
+
+std::string trimmed(const std::string& text)
+{
+  const std::size_t first = text.find_first_not_of(' ');
+  return first == std::string::npos ? std::string()
+                                    : text.substr(first, text.find_last_not_of(' ') - first + 1);
+}
+
+bool joins(const Trace& trace, std::size_t position)
+{
+  const std::string& piece = trace.tokens[position];
+  return trace.roles[position] == trace.roles[position - 1] &&
+    trace.roles[position] != Role::Special && !startsWith(piece, Metaspace) &&
+    !startsWith(piece, SpaceByte) && !isSeparator(piece);
+}
+}
+
+bool isSeparator(const std::string& piece)
+{
+  static const std::set<std::string> separators{ ".", ",", "?", "!", ":", ";", "</s>", "/", "(",
+    ")", "[", "]", "{", "}", "<", ">", "|", "\\", "-", "_", "+", "=", "*", "&", "^", "%", "$", "#",
+    "@", "~", "`", " ", "\t", "\n", "\r", "\v", "\f" };
+  return separators.count(bytePiece(piece) < 0 && piece != "\xc4\x8a" ? piece : readable(piece)) !=
+    0;
+}
+
+std::vector<Word> wordsOf(const Trace& trace, std::int64_t begin, std::int64_t end)
+{
+  if (begin < 0 || begin > end || end > trace.positions())
+  {
+    fail("positions ", begin, " to ", end, " leave the sequence of ", trace.positions());
+  }
+  std::vector<Word> words;
+  bool open = false; // the last word may go on
+  for (std::int64_t at = begin; at < end; ++at)
+  {
+    const auto position = static_cast<std::size_t>(at);
+    if (trace.roles[position] == Role::Image)
+    {
+      open = false;
+      continue;
+    }
+    if (!open || !joins(trace, position))
+    {
+      words.emplace_back();
+      words.back().begin = at;
+      words.back().role = trace.roles[position];
+    }
+    words.back().end = at + 1;
+    words.back().text += readable(trace.tokens[position]);
+    open = true;
+  }
+  for (Word& word : words)
+  {
+    word.text = trimmed(word.text);
+  }
+  return words;
+}
+
+std::vector<Word> answerWords(const Trace& trace)
+{
+  return wordsOf(trace, trace.promptLength, trace.positions());
+}
+
+std::vector<float> wordMap(
+  const Trace& trace, const Word& word, const std::vector<float>& maps, std::int64_t width)
+{
+  const std::int64_t first = word.begin - trace.promptLength;
+  const std::int64_t last = word.end - trace.promptLength;
+  if (first < 0 || first >= last || last > trace.answerLength())
+  {
+    fail("positions ", word.begin, " to ", word.end, " are not words of the answer");
+  }
+  if (width < 0 || static_cast<std::int64_t>(maps.size()) != trace.answerLength() * width)
+  {
+    fail(maps.size(), " values are not ", trace.answerLength(), " maps of ", width);
+  }
+  std::vector<float> mean(static_cast<std::size_t>(width));
+  for (std::size_t i = 0; i < mean.size(); ++i)
+  {
+    double sum = 0;
+    for (std::int64_t t = first; t < last; ++t)
+    {
+      sum += maps[static_cast<std::size_t>(t * width) + i];
+    }
+    mean[i] = static_cast<float>(sum / static_cast<double>(last - first));
+  }
+  return mean;
+}
+
+TextRelevancy textRelevancy(
+  const Trace& trace, std::int64_t answerToken, const std::vector<float>& row)
+{
+  if (answerToken < 0 || answerToken >= trace.answerLength())
+  {
+    fail("answer token ", answerToken, " is out of range: the answer has tokens 0 to ",
+      trace.answerLength() - 1);
+  }
+  if (static_cast<std::int64_t>(row.size()) != trace.keys() ||
+    trace.imageStart + trace.grid.count() > trace.keys() || trace.grid.count() < 1)
+  {
+    fail("a relevancy row of ", row.size(), " values, the sequence has ", trace.keys(), " keys");
+  }
+  TextRelevancy result;
+  result.words = wordsOf(trace, 0, trace.promptLength + answerToken);
+  std::vector<double> question;
+  for (const Word& word : result.words)
+  {
+    double sum = 0;
+    for (std::int64_t at = word.begin; at < word.end; ++at)
+    {
+      sum += row[static_cast<std::size_t>(at)];
+    }
+    result.relevancy.push_back(sum / static_cast<double>(word.end - word.begin));
+    if (word.role == Role::Question)
+    {
+      question.push_back(result.relevancy.back());
+    }
+  }
+  double total = 0, image = 0;
+  for (const float value : row)
+  {
+    total += value;
+  }
+  result.imageMaximum = row[static_cast<std::size_t>(trace.imageStart)];
+  for (std::int64_t i = 0; i < trace.grid.count(); ++i)
+  {
+    const double value = row[static_cast<std::size_t>(trace.imageStart + i)];
+    image += value;
+    result.imageMaximum = std::max(result.imageMaximum, value);
+  }
+  result.imageMean = image / static_cast<double>(trace.grid.count());
+  result.imageShare = total == 0 ? 0 : image / total;
+  result.imagePercentile = imagePercentile(std::move(question), result.imageMaximum);
+  return result;
+}
+
+double imagePercentile(std::vector<double> words, double imageMaximum)
+{
+  const std::size_t n = std::min(CompetingWords, words.size());
+  std::partial_sort(
+    words.begin(), words.begin() + static_cast<std::ptrdiff_t>(n), words.end(), std::greater<>());
+  const auto below = std::count_if(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(n),
+    [imageMaximum](double value) { return value < imageMaximum; });
+  return static_cast<double>(below) / static_cast<double>(n + 1);
+}
+
+} // namespace lvlm

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file RelevancySweep.h
+/// Forward pass that keeps every layer's input, and sweeps from the last layer to the first that
+/// recompute each layer once for all gradients. Internal to Models/Llava.
+#ifndef LVLM_LLAVA_RELEVANCYSWEEP_H
+#define LVLM_LLAVA_RELEVANCYSWEEP_H
+
+#include "LlavaModelImpl.h"
+#include "RelevancyLayers.h"
+
+#include <vector>
+
+namespace lvlm
+{
+
+/// Rows of a product (I + C_L) ... (I + C_1), advanced by one layer at a time: rows <- rows + rows
+/// C. Restricted to the positions [offset, offset + width), which is exact when C is causal and the
+/// span starts at 0, and for rows that start inside the span.
+class RelevancyRows
+{
+public:
+  RelevancyRows() = default;
+  /// rows [m, width]
+  RelevancyRows(at::Tensor rows, std::int64_t offset);
+
+  bool defined() const { return this->Rows.defined(); }
+  const at::Tensor& rows() const { return this->Rows; }
+  /// Takes in rows of the layer's C: [n, keys], rows from position `first` on.
+  void add(std::int64_t first, const at::Tensor& relevance);
+  /// The layer is complete.
+  void commit();
+
+private:
+  at::Tensor Rows, Delta;
+  std::int64_t Offset = 0;
+};
+
+/// One gradient on its way through the decoder, and later through the tower.
+struct GradientJob
+{
+  std::string name;    ///< for errors, e.g. "answer token 3"
+  at::Tensor gradient; ///< [n, D] of rows [first, first + n)
+  std::int64_t first = 0;
+  bool ownOnly = false;                ///< each row is a gradient of its own, see GradientRows
+  std::vector<RelevancyRows*> targets; ///< what this job's C rows go to
+  std::function<void(std::int64_t layer, std::int64_t firstRow, const at::Tensor& gradient)> tap;
+};
+
+/// The sequence of a trace as the model reads it.
+struct SweepInput
+{
+  std::vector<std::int64_t> ids; ///< [S], 0 at image positions
+  at::Tensor pixels;             ///< [3, H, W]
+  std::int64_t featureStart = 0;
+};
+
+class RelevancySweep
+{
+public:
+  RelevancySweep(const LlavaModel::Impl& model, SweepInput input);
+
+  /// Runs vision tower and decoder on the S positions. Throws Error on values that are not finite.
+  void forward(const Progress& progress);
+  /// The decoder's output at rows [first, S): [n, D]
+  at::Tensor top(std::int64_t first) const;
+  Workspace& workspace() { return this->Buffers; }
+
+  /// Back-propagates all jobs through the decoder; afterwards, if `toImage`, a job's gradient is
+  /// that of the image tokens [patches, Dt]. `commit` are the products that advance a layer. Throws
+  /// Error on a gradient that is not finite.
+  void decoder(std::vector<GradientJob>& jobs, const std::vector<RelevancyRows*>& commit,
+    bool toImage, const Progress& progress);
+  /// From gradients of the image tokens back through projector and tower. Layers from `skippedFrom`
+  /// on pass gradients but are not part of the products.
+  void vision(std::vector<GradientJob>& jobs, const std::vector<RelevancyRows*>& commit,
+    std::int64_t skippedFrom, const Progress& progress);
+
+private:
+  void forwardVision(const Progress& progress);
+  void check(const GradientJob& job, const std::string& where) const;
+
+  const LlavaModel::Impl& Model;
+  SweepInput Input;
+  Workspace Buffers;
+  std::vector<at::Tensor> DecoderInputs; ///< L + 1 times [S, D], the last one the output
+  std::vector<at::Tensor> VisionInputs;  ///< Lv + 1 times [N, D]
+};
+
+} // namespace lvlm
+
+#endif
