@@ -7,6 +7,7 @@
 #include <unicode/normalizer2.h>
 #include <unicode/regex.h>
 #include <unicode/uchar.h>
+#include <unicode/uniset.h>
 #include <unicode/utext.h>
 #include <unicode/utf8.h>
 
@@ -93,11 +94,13 @@ void appendUtf8(std::string& text, char32_t codePoint)
 std::string toNfc(std::string_view text)
 {
   UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* nfc = icu::Normalizer2::getNFCInstance(status);
+  static const icu::UnicodeSet known(UNICODE_STRING_SIMPLE("[:age=9.0:]"), status);
+  const icu::Normalizer2* full = icu::Normalizer2::getNFCInstance(status);
   check(status, "NFC");
+  const icu::FilteredNormalizer2 nfc(*full, known);
   std::string composed;
   icu::StringByteSink<std::string> sink(&composed, checkedLength(text));
-  nfc->normalizeUTF8(0, icu::StringPiece(text.data(), checkedLength(text)), sink, nullptr, status);
+  nfc.normalizeUTF8(0, icu::StringPiece(text.data(), checkedLength(text)), sink, nullptr, status);
   check(status, "NFC");
   return composed;
 }

@@ -60,6 +60,7 @@ FIXED = [
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", " " * 70, "\n" * 33, "\t" * 17, "-" * 90, "=" * 64 + "\n", "ab" * 40, "! ! !!! ?!?! ... …… --- ***",
     "word", "words sword word", "word,word;word", "wordé word\u0301 word_ word\u200d", "left <|left|> right", "a   <|left|>   b", "a   <|right|>   b", "<|right|>\n\n <|left|>",
     "a  <|both|>  b", "<|both|> <|both|>", "  <|left|>  <|right|>  word  ", "Plain plain PLAIN ▁plain", "a <|norm|> b<|norm|>c", "two words here", "é<|é|>é <|é|>", "<|right|> x <|right|>  y",
+    "e\u0898\u0323\u0301 a\u09fe\u0323 o\u1df6\u0323 u\u0301\U00010d24\u0323",  # marks younger than the NFC of Hugging Face
 ]
 WORDS = """the a of and to in is was for on that with as it at by from this an be are or have not had his her which one all their we can has
 what color colour star circle square triangle red green blue yellow left right above below how many are there describe image picture
