@@ -98,12 +98,17 @@ Correlation correlationOfRows(const std::vector<double>& rows, int size, std::in
   Correlation result{ size, std::vector<double>(n * n) };
   for (std::size_t i = 0; i < n; ++i)
   {
-    result.values[i * n + i] = 1.0;
-    for (std::size_t j = 0; j < i; ++j)
+    // The diagonal is scaled like the rest, not set to 1: then the norms' rounding cancels in
+    // partial correlations, which matters where rows are nearly equal.
+    for (std::size_t j = 0; j <= i; ++j)
     {
       const double value = dot(i, j) * inverseNorm[i] * inverseNorm[j];
       result.values[i * n + j] = value;
       result.values[j * n + i] = value;
+    }
+    if (inverseNorm[i] == 0.0)
+    {
+      result.values[i * n + i] = 1.0;
     }
   }
   return result;
