@@ -28,9 +28,16 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def open_picture(path: Path):
+    """By suffix: OpenDataFile would take the first reader that claims the file, for PNG a raster-map reader."""
+    readers = {".png": simple.PNGSeriesReader, ".jpg": simple.JPEGSeriesReader, ".jpeg": simple.JPEGSeriesReader,
+               ".bmp": simple.BMPSeriesReader, ".tif": simple.TIFFSeriesReader, ".tiff": simple.TIFFSeriesReader}
+    return readers[path.suffix.lower()](registrationName=path.name, FileNames=[str(path.resolve())])
+
+
 def print_answer(trace) -> None:
     """The answer and, for each of its tokens, the probability and the best alternatives."""
-    tokens = servermanager.Fetch(simple.LVLMTokens(Input=trace))
+    tokens = servermanager.Fetch(LVLMTokens(Input=trace))
     print("Answer:", trace.Answer)
     for row in range(tokens.GetNumberOfRows()):
         if tokens.GetValueByName(row, "answer_index").ToInt() < 0:
@@ -76,8 +83,8 @@ def color_by(display, view, array: str, association: str, title: str, preset: st
 
 def overlay_view(trace, answer_tokens):
     """The heat map of the answer's tokens over the picture."""
-    heat = simple.LVLMAttentionMap(registrationName="Attention map", Input=trace, AnswerTokens=answer_tokens)
-    overlay = simple.LVLMOverlay(registrationName="Overlay", Input=heat)
+    heat = LVLMAttentionMap(registrationName="Attention map", Input=trace, AnswerTokens=answer_tokens)
+    overlay = LVLMOverlay(registrationName="Overlay", Input=heat)
     view = flat_view("Where the model looked")
     display = simple.Show(overlay, view)
     display.Representation = "Surface"
@@ -89,7 +96,7 @@ def overlay_view(trace, answer_tokens):
 
 
 def heads_view(trace):
-    heads = simple.LVLMHeadSummary(registrationName="Head summary", Input=trace, Source="Image")
+    heads = LVLMHeadSummary(registrationName="Head summary", Input=trace, Source="Image")
     view = flat_view("Mean attention to the image (layers to the right, heads upwards)")
     display = simple.Show(heads, view)
     display.Representation = "Surface"
@@ -99,7 +106,7 @@ def heads_view(trace):
 
 
 def layers_view(trace, answer_tokens):
-    volume = simple.LVLMLayerVolume(registrationName="Layer volume", Input=trace, AnswerTokens=answer_tokens)
+    volume = LVLMLayerVolume(registrationName="Layer volume", Input=trace, AnswerTokens=answer_tokens)
     view = flat_view("Attention to the patches, layer above layer")
     view.InteractionMode = "3D"
     display = simple.Show(volume, view)
@@ -121,11 +128,12 @@ def main() -> None:
     simple.LoadPlugin(str(args.plugin.resolve()), remote=False, ns=globals())
     simple._DisableFirstRenderCameraReset()
 
-    picture = simple.OpenDataFile(str(args.image.resolve()))
-    trace = simple.LLaVAInference(registrationName="LLaVA", Input=picture, Prompt=args.question)
+    picture = open_picture(args.image)
+    trace = LLaVAInference(registrationName="LLaVA", Input=picture, Prompt=args.question)
     if args.model:
         trace.ModelDirectory = str(args.model.resolve())
     trace.UpdatePipeline()
+    trace.UpdatePipelineInformation()  # refreshes Answer and TimestepValues, known only now
     print("Model:", trace.ModelInformation)
     print("Question:", args.question)
     print_answer(trace)

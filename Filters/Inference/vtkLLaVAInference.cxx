@@ -9,6 +9,7 @@
 #include "Models/Llava/Runtime.h"
 #include "Readers/TraceVTK.h"
 
+#include "vtkCellData.h"
 #include "vtkDataArray.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
@@ -95,17 +96,15 @@ namespace
 vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
 {
   vtkDataArray* values = chosen;
-  if (!values)
+  for (vtkDataSetAttributes* data : std::initializer_list<vtkDataSetAttributes*>{
+         image->GetPointData(), image->GetCellData() }) // raster readers put pixels on cells
   {
-    values = image->GetPointData()->GetScalars();
+    values = values ? values : data->GetScalars();
+    values = values ? values : data->GetArray(0);
   }
   if (!values)
   {
-    values = image->GetPointData()->GetArray(0);
-  }
-  if (!values)
-  {
-    lvlm::fail("the input has no array of colours on its points");
+    lvlm::fail("the input has no array of colours on its points or cells");
   }
   return values;
 }
