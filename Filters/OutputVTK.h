@@ -23,9 +23,9 @@ namespace lvlm
 
 struct TraceShape;
 
-/// What the trace at an algorithm's first input looks like: from the pipeline before it exists, else
-/// from the data. A source that announces nothing has to run first, since a structured output must
-/// say how large it will be before any filter below it can ask for it.
+/// What the trace at an algorithm's first input looks like: from the pipeline before it exists,
+/// else from the data. A source that announces nothing has to run first, since a structured output
+/// must say how large it will be before any filter below it can ask for it.
 TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inInfo);
 
 ///@{

@@ -19,11 +19,11 @@ vtkStandardNewMacro(vtkLVLMHeadSummary);
 namespace
 {
 /// A point for each layer (x) and head (y).
-lvlm::ImageGeometry headGrid(const lvlm::TraceShape& shape)
+lvlm::ImageGeometry headGrid(std::size_t layers, std::int64_t heads)
 {
   lvlm::ImageGeometry geometry;
-  geometry.extent[1] = static_cast<int>(shape.layers - 1);
-  geometry.extent[3] = static_cast<int>(shape.heads - 1);
+  geometry.extent[1] = static_cast<int>(layers) - 1;
+  geometry.extent[3] = static_cast<int>(heads - 1);
   return geometry;
 }
 
@@ -42,18 +42,18 @@ std::vector<float> layersFastest(
   return values;
 }
 
-void fillTable(vtkTable* table, const std::vector<float>& summary, std::size_t heads)
+void fillTable(vtkTable* table, const lvlm::HeadSummary& summary, std::size_t heads)
 {
-  lvlm::Indices layerColumn(summary.size());
-  lvlm::Indices headColumn(summary.size());
-  for (std::size_t i = 0; i < summary.size(); ++i)
+  lvlm::Indices layerColumn(summary.values.size());
+  lvlm::Indices headColumn(summary.values.size());
+  for (std::size_t i = 0; i < summary.values.size(); ++i)
   {
-    layerColumn[i] = static_cast<std::int64_t>(i / heads);
+    layerColumn[i] = summary.layers[i / heads];
     headColumn[i] = static_cast<std::int64_t>(i % heads);
   }
   lvlm::addColumn(table, "layer", layerColumn);
   lvlm::addColumn(table, "head", headColumn);
-  lvlm::addColumn(table, "attention", summary);
+  lvlm::addColumn(table, "attention", summary.values);
 }
 }
 
@@ -70,23 +70,23 @@ int vtkLVLMHeadSummary::FillOutputPortInformation(int port, vtkInformation* info
 
 void vtkLVLMHeadSummary::Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs)
 {
-  lvlm::announceImage(outputs->GetInformationObject(0), headGrid(shape));
+  const lvlm::Indices layers = lvlm::resolveIndices(this->Layers, shape.layers, "Layers");
+  lvlm::announceImage(outputs->GetInformationObject(0), headGrid(layers.size(), shape.heads));
 }
 
-void vtkLVLMHeadSummary::Compute(const lvlm::Trace& trace, vtkDataObject* data,
-  vtkInformationVector**, vtkInformationVector* outputs)
+void vtkLVLMHeadSummary::Compute(
+  const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
 {
   const auto source = this->Source == IMAGE ? lvlm::Source::Image : lvlm::Source::Question;
-  const std::vector<float> summary =
-    lvlm::headSummary(trace, this->GetTokensToUse(trace, outputs), source, lvlm::progressOf(this));
-  lvlm::TraceShape shape;
-  lvlm::shapeOf(data, shape);
-  const auto heads = static_cast<std::size_t>(shape.heads);
+  const lvlm::HeadSummary summary = lvlm::headSummary(trace,
+    { this->GetTokensToUse(trace, outputs), this->Layers, {} }, source, lvlm::progressOf(this));
+  const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
+  const std::size_t layers = summary.layers.size();
   auto* image = vtkImageData::GetData(outputs, 0);
-  lvlm::shapeImage(image, headGrid(shape));
-  image->GetPointData()->SetScalars(
-    lvlm::arrayFromTensor(lvlm::Tensor::of(layersFastest(summary, summary.size() / heads, heads),
-                            { static_cast<std::int64_t>(summary.size()) }),
-      "attention"));
-  fillTable(vtkTable::GetData(outputs, 1), summary, heads);
+  lvlm::shapeImage(image, headGrid(layers, heads));
+  image->GetPointData()->SetScalars(lvlm::arrayFromTensor(
+    lvlm::Tensor::of(layersFastest(summary.values, layers, static_cast<std::size_t>(heads)),
+      { static_cast<std::int64_t>(summary.values.size()) }),
+    "attention"));
+  fillTable(vtkTable::GetData(outputs, 1), summary, static_cast<std::size_t>(heads));
 }

@@ -171,6 +171,23 @@ int vtkLVLMOverlay::RequestUpdateExtent(
   return 1;
 }
 
+vtkDataArray* vtkLVLMOverlay::ChooseArray(vtkImageData* map)
+{
+  vtkInformation* chosen = this->GetInputArrayInformation(0);
+  const char* name =
+    chosen->Has(vtkDataObject::FIELD_NAME()) ? chosen->Get(vtkDataObject::FIELD_NAME()) : nullptr;
+  if (!name || !*name || std::string(name) == "None")
+  {
+    return map->GetCellData()->GetScalars();
+  }
+  vtkDataArray* array = map->GetCellData()->GetArray(name);
+  if (!array)
+  {
+    lvlm::fail("Array: the input has no cell array '", name, "'");
+  }
+  return array;
+}
+
 int vtkLVLMOverlay::RequestData(
   vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
@@ -185,12 +202,7 @@ int vtkLVLMOverlay::RequestData(
         write(pictureOfTrace(data), output);
         return;
       }
-      int association = vtkDataObject::FIELD_ASSOCIATION_CELLS;
-      vtkDataArray* array = this->GetInputArrayToProcess(0, inputs, association);
-      if (!array || association != vtkDataObject::FIELD_ASSOCIATION_CELLS)
-      {
-        array = map->GetCellData()->GetScalars();
-      }
+      vtkDataArray* array = this->ChooseArray(map);
       lvlm::PatchGrid grid;
       const std::vector<float> heat = heatOf(map, array, grid);
       write(lvlm::blendHeat(

@@ -14,6 +14,8 @@
 #include "lvlmFiltersModule.h"
 #include "vtkImageAlgorithm.h"
 
+class vtkDataArray;
+
 class LVLMFILTERS_EXPORT vtkLVLMOverlay : public vtkImageAlgorithm
 {
 public:
@@ -59,6 +61,9 @@ protected:
 private:
   vtkLVLMOverlay(const vtkLVLMOverlay&) = delete;
   void operator=(const vtkLVLMOverlay&) = delete;
+
+  /// The array that SetInputArrayToProcess names, else the active one. Throws lvlm::Error.
+  vtkDataArray* ChooseArray(vtkImageData* map);
 };
 
 #endif

@@ -192,7 +192,7 @@ void addMetadata(const Trace& trace, vtkFieldData* fields)
   }
   for (const auto& [key, value] : trace.extra)
   {
-    const bool taken = OwnFields.count(key) != 0 || key.rfind(ExtraPrefix, 0) == 0;
+    const bool taken = key.empty() || OwnFields.count(key) != 0 || key.rfind(ExtraPrefix, 0) == 0;
     addString(fields, taken ? ExtraPrefix + key : key, value);
   }
 }

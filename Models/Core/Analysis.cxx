@@ -242,10 +242,11 @@ PatchAttention patchAttention(
   return result;
 }
 
-std::vector<float> headSummary(
-  const Trace& trace, const Indices& answerTokens, Source source, const Progress& progress)
+namespace
 {
-  const Role role = source == Source::Image ? Role::Image : Role::Question;
+/// The positions of a role that keys can have.
+Indices positionsOf(const Trace& trace, Role role)
+{
   Indices positions;
   for (std::int64_t p = 0; p < trace.keys(); ++p)
   {
@@ -258,26 +259,38 @@ std::vector<float> headSummary(
   {
     fail("Source: the trace has no position with the role '", nameOf(role), "'");
   }
+  return positions;
+}
+}
+
+HeadSummary headSummary(
+  const Trace& trace, const Selection& selection, Source source, const Progress& progress)
+{
+  const Indices positions =
+    positionsOf(trace, source == Source::Image ? Role::Image : Role::Question);
   AnswerRows rows(trace, positions.front(), positions.back() - positions.front() + 1);
-  const Indices tokens = resolveIndices(answerTokens, rows.tokens(), "AnswerTokens");
+  const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
+  HeadSummary summary;
+  summary.layers = heldLayers(rows, resolveIndices(selection.layers, trace.layerTotal, "Layers"));
   const double samples = static_cast<double>(tokens.size()) * static_cast<double>(positions.size());
-  std::vector<float> summary;
-  for (std::int64_t layer = 0; layer < rows.localLayers(); ++layer)
+  for (const std::int64_t layer : summary.layers)
   {
-    report(progress, static_cast<double>(layer) / static_cast<double>(rows.localLayers()),
-      layerText(trace.layerBegin + layer));
+    report(progress,
+      static_cast<double>(summary.values.size()) /
+        static_cast<double>(summary.layers.size() * static_cast<std::size_t>(rows.heads())),
+      layerText(layer));
     for (std::int64_t head = 0; head < rows.heads(); ++head)
     {
       double sum = 0.0;
       for (const std::int64_t token : tokens)
       {
-        const auto& row = rows.read(trace.layerBegin + layer, head, token);
+        const auto& row = rows.read(layer, head, token);
         for (const std::int64_t position : positions)
         {
           sum += row[static_cast<std::size_t>(position - positions.front())];
         }
       }
-      summary.push_back(static_cast<float>(sum / samples));
+      summary.values.push_back(static_cast<float>(sum / samples));
     }
   }
   return summary;

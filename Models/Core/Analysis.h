@@ -85,10 +85,15 @@ struct PatchAttention
 PatchAttention patchAttention(const Trace& trace, const Indices& patches,
   const Selection& selection, const Progress& progress = {});
 
-/// Mean over the selected tokens and the source's positions: [L, Hd] of the layers that this
-/// process holds. Throws when the trace has no position of that kind.
-std::vector<float> headSummary(
-  const Trace& trace, const Indices& answerTokens, Source source, const Progress& progress = {});
+/// How much each head of each layer looks at the image, or at the question.
+struct HeadSummary
+{
+  Indices layers;            ///< the layers that were chosen and that this process holds
+  std::vector<float> values; ///< [layers, Hd] mean over the chosen tokens and the positions
+};
+/// `selection.heads` is not looked at. Throws when the trace has no position of that kind.
+HeadSummary headSummary(
+  const Trace& trace, const Selection& selection, Source source, const Progress& progress = {});
 
 /// The pieces of the recorded alternatives [T, k], row-major: from the metadata key
 /// `answer.topk_token` (JSON, a list of T lists of k strings) when the trace has it; else a piece
