@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// How close inference comes to what the machine gives, as ratios within one run:
+//
+//   BenchInference CHECKPOINT [answer tokens]
+//
+//   prefill   rate of the decoder's linear maps, capture included, against at::matmul alone on the same shapes
+//   decode    bytes of weights read per second against a plain read of memory
+//   memory    peak of anonymous memory while asking, beside the size of the weights
+#include "Models/Llava/LlavaModel.h"
+#include "Models/Llava/Runtime.h"
+
+#include <ATen/ATen.h>
+
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+namespace
+{
+using namespace lvlm;
+using Clock = std::chrono::steady_clock;
+
+double seconds(Clock::time_point from, Clock::time_point to)
+{
+  return std::chrono::duration<double>(to - from).count();
+}
+
+/// Anonymous resident memory of this process, bytes.
+std::size_t anonymousMemory()
+{
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::size_t kilobytes = 0;
+  while (status >> word)
+  {
+    if (word == "RssAnon:")
+    {
+      status >> kilobytes;
+    }
+  }
+  return kilobytes * 1024;
+}
+
+/// The highest anonymous memory while this object lives.
+class PeakMemory
+{
+public:
+  PeakMemory()
+    : Start(anonymousMemory())
+    , Sampler(
+        [this]
+        {
+          while (!this->Stop)
+          {
+            this->Peak = std::max(this->Peak.load(), anonymousMemory());
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+          }
+        })
+  {
+  }
+  std::size_t growth()
+  {
+    this->Stop = true;
+    this->Sampler.join();
+    return this->Peak - std::min(this->Peak.load(), this->Start);
+  }
+
+private:
+  std::size_t Start;
+  std::atomic<std::size_t> Peak{ 0 };
+  std::atomic<bool> Stop{ false };
+  std::thread Sampler;
+};
+
+struct Shapes
+{
+  std::vector<std::pair<std::int64_t, std::int64_t>> outIn; ///< linear maps of one layer
+  explicit Shapes(const TextConfig& text)
+  {
+    const std::int64_t q = text.heads * text.headSize, kv = text.keyValueHeads * text.headSize;
+    this->outIn = { { q, text.hidden }, { kv, text.hidden }, { kv, text.hidden }, { text.hidden, q },
+      { text.intermediate, text.hidden }, { text.intermediate, text.hidden },
+      { text.hidden, text.intermediate } };
+  }
+  double weights() const
+  {
+    double sum = 0;
+    for (const auto& [out, in] : this->outIn)
+    {
+      sum += static_cast<double>(out) * static_cast<double>(in);
+    }
+    return sum;
+  }
+};
+
+/// FLOP/s of at::matmul on one layer's shapes.
+double matmulRate(const Shapes& shapes, std::int64_t positions)
+{
+  double flops = 0, time = 0;
+  for (const auto& [out, in] : shapes.outIn)
+  {
+    const at::Tensor x = at::rand({ positions, in }), w = at::rand({ out, in });
+    at::matmul(x, w.t()); // warm-up
+    const auto start = Clock::now();
+    for (int i = 0; i < 3; ++i)
+    {
+      at::matmul(x, w.t());
+    }
+    time += seconds(start, Clock::now());
+    flops += 3 * 2.0 * static_cast<double>(positions) * static_cast<double>(out * in);
+  }
+  return flops / time;
+}
+
+/// Bytes per second of summing a buffer that no cache holds.
+double memoryBandwidth()
+{
+  const at::Tensor buffer = at::ones({ std::int64_t{ 1 } << 28 }); // 1 GiB
+  double best = 0;
+  for (int i = 0; i < 5; ++i)
+  {
+    const auto start = Clock::now();
+    at::sum(buffer).item<float>();
+    best = std::max(best, static_cast<double>(buffer.nbytes()) / seconds(start, Clock::now()));
+  }
+  return best;
+}
+
+struct Times
+{
+  Clock::time_point decoder, answer, end;
+};
+
+Times timedAsk(const LlavaModel& model, const Question& question, Trace& trace)
+{
+  Times times;
+  bool inDecoder = false, inAnswer = false;
+  trace = model.ask(question,
+    [&](double, const std::string& text)
+    {
+      if (!inDecoder && text.rfind("Reading", 0) == 0)
+      {
+        inDecoder = true;
+        times.decoder = Clock::now();
+      }
+      if (!inAnswer && text.rfind("Answering", 0) == 0)
+      {
+        inAnswer = true;
+        times.answer = Clock::now();
+      }
+      return true;
+    });
+  times.end = Clock::now();
+  return times;
+}
+
+void run(const std::string& directory, std::int64_t tokens)
+{
+  useThreads(0);
+  const auto model = LlavaModel::open(directory);
+  const TextConfig& text = model->config().text;
+  std::cout << model->description() << "\nthreads " << at::get_num_threads() << std::endl;
+
+  Question question;
+  question.image = { 336, 336, std::vector<std::uint8_t>(336 * 336 * 3, 100) };
+  question.prompt = "What is in it?";
+  question.maxNewTokens = tokens;
+  Trace trace;
+  timedAsk(*model, question, trace); // the files' pages come in
+  trace = Trace();
+  PeakMemory memory;
+  const Times times = timedAsk(*model, question, trace);
+  const std::size_t anonymous = memory.growth();
+
+  const Shapes shapes(text);
+  const double P = static_cast<double>(trace.promptLength);
+  const double layers = static_cast<double>(text.layers);
+  const double prefill = 2 * P * shapes.weights() * layers / seconds(times.decoder, times.answer);
+  const double matmul = matmulRate(shapes, trace.promptLength);
+  const double bytesPerToken = 2 *
+    (shapes.weights() * layers + static_cast<double>(text.hidden) * static_cast<double>(text.vocabulary));
+  const double steps = static_cast<double>(trace.answerLength() - 1);
+  const double decode = bytesPerToken * steps / seconds(times.answer, times.end);
+  const double bandwidth = memoryBandwidth();
+  std::size_t captured = 0;
+  for (const auto& [name, tensor] : trace.tensors)
+  {
+    captured += tensor.bytes();
+  }
+  std::cout << "positions " << P << ", answer tokens " << trace.answerLength() << "\n"
+            << "prefill  " << prefill / 1e9 << " GFLOPS, at::matmul " << matmul / 1e9
+            << " GFLOPS: ratio " << prefill / matmul << "\n"
+            << "decode   " << decode / 1e9 << " GB/s of weights, memory " << bandwidth / 1e9
+            << " GB/s: ratio " << decode / bandwidth << "\n"
+            << "memory   " << byteText(anonymous) << " anonymous at the peak, of which captured "
+            << byteText(captured) << std::endl;
+}
+}
+
+int main(int argc, char** argv)
+{
+  if (argc < 2)
+  {
+    std::cerr << "usage: BenchInference CHECKPOINT [answer tokens]\n";
+    return 2;
+  }
+  try
+  {
+    run(argv[1], argc > 2 ? std::stol(argv[2]) : 16);
+  }
+  catch (const std::exception& error)
+  {
+    std::cerr << error.what() << std::endl;
+    return 1;
+  }
+  return 0;
+}

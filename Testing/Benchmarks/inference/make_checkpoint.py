@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Writes a random LLaVA checkpoint with Hugging Face's own code, for benchmarks (keep it outside the repository).
+
+    python make_checkpoint.py FOLDER [--hidden 2048 --layers 8 --heads 16 --intermediate 5504 --shard 400MB]
+
+The defaults make 0.54 billion parameters, 1.07 GB in bfloat16, with LLaVA-1.5's picture size and grid.
+Tokenizer and picture settings are copied from a golden checkpoint of Testing/Data/llava.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+GOLDEN = Path(__file__).resolve().parents[2] / "Data/llava/multihead-f32"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--hidden", type=int, default=2048)
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--heads", type=int, default=16)
+    parser.add_argument("--intermediate", type=int, default=5504)
+    parser.add_argument("--vocabulary", type=int, default=32064)
+    parser.add_argument("--vision-layers", type=int, default=4)
+    parser.add_argument("--shard", default="400MB")
+    args = parser.parse_args()
+    torch.manual_seed(1)
+    torch.set_default_dtype(torch.bfloat16)
+    vision = CLIPVisionConfig(hidden_size=512, intermediate_size=2048, num_hidden_layers=args.vision_layers,
+                              num_attention_heads=8, image_size=336, patch_size=14)
+    text = LlamaConfig(hidden_size=args.hidden, intermediate_size=args.intermediate, num_hidden_layers=args.layers,
+                       num_attention_heads=args.heads, num_key_value_heads=args.heads, vocab_size=args.vocabulary,
+                       rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
+    image_token = json.loads((GOLDEN / "config.json").read_text())["image_token_index"]
+    model = LlavaForConditionalGeneration(LlavaConfig(vision, text, image_token_index=image_token))
+    model.save_pretrained(args.folder, max_shard_size=args.shard)
+    shutil.copy(GOLDEN / "tokenizer.json", args.folder)
+    settings = json.loads((GOLDEN / "preprocessor_config.json").read_text())
+    settings["size"] = {"shortest_edge": 336}
+    settings["crop_size"] = {"height": 336, "width": 336}
+    (args.folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    # No end token: benchmarks want answers of a known length.
+    (args.folder / "generation_config.json").write_text(json.dumps({"eos_token_id": []}))
+    config = json.loads((args.folder / "config.json").read_text())
+    config["text_config"]["eos_token_id"] = config["eos_token_id"] = None
+    (args.folder / "config.json").write_text(json.dumps(config, indent=1))
+    print(args.folder, sum(p.numel() for p in model.parameters()), "parameters")
+
+
+if __name__ == "__main__":
+    main()
