@@ -50,8 +50,8 @@ public:
   bool busy()
   {
     std::unique_lock<std::mutex> lock(this->Mutex);
-    this->Changed.wait_for(lock, std::chrono::milliseconds(50));
-    return this->Done < this->Count && !this->Stop;
+    return !this->Changed.wait_for(lock, std::chrono::milliseconds(50),
+      [this] { return this->Done >= this->Count || this->Stop; });
   }
 
   int done() const { return this->Done; }
@@ -82,6 +82,7 @@ private:
       try
       {
         this->Work(i, this->Stop);
+        const std::lock_guard<std::mutex> lock(this->Mutex); // so that busy() misses no wake-up
         ++this->Done;
       }
       catch (...)
