@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Analyses against plain loops over the whole block, written independently here.
+#include "Check.h"
+
+#include "Models/Core/Analysis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+namespace
+{
+namespace tn = lvlm::tensor_name;
+constexpr std::int64_t L = 3;
+constexpr std::int64_t Hd = 4;
+constexpr std::int64_t T = 5;
+constexpr std::int64_t Rows = 2;
+constexpr std::int64_t Cols = 3;
+constexpr std::int64_t ImageStart = 1;
+constexpr std::int64_t Question = 4;
+constexpr std::int64_t P = ImageStart + Rows * Cols + Question;
+constexpr std::int64_t K = P + T - 1;
+
+std::vector<float> randomAttention()
+{
+  std::mt19937 generator(7);
+  std::uniform_real_distribution<float> uniform(0.0f, 1.0f);
+  std::vector<float> values(L * Hd * T * K);
+  std::generate(values.begin(), values.end(), [&] { return uniform(generator); });
+  return values;
+}
+
+/// Layers [first, first + count) of the whole attention.
+lvlm::Trace makeTrace(const std::vector<float>& all, std::int64_t first = 0, std::int64_t count = L)
+{
+  lvlm::Trace trace;
+  trace.promptLength = P;
+  trace.imageStart = ImageStart;
+  trace.grid = { Rows, Cols };
+  std::vector<std::int64_t> ids;
+  for (std::int64_t p = 0; p < P + T; ++p)
+  {
+    const bool image = p >= ImageStart && p < ImageStart + Rows * Cols;
+    trace.roles.push_back(p == 0 ? lvlm::Role::System
+        : image                  ? lvlm::Role::Image
+        : p < P                  ? lvlm::Role::Question
+                                 : lvlm::Role::Answer);
+    trace.tokens.push_back("t" + std::to_string(p));
+    ids.push_back(p);
+  }
+  trace.tensors[tn::TokenId] = lvlm::Tensor::of(ids, { P + T });
+  const std::int64_t slab = Hd * T * K;
+  trace.tensors[tn::AttentionAnswer] = lvlm::Tensor::of(
+    std::vector<float>(all.begin() + first * slab, all.begin() + (first + count) * slab),
+    { count, Hd, T, K });
+  trace.layerBegin = first;
+  trace.layerTotal = L;
+  trace.validate();
+  return trace;
+}
+
+double at(
+  const std::vector<float>& all, std::int64_t l, std::int64_t h, std::int64_t t, std::int64_t key)
+{
+  return all[static_cast<std::size_t>(((l * Hd + h) * T + t) * K + key)];
+}
+
+void testIndices()
+{
+  using lvlm::resolveIndices;
+  CHECK(resolveIndices({}, 3, "x") == lvlm::Indices({ 0, 1, 2 }));
+  CHECK(resolveIndices({ 2, -1, 0, -3 }, 3, "x") == lvlm::Indices({ 2, 0 }));
+  CHECK(resolveIndices({}, 0, "x").empty());
+  CHECK_THROWS(resolveIndices({ 3 }, 3, "Layers"), "Layers: 3 is out of range [-3, 2]");
+  CHECK_THROWS(resolveIndices({ 0, -4 }, 3, "Heads"), "Heads: -4 is out of range [-3, 2]");
+  CHECK_THROWS(resolveIndices({ INT64_MIN }, 3, "Heads"), "Heads: -9223372036854775808");
+}
+
+void testMap(const std::vector<float>& all)
+{
+  const lvlm::Trace trace = makeTrace(all);
+  const lvlm::Selection selection{ { -1, 1 }, { 0, 2 }, { 3, 1, 0 } };
+  const auto mean = lvlm::attentionMap(trace, selection, lvlm::Reduction::Mean);
+  const auto maximum = lvlm::attentionMap(trace, selection, lvlm::Reduction::Maximum);
+  CHECK(mean.size() == Rows * Cols && maximum.size() == Rows * Cols);
+  for (std::int64_t patch = 0; patch < Rows * Cols; ++patch)
+  {
+    double sum = 0.0;
+    double highest = 0.0;
+    for (const std::int64_t l : { 0, 2 })
+    {
+      for (const std::int64_t h : { 0, 1, 3 })
+      {
+        for (const std::int64_t t : { 1, 4 })
+        {
+          sum += at(all, l, h, t, ImageStart + patch);
+          highest = std::max(highest, at(all, l, h, t, ImageStart + patch));
+        }
+      }
+    }
+    const auto i = static_cast<std::size_t>(patch);
+    CHECK_NEAR(mean[i], sum / 12.0, 1e-7); // one unit of float32
+    CHECK(maximum[i] == static_cast<float>(highest));
+  }
+}
+
+void testMaximumOfNegativeNumbers()
+{
+  const lvlm::Trace trace = makeTrace(std::vector<float>(L * Hd * T * K, -2.0f));
+  CHECK(lvlm::attentionMap(trace, {}, lvlm::Reduction::Maximum)[0] == -2.0f);
+}
+
+/// Layers spread over processes give, bit by bit, what one process gives.
+void testSplitLayers(const std::vector<float>& all)
+{
+  for (const auto reduction : { lvlm::Reduction::Mean, lvlm::Reduction::Maximum })
+  {
+    const auto whole = lvlm::attentionMap(makeTrace(all), {}, reduction);
+    lvlm::LayerMaps merged = lvlm::layerMaps(makeTrace(all, 0, 1), {}, reduction);
+    const lvlm::LayerMaps rest = lvlm::layerMaps(makeTrace(all, 1, 2), {}, reduction);
+    CHECK(merged.layers == lvlm::Indices({ 0 }) && rest.layers == lvlm::Indices({ 1, 2 }));
+    merged.layers.insert(merged.layers.end(), rest.layers.begin(), rest.layers.end());
+    merged.values.insert(merged.values.end(), rest.values.begin(), rest.values.end());
+    CHECK(lvlm::combineLayers(merged, reduction) == whole);
+  }
+}
+
+void testVolumes(const std::vector<float>& all)
+{
+  const lvlm::Trace trace = makeTrace(all);
+  const auto layers =
+    lvlm::attentionOfLayers(trace, { { 2 }, { 1, 0 }, { 3 } }, lvlm::Reduction::Mean);
+  const auto heads = lvlm::attentionOfHeads(trace, { { 2 }, {}, {} }, -1, lvlm::Reduction::Mean);
+  CHECK(layers.size() == 2 * Rows * Cols && heads.size() == Hd * Rows * Cols);
+  for (std::int64_t patch = 0; patch < Rows * Cols; ++patch)
+  {
+    const auto i = static_cast<std::size_t>(patch);
+    CHECK(layers[i] == static_cast<float>(at(all, 1, 3, 2, ImageStart + patch)));
+    CHECK(layers[Rows * Cols + i] == static_cast<float>(at(all, 0, 3, 2, ImageStart + patch)));
+    CHECK(heads[Rows * Cols + i] == static_cast<float>(at(all, L - 1, 1, 2, ImageStart + patch)));
+  }
+  CHECK_THROWS(lvlm::attentionOfHeads(trace, {}, L, lvlm::Reduction::Mean), "Layer: 3");
+}
+
+void testPatches(const std::vector<float>& all)
+{
+  const auto result = lvlm::patchAttention(makeTrace(all), { -1, 1 }, { {}, { 0, 2 }, { 2, 0 } });
+  CHECK(result.heads == lvlm::Indices({ 2, 0 }));
+  for (std::int64_t t = 0; t < T; ++t)
+  {
+    double mean = 0.0;
+    for (std::size_t h = 0; h < 2; ++h)
+    {
+      double sum = 0.0;
+      for (const std::int64_t l : { 0, 2 })
+      {
+        for (const std::int64_t patch : { 1, 5 })
+        {
+          sum += at(all, l, result.heads[h], t, ImageStart + patch);
+        }
+      }
+      CHECK_NEAR(result.perHead[h * T + static_cast<std::size_t>(t)], sum / 4.0, 1e-7);
+      mean += sum / 8.0;
+    }
+    CHECK_NEAR(result.mean[static_cast<std::size_t>(t)], mean, 1e-7);
+  }
+  CHECK_THROWS(
+    lvlm::patchAttention(makeTrace(all), { 6 }, {}), "Patches: 6 is out of range [-6, 5]");
+}
+
+void testSummary(const std::vector<float>& all)
+{
+  const auto image = lvlm::headSummary(makeTrace(all), { { 1, 2 }, {}, {} }, lvlm::Source::Image);
+  const auto question =
+    lvlm::headSummary(makeTrace(all), { {}, { -1 }, {} }, lvlm::Source::Question);
+  CHECK(image.values.size() == L * Hd && question.layers == lvlm::Indices({ L - 1 }));
+  for (std::int64_t h = 0; h < Hd; ++h)
+  {
+    double toImage = 0.0;
+    for (std::int64_t key = ImageStart; key < ImageStart + Rows * Cols; ++key)
+    {
+      toImage += at(all, 1, h, 1, key) + at(all, 1, h, 2, key);
+    }
+    double toQuestion = 0.0;
+    for (std::int64_t key = P - Question; key < P; ++key)
+    {
+      for (std::int64_t t = 0; t < T; ++t)
+      {
+        toQuestion += at(all, L - 1, h, t, key);
+      }
+    }
+    CHECK_NEAR(image.values[static_cast<std::size_t>(Hd + h)], toImage / (2 * Rows * Cols), 1e-7);
+    CHECK_NEAR(question.values[static_cast<std::size_t>(h)], toQuestion / (T * Question), 1e-7);
+  }
+}
+
+void testAbort(const std::vector<float>& all)
+{
+  const lvlm::Progress stop = [](double, const std::string&) { return false; };
+  CHECK_THROWS(lvlm::attentionMap(makeTrace(all), {}, lvlm::Reduction::Mean, stop), "aborted");
+  CHECK_THROWS(lvlm::patchAttention(makeTrace(all), {}, {}, stop), "aborted");
+  CHECK_THROWS(lvlm::headSummary(makeTrace(all), {}, lvlm::Source::Image, stop), "aborted");
+}
+
+void testAlternatives(const std::vector<float>& all)
+{
+  lvlm::Trace trace = makeTrace(all);
+  trace.tensors[tn::TopkId] =
+    lvlm::Tensor::of<std::int64_t>({ 1, 99, 2, 3, 4, 5, 6, 7, 8, 9 }, { T, 2 });
+  trace.tensors[tn::TopkLogprob] =
+    lvlm::Tensor::of<float>(std::vector<float>(T * 2, -1.0f), { T, 2 });
+  const auto guessed = lvlm::alternativeTokens(trace);
+  CHECK(guessed[0] == "t1" && guessed[1] == "<id 99>" && guessed[2] == "t2");
+  trace.extra["answer.topk_token"] = R"([["a","b"],["c","d"],["e","f"],["g","h"],["i","j"]])";
+  CHECK(lvlm::alternativeTokens(trace)[3] == "d");
+  trace.extra["answer.topk_token"] = R"([["a","b"]])";
+  CHECK_THROWS(lvlm::alternativeTokens(trace), "not a list of 5 lists of 2 strings");
+}
+}
+
+int main()
+{
+  const std::vector<float> all = randomAttention();
+  testIndices();
+  testMap(all);
+  testMaximumOfNegativeNumbers();
+  testSplitLayers(all);
+  testVolumes(all);
+  testPatches(all);
+  testSummary(all);
+  testAbort(all);
+  testAlternatives(all);
+  return lvlm_test::checkResult();
+}

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The analysis filters against numpy on the raw attention block.
+
+Sums run in double precision in both, then round to float32: 1e-7 relative is one unit of float32.
+"""
+import numpy as np
+
+import lvlm_testing as lt
+from paraview import simple
+from vtkmodules.vtkCommonCore import reference
+
+EQUAL = dict(rtol=2e-7, atol=0)
+
+
+def raw_attention(reader, data):
+    """attention.answer [L, Hd, T, K] as the reader gives it."""
+    values = lt.block(lt.fetch(reader), "attention.answer").GetPointData().GetArray("attention.answer")
+    return lt.array(values).reshape(data.layers, data.heads, data.T, data.K).astype("f8")
+
+
+class Maps(lt.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.data = lt.TraceData()
+        self.trace = self.reader(self.data)
+        self.raw = raw_attention(self.trace, self.data)[..., self.data.span]
+
+    def test_mean_of_everything(self):
+        shown = lt.grid_cells(lt.fetch(simple.LVLMAttentionMap(Input=self.trace)))
+        np.testing.assert_allclose(shown.ravel(), self.raw.mean(axis=(0, 1, 2)), **EQUAL)
+
+    def test_selection_and_reduction(self):
+        for reduction, numpy_reduction in (("Mean", np.mean), ("Maximum", np.max)):
+            shown = lt.grid_cells(lt.fetch(simple.LVLMAttentionMap(
+                Input=self.trace, AnswerTokens=[1, -1], Layers=[0, 2], Heads=[-1], Reduction=reduction)))
+            chosen = self.raw[np.ix_([0, 2], [1], [1, 4])]
+            np.testing.assert_allclose(shown.ravel(), numpy_reduction(chosen, axis=(0, 1, 2)), **EQUAL)
+
+    def test_an_index_given_twice_counts_once(self):
+        shown = lt.grid_cells(lt.fetch(simple.LVLMAttentionMap(Input=self.trace, AnswerTokens=[0, 1, -5, 0])))
+        np.testing.assert_allclose(shown.ravel(), self.raw[:, :, :2].mean(axis=(0, 1, 2)), **EQUAL)
+
+    def test_cells_lie_on_their_pixels(self):
+        image = lt.fetch(simple.LVLMAttentionMap(Input=self.trace))
+        self.assertEqual(image.GetDimensions(), (5, 4, 1))
+        self.assertEqual(image.GetSpacing()[:2], (56 / 4, 30 / 3))
+        self.assertEqual(image.GetBounds()[:4], (0.0, 56.0, 0.0, 30.0))
+
+    def test_one_hot_patch_is_upright(self):
+        """Attention to the one patch (row 0, column 3) must show at the top right, also in the overlay."""
+        self.data.attention[...] = 0
+        self.data.attention[..., self.data.image_start + 3] = 1
+        self.data.image[...] = 0
+        trace = self.reader(self.data, name="hot.lvlm")
+        image = lt.fetch(simple.LVLMAttentionMap(Input=trace))
+        values = lt.array(image.GetCellData().GetArray("attention"))
+        bounds = image.GetCell(int(values.argmax())).GetBounds()
+        self.assertEqual(bounds[:4], (42.0, 56.0, 20.0, 30.0))
+        overlay = lt.fetch(simple.LVLMOverlay(Input=simple.LVLMAttentionMap(Input=trace), Smooth=0, Opacity=1))
+        pixels = lt.array(overlay.GetPointData().GetArray("overlay")).reshape(30, 56, 3)[::-1]
+        hot = (pixels != pixels[-1, 0]).any(axis=-1)
+        expected = np.zeros((30, 56), bool)
+        expected[:10, 42:] = True
+        np.testing.assert_array_equal(hot, expected)
+
+    def test_picture_travels_with_the_map(self):
+        image = lt.fetch(simple.LVLMAttentionMap(Input=self.trace))
+        pixels = lt.array(image.GetFieldData().GetArray("picture")).reshape(30, 56, 3)
+        np.testing.assert_array_equal(pixels[::-1], self.data.image)
+
+    def test_permuting_heads_permutes_outputs(self):
+        order = [2, 0, 1]
+        data = lt.TraceData(heads=3)
+        before = self.reader(data, name="before.lvlm")
+        after = self.reader(data, name="after.lvlm", tensors={"attention.answer": data.attention[:, order]})
+
+        def heads(trace):
+            return lt.volume_points(lt.fetch(simple.LVLMLayerVolume(Input=trace, Axis="Heads", Layer=1)))
+        np.testing.assert_array_equal(heads(after), heads(before)[order])
+
+        def summary(trace):
+            image = lt.fetch(simple.LVLMHeadSummary(Input=trace))
+            return lt.array(image.GetPointData().GetArray("attention")).reshape(3, data.layers)
+        np.testing.assert_array_equal(summary(after), summary(before)[order])
+
+        def columns(trace):
+            table = lt.fetch(simple.LVLMPatchAttention(Input=trace))
+            return [lt.column(table, "head_%d" % h) for h in range(3)]
+        np.testing.assert_array_equal(columns(after), np.array(columns(before))[order])
+        one = [lt.grid_cells(lt.fetch(simple.LVLMAttentionMap(Input=t, Heads=[h])))
+               for t, h in ((after, 0), (before, 2))]
+        np.testing.assert_array_equal(*one)
+
+    def test_follow_time(self):
+        shown = simple.LVLMAttentionMap(Input=self.trace, AnswerTokens=[4], FollowTime=1)
+        for time in (0, 3, 1):
+            shown.UpdatePipeline(time)
+            values = lt.grid_cells(simple.servermanager.Fetch(shown))
+            np.testing.assert_allclose(values.ravel(), self.raw[:, :, time].mean(axis=(0, 1)), **EQUAL)
+
+    def test_without_follow_time_the_map_is_not_made_again(self):
+        shown = simple.LVLMAttentionMap(Input=self.trace, AnswerTokens=[4])
+        shown.UpdatePipeline(0)
+        made = shown.GetClientSideObject().GetOutputDataObject(0).GetMTime()
+        shown.UpdatePipeline(3)
+        self.assertEqual(shown.GetClientSideObject().GetOutputDataObject(0).GetMTime(), made)
+        shown.Layers = [1]
+        shown.UpdatePipeline(3)
+        self.assertGreater(shown.GetClientSideObject().GetOutputDataObject(0).GetMTime(), made)
+
+    def test_filters_downstream_before_anything_ran(self):
+        """Extents are known before the data: a contour at once gives what a contour later gives."""
+        volume = simple.LVLMLayerVolume(Input=simple.LVLMTraceReader(FileName=self.trace.FileName))
+        middle = float(np.median(self.raw.mean(axis=(1, 2))))
+        at_once = lt.fetch(simple.Contour(Input=volume, ContourBy=["POINTS", "attention"], Isosurfaces=[middle]))
+        volume.UpdatePipeline()
+        later = lt.fetch(simple.Contour(Input=volume, ContourBy=["POINTS", "attention"], Isosurfaces=[middle]))
+        self.assertGreater(at_once.GetNumberOfPoints(), 0)
+        self.assertEqual(at_once.GetNumberOfPoints(), later.GetNumberOfPoints())
+
+
+class Others(lt.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.data = lt.TraceData()
+        self.trace = self.reader(self.data)
+        self.raw = raw_attention(self.trace, self.data)
+
+    def test_tokens(self):
+        data, table = self.data, lt.fetch(simple.LVLMTokens(Input=self.trace))
+        self.assertEqual(lt.column(table, "token"), data.tokens)
+        self.assertEqual(lt.column(table, "role"), data.roles)
+        np.testing.assert_array_equal(lt.column(table, "id"), data.ids)
+        np.testing.assert_array_equal(lt.column(table, "position"), np.arange(len(data.roles)))
+        np.testing.assert_array_equal(lt.column(table, "answer_index"), [-1] * data.P + list(range(data.T)))
+        patch = np.arange(12)
+        np.testing.assert_array_equal(lt.column(table, "patch_row")[data.span], patch // 4)
+        np.testing.assert_array_equal(lt.column(table, "patch_col")[data.span], patch % 4)
+        self.assertEqual(set(lt.column(table, "patch_row")[data.P:]), {-1})
+        np.testing.assert_array_equal(lt.column(table, "logprob")[data.P:], data.logprob)
+        self.assertTrue(np.isnan(lt.column(table, "logprob")[:data.P]).all())
+        np.testing.assert_array_equal(lt.column(table, "top2_id")[data.P:], data.topk_id[:, 1])
+        np.testing.assert_array_equal(lt.column(table, "top3_logprob")[data.P:], data.topk_logprob[:, 2])
+        self.assertEqual(lt.column(table, "top1_token")[data.P:], data.tokens[data.P:])
+
+    def test_patch_attention(self):
+        table = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Patches=[0, 5, -1], Layers=[1, 2]))
+        chosen = self.raw[1:, :, :, [2, 7, 13]]
+        np.testing.assert_allclose(lt.column(table, "attention"), chosen.mean(axis=(0, 1, 3)), **EQUAL)
+        for head in (0, 1):
+            np.testing.assert_allclose(
+                lt.column(table, "head_%d" % head), chosen[:, head].mean(axis=(0, 2)), **EQUAL)
+        self.assertEqual(lt.column(table, "token"), self.data.tokens[self.data.P:])
+
+    def selected(self, cells, **more):
+        """PatchAttention of cells that are selected on the map, and the same from a list of patches."""
+        source = simple.IDSelectionSource(FieldType="CELL", IDs=[i for c in cells for i in (0, c)], **more)
+        return lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Selection=source))
+
+    def test_selected_cells_are_the_patches_below_them(self):
+        # Cell 0 is at the bottom left: patch row 2, column 0. Cell 11 is at the top right.
+        both = self.selected([0, 11])
+        listed = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Patches=[8, 3]))
+        for name in ("attention", "head_0", "head_1"):
+            np.testing.assert_array_equal(lt.column(both, name), lt.column(listed, name))
+
+    def test_inverted_selection(self):
+        image = self.raw[..., self.data.span]
+        rest = [p for p in range(12) if p not in (8, 3)]
+        table = self.selected([0, 11], InsideOut=1)
+        np.testing.assert_allclose(
+            lt.column(table, "attention"), image[..., rest].mean(axis=(0, 1, 3)), **EQUAL)
+
+    def test_head_summary(self):
+        for source, positions in (("Image", self.data.positions("image")),
+                                  ("Question", self.data.positions("question"))):
+            proxy = simple.LVLMHeadSummary(Input=self.trace, Source=source, AnswerTokens=[0, 2])
+            expected = self.raw[:, :, [0, 2]][..., positions].mean(axis=(2, 3))
+            image = lt.fetch(proxy)
+            self.assertEqual(image.GetDimensions(), (3, 2, 1))
+            shown = lt.array(image.GetPointData().GetArray("attention")).reshape(2, 3).T
+            np.testing.assert_allclose(shown, expected, **EQUAL)
+            table = lt.fetch(proxy, 1)
+            np.testing.assert_array_equal(lt.column(table, "layer"), [0, 0, 1, 1, 2, 2])
+            np.testing.assert_array_equal(lt.column(table, "head"), [0, 1] * 3)
+            np.testing.assert_allclose(lt.column(table, "attention"), expected.ravel(), **EQUAL)
+
+    def test_layer_volume(self):
+        image = lt.fetch(simple.LVLMLayerVolume(Input=self.trace, AnswerTokens=[1], Heads=[0], Layers=[2, 0]))
+        self.assertEqual(image.GetDimensions(), (4, 3, 2))
+        self.assertEqual(image.GetOrigin()[:2], (7.0, 5.0))
+        self.assertEqual(image.GetSpacing(), (14.0, 10.0, 28.0))
+        expected = self.raw[[2, 0], 0, 1][:, self.data.span]
+        np.testing.assert_allclose(lt.volume_points(image).reshape(2, 12), expected, **EQUAL)
+        image = lt.fetch(simple.LVLMLayerVolume(Input=self.trace, Axis="Heads", Layer=-1, Reduction="Maximum"))
+        expected = self.raw[2, :, :, self.data.span].max(axis=1)
+        np.testing.assert_allclose(lt.volume_points(image).reshape(2, 12), expected, **EQUAL)
+
+    def test_domains_offer_what_the_trace_has(self):
+        shown = simple.LVLMAttentionMap(Input=self.trace)
+        shown.UpdatePipelineInformation()
+        self.assertEqual(list(shown.GetProperty("AnswerTokenRange")), [-5, 4])
+        self.assertEqual(list(shown.GetProperty("LayerRange")), [-3, 2])
+        self.assertEqual(list(shown.GetProperty("HeadRange")), [-2, 1])
+        domain = shown.GetProperty("Layers").SMProperty.FindDomain("vtkSMIntRangeDomain")
+        self.assertEqual([domain.GetMinimum(0, reference(0)), domain.GetMaximum(0, reference(0))], [-3, 2])
+        self.assertEqual(list(shown.Layers), [])
+
+
+class Overlay(lt.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.data = lt.TraceData()
+        self.trace = self.reader(self.data)
+
+    def pixels(self, proxy):
+        image = lt.fetch(proxy)
+        width, height, _ = image.GetDimensions()
+        return lt.array(image.GetPointData().GetArray("overlay")).reshape(height, width, 3)[::-1]
+
+    def test_plain_picture_of_a_trace(self):
+        np.testing.assert_array_equal(self.pixels(simple.LVLMOverlay(Input=self.trace)), self.data.image)
+
+    def test_opacity_zero_is_the_picture(self):
+        shown = simple.LVLMOverlay(Input=simple.LVLMAttentionMap(Input=self.trace), Opacity=0)
+        np.testing.assert_array_equal(self.pixels(shown), self.data.image)
+
+    def test_opacity_blends(self):
+        heat = simple.LVLMAttentionMap(Input=self.trace)
+        colours = self.pixels(simple.LVLMOverlay(Input=heat, Opacity=1)).astype(float)
+        mixed = self.pixels(simple.LVLMOverlay(Input=heat, Opacity=0.25))
+        # Rounding to whole numbers: half a unit.
+        np.testing.assert_allclose(mixed, 0.25 * colours + 0.75 * self.data.image, atol=0.51)
+
+    def test_blocks_have_one_colour_a_patch_and_extremes_at_the_ends_of_the_map(self):
+        heat = simple.LVLMAttentionMap(Input=self.trace)
+        values = lt.grid_cells(lt.fetch(heat))
+        pixels = self.pixels(simple.LVLMOverlay(Input=heat, Opacity=1, Smooth=0, ColorMap="Bone"))
+        patches = pixels.reshape(3, 10, 4, 14, 3).transpose(0, 2, 1, 3, 4).reshape(12, 140, 3)
+        self.assertTrue((patches == patches[:, :1]).all())
+        brightness = patches[:, 0].astype(int).sum(axis=-1)
+        np.testing.assert_array_equal(np.argsort(brightness)[[0, -1]], np.argsort(values.ravel())[[0, -1]])
+        self.assertEqual(sorted(brightness)[0], 0)
+        self.assertEqual(sorted(brightness)[-1], 765)
+
+    def test_saves_as_png(self):
+        path = self.path("overlay.png")
+        simple.SaveData(path, proxy=simple.LVLMOverlay(Input=self.trace))
+        back = simple.PNGSeriesReader(FileNames=[path])
+        image = lt.fetch(back)
+        pixels = lt.array(image.GetPointData().GetScalars()).reshape(30, 56, 3)
+        np.testing.assert_array_equal(pixels[::-1], self.data.image)
+
+
+if __name__ == "__main__":
+    lt.main()
