@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pillow's resampling: filter, four extents (1 to 256), then pixels. The result of a window must be
+// Pillow's resampling: filter, four extents (1 to 64), then pixels. The result of a window must be
 // the window of the result.
 #include "FuzzInput.h"
 
@@ -10,14 +10,15 @@
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
   constexpr std::size_t header = 7;
+  constexpr int largest = 64;
   if (size < header)
   {
     return 0;
   }
   const auto filter = static_cast<lvlm::Resample>(data[0] % 6);
-  lvlm::RgbImage image{ data[1] + 1, data[2] + 1, {} };
-  const std::int64_t width = data[3] + 1;
-  const std::int64_t height = data[4] + 1;
+  lvlm::RgbImage image{ data[1] % largest + 1, data[2] % largest + 1, {} };
+  const std::int64_t width = data[3] % largest + 1;
+  const std::int64_t height = data[4] % largest + 1;
   image.pixels.resize(static_cast<std::size_t>(image.width * image.height) * 3, 255);
   std::copy_n(data + header, std::min(size - header, image.pixels.size()), image.pixels.begin());
 
