@@ -4,7 +4,7 @@
 #include "TraceVTK.h"
 
 #include "Models/Core/Error.h"
-#include "Models/Core/Safetensors.h"
+#include "Models/Core/MemoryAdvice.h"
 #include "Models/Core/TraceFile.h"
 
 #include "vtkInformation.h"
@@ -55,6 +55,14 @@ void vtkLVLMTraceReader::Open()
     lvlm::fail("FileName is empty: choose a .lvlm file");
   }
   const lvlm::Trace trace = lvlm::readTrace(this->FileName);
+  for (const char* name : { lvlm::tensor_name::AttentionAnswer, lvlm::tensor_name::AttentionFull,
+         lvlm::tensor_name::AttentionVision })
+  {
+    if (trace.has(name))
+    {
+      lvlm::expectScatteredReads(trace.tensor(name));
+    }
+  }
   try
   {
     this->Opened = lvlm::traceToVTK(trace);

@@ -2,6 +2,7 @@
 #include "Analysis.h"
 
 #include "Json.h"
+#include "MemoryAdvice.h"
 
 #include <algorithm>
 #include <iterator>
@@ -32,6 +33,19 @@ public:
   bool holds(std::int64_t layer) const
   {
     return layer >= this->LayerBegin && layer < this->LayerBegin + this->localLayers();
+  }
+
+  /// Called before the rows of a head are read: starts reading them together where that pays, that
+  /// is when most of what lies between the first and the last one will be looked at.
+  void prepare(std::int64_t layer, std::int64_t head, std::size_t chosenTokens) const
+  {
+    const std::int64_t keys = this->Attention.extent(3);
+    if (static_cast<std::int64_t>(chosenTokens) == this->tokens() &&
+      2 * static_cast<std::int64_t>(this->Row.size()) >= keys)
+    {
+      const std::int64_t slab = (layer - this->LayerBegin) * this->heads() + head;
+      expectReads(this->Attention, slab * this->tokens() * keys, this->tokens() * keys);
+    }
   }
 
   /// `layer` counts through the whole model and must be held.
@@ -139,6 +153,7 @@ LayerMaps layerMaps(
     {
       report(progress, static_cast<double>(l) / static_cast<double>(maps.layers.size()),
         layerText(maps.layers[l]));
+      rows.prepare(maps.layers[l], head, tokens.size());
       for (const std::int64_t token : tokens)
       {
         accumulate(rows.read(maps.layers[l], head, token), reduction, values);
@@ -193,6 +208,7 @@ std::vector<float> attentionOfHeads(const Trace& trace, const Selection& selecti
   {
     report(progress, static_cast<double>(h) / static_cast<double>(heads.size()),
       "head " + std::to_string(heads[h]));
+    rows.prepare(chosen, heads[h], tokens.size());
     for (const std::int64_t token : tokens)
     {
       accumulate(rows.read(chosen, heads[h], token), reduction, values.data() + h * cells);
@@ -219,6 +235,7 @@ PatchAttention patchAttention(
     {
       report(progress, static_cast<double>(l) / static_cast<double>(layers.size()),
         layerText(layers[l]));
+      rows.prepare(layers[l], result.heads[h], T);
       for (std::size_t t = 0; t < T; ++t)
       {
         const auto& row = rows.read(layers[l], result.heads[h], static_cast<std::int64_t>(t));
@@ -282,6 +299,7 @@ HeadSummary headSummary(
     for (std::int64_t head = 0; head < rows.heads(); ++head)
     {
       double sum = 0.0;
+      rows.prepare(layer, head, tokens.size());
       for (const std::int64_t token : tokens)
       {
         const auto& row = rows.read(layer, head, token);

@@ -91,7 +91,8 @@ class Large(lt.TestCase):
                 ("map of one token, all layers and heads", simple.LVLMAttentionMap(Input=trace, AnswerTokens=[3])),
                 ("volume of one token", simple.LVLMLayerVolume(Input=trace, AnswerTokens=[3])),
                 ("heads of one layer, one token", simple.LVLMLayerVolume(Input=trace, AnswerTokens=[-1], Axis="Heads")),
-                ("head summary of one token", simple.LVLMHeadSummary(Input=trace, AnswerTokens=[3]))):
+                ("head summary of one token", simple.LVLMHeadSummary(Input=trace, AnswerTokens=[3])),
+                ("head summary of one layer", simple.LVLMHeadSummary(Input=trace, Layers=[7], AnswerTokens=range(0, 6400, 100)))):
             start = time.perf_counter()
             proxy.UpdatePipeline()
             proxy.GetDataInformation()

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LLaVAInference in ParaView: pictures of every kind, time, caching, sharing of memory, bad input, abort.
+
+The numbers themselves are checked against Hugging Face in Testing/Cpp/TestLlava; here they are compared with
+the same golden files once more, through the pipeline.
+"""
+import json
+import os
+import shutil
+import unittest
+
+import numpy as np
+from lvlm_testing import Errors, TestCase, array, block, column, fetch, grid_cells, main
+
+DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "Data", "llava")
+MODEL = os.path.join(DATA, "multihead-f32")
+QUESTION = "What color is the star?"
+
+
+def read_safetensors(path):
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header, data = json.loads(file.read(length)), file.read()
+    header.pop("__metadata__", None)
+    types = {"F32": "<f4", "I64": "<i8"}
+    return {name: np.frombuffer(data[e["data_offsets"][0]:e["data_offsets"][1]], types[e["dtype"]]).reshape(e["shape"])
+            for name, e in header.items()}
+
+
+class InferenceCase(TestCase):
+    def picture(self, pixels, on_cells=False, name="colors"):
+        """A source of a picture given as [rows, cols, components], row 0 at the top."""
+        from paraview import simple
+        from vtkmodules.util.numpy_support import numpy_to_vtk
+        from vtkmodules.vtkCommonDataModel import vtkImageData
+        rows, cols = pixels.shape[:2]
+        image = vtkImageData()
+        image.SetDimensions(cols + on_cells, rows + on_cells, 1)
+        values = numpy_to_vtk(np.ascontiguousarray(pixels[::-1]).reshape(rows * cols, -1), deep=True)
+        values.SetName(name)
+        (image.GetCellData() if on_cells else image.GetPointData()).SetScalars(values)
+        source = simple.TrivialProducer()
+        source.GetClientSideObject().SetOutput(image)
+        return source
+
+    def golden_picture(self):
+        from paraview import simple
+        return simple.PNGSeriesReader(FileNames=[os.path.join(DATA, "picture.png")])
+
+    def ask(self, picture=None, **properties):
+        from paraview import simple
+        settings = {"ModelDirectory": MODEL, "Prompt": QUESTION, "MaxNewTokens": 4, **properties}
+        return simple.LLaVAInference(Input=picture or self.golden_picture(), **settings)
+
+    def seen(self, trace):
+        """What the model saw, [H, W, 3], row 0 at the top."""
+        image = block(fetch(trace), "image")
+        cols, rows, _ = image.GetDimensions()
+        return array(image.GetPointData().GetArray("image")).reshape(rows, cols, 3)[::-1]
+
+
+class Answers(InferenceCase):
+    def test_golden_numbers_through_the_pipeline(self):
+        golden = read_safetensors(os.path.join(MODEL, "golden.safetensors"))
+        trace = self.ask(MaxNewTokens=24, CaptureFullLayers=[0, 1, 2], CaptureVision=1)
+        data = fetch(trace)
+        P, T = len(golden["ids"]), len(golden["answer"])
+        np.testing.assert_array_equal(
+            column(block(data, "tokens"), "id"), np.concatenate([golden["ids"], golden["answer"]]))
+        for name in ("attention.answer", "attention.full", "attention.vision"):
+            ours = array(block(data, name).GetPointData().GetArray(name))
+            np.testing.assert_allclose(ours, golden[name].reshape(-1), atol=1e-5, rtol=0)
+        self.assertEqual(block(data, "attention.answer").GetDimensions(), (P + T - 1, T, 3 * 4))
+
+    def test_an_empty_list_of_layers_captures_all_and_off_captures_none(self):
+        from paraview import simple
+        trace = self.ask()
+        self.assertEqual(block(fetch(trace), "attention.full").GetDimensions()[2], 4)  # the last layer's 4 heads
+        trace.CaptureFullLayers = []
+        self.assertEqual(block(fetch(trace), "attention.full").GetDimensions()[2], 12)
+        trace.CaptureFull = 0
+        self.assertIsNone(block(fetch(trace), "attention.full"))
+        self.assertEqual(len(column(fetch(simple.LVLMTokens(Input=trace)), "id")), 53 + 4)
+
+    def test_answer_is_time_and_asking_again_gives_new_steps(self):
+        from paraview import simple
+        trace = self.ask()
+        heat = simple.LVLMAttentionMap(Input=trace, FollowTime=1, Layers=[1], Heads=[2])
+        trace.UpdatePipeline()
+        trace.UpdatePipelineInformation()
+        self.assertEqual(list(trace.TimestepValues), [0, 1, 2, 3])
+        raw = array(block(fetch(trace), "attention.answer").GetPointData().GetArray(0)).reshape(3, 4, 4, 56)
+        for t in range(4):
+            heat.UpdatePipeline(t)
+            from paraview import servermanager
+            np.testing.assert_array_equal(
+                grid_cells(servermanager.Fetch(heat)), raw[1, 2, t, 6:15].reshape(3, 3))
+        trace.MaxNewTokens = 2
+        heat.UpdatePipeline(0)
+        heat.UpdatePipelineInformation()
+        self.assertEqual(list(heat.TimestepValues), [0, 1])
+
+    def test_time_and_unrelated_changes_do_not_ask_again(self):
+        trace = self.ask()
+        reports = []
+        trace.GetClientSideObject().AddObserver("ProgressEvent", lambda *_: reports.append(1))
+        trace.UpdatePipeline()
+        asked = len(reports)
+        self.assertGreater(asked, 10)
+        trace.UpdatePipeline(1.0)
+        trace.UpdatePipeline(2.0)
+        self.assertEqual(len(reports), asked)
+        trace.Prompt = "What shape is it?"
+        trace.UpdatePipeline()
+        self.assertGreater(len(reports), asked)
+
+    def test_live_and_recorded_traces_give_the_same(self):
+        from paraview import simple
+        live = self.ask()
+        path = self.path("live.lvlm")
+        simple.SaveData(path, proxy=live)
+        recorded = simple.LVLMTraceReader(FileName=path)
+        for filter_, options in ((simple.LVLMAttentionMap, {"AnswerTokens": [1]}), (simple.LVLMHeadSummary, {})):
+            a, b = fetch(filter_(Input=live, **options)), fetch(filter_(Input=recorded, **options))
+            for data in ("GetPointData", "GetCellData"):
+                if getattr(a, data)().GetNumberOfArrays():
+                    np.testing.assert_array_equal(
+                        array(getattr(a, data)().GetArray(0)), array(getattr(b, data)().GetArray(0)))
+
+    def test_attention_is_not_copied(self):
+        trace = self.ask()
+        trace.UpdatePipeline()
+        name = "attention.answer"
+        one = block(trace.GetClientSideObject().GetOutputDataObject(0), name).GetPointData().GetArray(name)
+        first = one.GetVoidPointer(0)
+        trace.UpdatePipeline(1.0)  # emitted again from the cache: the same memory
+        two = block(trace.GetClientSideObject().GetOutputDataObject(0), name).GetPointData().GetArray(name)
+        self.assertEqual(first, two.GetVoidPointer(0))
+
+    def test_information_before_and_after(self):
+        trace = self.ask()
+        trace.UpdatePipelineInformation()
+        self.assertIn("3 layers, 4 heads", trace.ModelInformation)
+        self.assertIn("53 prompt positions and 4 answer tokens", trace.CostInformation)
+        trace.UpdatePipeline()
+        trace.UpdatePipelineInformation()
+        data = fetch(trace)
+        answer = data.GetFieldData().GetAbstractArray("answer").GetValue(0)
+        self.assertEqual(trace.Answer, answer)
+
+    def test_state_round_trip(self):
+        from paraview import simple
+        trace = self.ask(ImageMode="Pad", Seed=3, Temperature=0.7, TopP=0.9, CaptureFullLayers=[0, -1])
+        before = fetch(trace).GetFieldData().GetAbstractArray("answer").GetValue(0)
+        simple.SaveState(self.path("state.pvsm"))
+        simple.ResetSession()
+        simple.LoadState(self.path("state.pvsm"))
+        again = next(p for (name, _), p in simple.GetSources().items() if name.startswith("LLaVA"))
+        self.assertEqual(again.ImageMode, "Pad")
+        self.assertEqual(list(again.CaptureFullLayers), [0, -1])
+        self.assertEqual(fetch(again).GetFieldData().GetAbstractArray("answer").GetValue(0), before)
+
+
+class Pictures(InferenceCase):
+    """A picture of the model's own size passes preprocessing unchanged: what it saw is what was given."""
+
+    def setUp(self):
+        super().setUp()
+        self.rgb = np.random.default_rng(2).integers(0, 256, (42, 42, 3), dtype=np.uint8)
+
+    def assertSeen(self, pixels, expected, **kind):
+        np.testing.assert_array_equal(self.seen(self.ask(self.picture(pixels, **kind))), expected)
+
+    def test_rgb_upright(self):
+        self.assertSeen(self.rgb, self.rgb)
+
+    def test_on_cells(self):
+        self.assertSeen(self.rgb, self.rgb, on_cells=True)
+
+    def test_alpha_is_dropped(self):
+        self.assertSeen(np.dstack([self.rgb, self.rgb[..., :1]]), self.rgb)
+
+    def test_grey_is_repeated(self):
+        grey = self.rgb[..., :1]
+        self.assertSeen(grey, np.repeat(grey, 3, axis=2))
+        self.assertSeen(np.dstack([grey, grey * 0]), np.repeat(grey, 3, axis=2))
+
+    def test_floating_point(self):
+        self.assertSeen(self.rgb.astype(np.float32) / 255, self.rgb)
+        self.assertSeen(self.rgb.astype(np.float64), self.rgb)
+
+    def test_sixteen_bits(self):
+        self.assertSeen(self.rgb.astype(np.uint16) * 257, self.rgb)
+
+    def test_one_pixel(self):
+        color = np.array([[[10, 200, 30]]], dtype=np.uint8)
+        self.assertSeen(color, np.tile(color, (42, 42, 1)))
+
+    def test_sixteen_thousand_pixels_wide(self):
+        wide = np.zeros((3, 16000, 3), np.uint8)
+        wide[:, :8000] = [255, 0, 0]
+        seen = self.seen(self.ask(self.picture(wide), ImageMode="Resize"))
+        self.assertEqual(seen.shape, (42, 42, 3))
+        np.testing.assert_array_equal(seen[:, :20], np.tile(np.array([255, 0, 0], np.uint8), (42, 20, 1)))
+
+    def test_map_cells_lie_on_their_pixels(self):
+        """A picture wider than high, cropped: block image and map share one geometry."""
+        from paraview import simple
+        wide = np.random.default_rng(3).integers(0, 256, (42, 84, 3), dtype=np.uint8)
+        trace = self.ask(self.picture(wide))
+        np.testing.assert_array_equal(self.seen(trace), wide[:, 21:63])
+        heat = fetch(simple.LVLMAttentionMap(Input=trace))
+        self.assertEqual(heat.GetBounds()[:4], (0, 42, 0, 42))
+        self.assertEqual(heat.GetSpacing()[:2], (14, 14))
+
+
+class BadInput(InferenceCase):
+    def fails(self, *needles, picture=None, **properties):
+        trace = self.ask(picture, **properties)
+        self.assertReports(trace.UpdatePipeline, *needles)
+        self.assertEqual(trace.GetClientSideObject().GetOutputDataObject(0).GetNumberOfBlocks(), 0)
+
+    def test_questions(self):
+        self.fails("MaxNewTokens 0", MaxNewTokens=0)
+        self.fails("prompt", Prompt="")
+        self.fails("2 image tokens", Prompt="<image> or <image>?")
+        self.fails("{image}", ChatTemplate="no place for it: {prompt}")
+        self.fails("layer 3 is out of range", CaptureFullLayers=[3])
+        self.fails("layer -4 is out of range", CaptureFullLayers=[0, -4])
+        self.fails("Temperature -1", Temperature=-1)
+        self.fails("TopP 0", TopP=0)
+        self.fails("toaster", Device="toaster")
+        self.fails("available", "MaxNewTokens (1000000)", MaxNewTokens=1000000)
+
+    def test_pictures(self):
+        rgb = np.zeros((4, 4, 3))
+        self.fails("[0, 300]", picture=self.picture(np.where(np.indices((4, 4)).sum(0)[..., None] > 2, 300.0, rgb)))
+        self.fails("not finite", picture=self.picture(np.full((4, 4, 3), np.nan) * [[[1, 0, 0]]]))
+        self.fails("5 components", picture=self.picture(np.zeros((4, 4, 5), np.uint8)))
+        from paraview import simple
+        self.fails("slices in z", picture=simple.Wavelet(WholeExtent=[0, 3, 0, 3, 0, 3]))
+        self.fails("40000 x 1", picture=self.picture(np.zeros((1, 40000, 3), np.uint8)))
+
+    def damaged(self, change):
+        folder = self.path("model%d" % len(os.listdir(self.folder.name)))
+        shutil.copytree(MODEL, folder)
+        change(folder)
+        return folder
+
+    def edited(self, **numbers):
+        def change(folder):
+            path = os.path.join(folder, "config.json")
+            with open(path) as file:
+                config = json.load(file)
+            for key, value in numbers.items():
+                where = config
+                *parts, last = key.split("__")
+                for part in parts:
+                    where = where[part]
+                where[last] = value
+            with open(path, "w") as file:
+                json.dump(config, file)
+        return self.damaged(change)
+
+    def test_folders(self):
+        self.fails("/nowhere: there is no such model folder", ModelDirectory="/nowhere")
+        for name in ("config.json", "tokenizer.json", "preprocessor_config.json", "model.safetensors"):
+            folder = self.damaged(lambda folder: os.remove(os.path.join(folder, name)))
+            self.fails(folder, name, ModelDirectory=folder)
+
+    def test_weights(self):
+        def truncate(folder):
+            path = os.path.join(folder, "model.safetensors")
+            os.truncate(path, os.path.getsize(path) - 1000)
+
+        def not_a_number(folder):
+            path = os.path.join(folder, "model.safetensors")
+            with open(path, "r+b") as file:
+                length = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(length))
+                begin = header["language_model.model.layers.1.mlp.up_proj.weight"]["data_offsets"][0]
+                file.seek(8 + length + begin)
+                file.write(np.float32(np.nan).tobytes())
+        self.fails("model.safetensors", "truncated", ModelDirectory=self.damaged(truncate))
+        self.fails("decoder layer 1", "not finite", ModelDirectory=self.damaged(not_a_number))
+
+    def test_configurations(self):
+        self.fails("'blip' is not supported", ModelDirectory=self.edited(model_type="blip"))
+        self.fails("'mamba' is not supported", ModelDirectory=self.edited(text_config__model_type="mamba"))
+        self.fails("hidden_size = -5", ModelDirectory=self.edited(text_config__hidden_size=-5))
+        self.fails("decoder.layers.0", "[48", ModelDirectory=self.edited(text_config__intermediate_size=81))
+        self.fails("decoder.layers.3", ModelDirectory=self.edited(text_config__num_hidden_layers=4))
+        self.fails("num_hidden_layers = 4000000", ModelDirectory=self.edited(text_config__num_hidden_layers=4000000))
+        self.fails("56 x 56", ModelDirectory=self.edited(vision_config__image_size=56))
+
+    def test_it_works_again_afterwards(self):
+        trace = self.ask(ModelDirectory="/nowhere")
+        self.assertReports(trace.UpdatePipeline, "/nowhere")
+        trace.ModelDirectory = MODEL
+        with Errors() as errors:
+            self.assertGreater(fetch(trace).GetNumberOfBlocks(), 0)
+        self.assertNotIn("ERR", errors.text)
+
+    def test_abort_leaves_a_filter_that_works(self):
+        trace = self.ask(MaxNewTokens=24)
+        filter_ = trace.GetClientSideObject()
+        seen = []
+
+        def stop(*_):
+            seen.append(filter_.GetProgress())
+            if len(seen) == 8:
+                filter_.AbortExecuteOn()
+        tag = filter_.AddObserver("ProgressEvent", stop)
+        trace.UpdatePipeline()
+        self.assertEqual(len(seen), 8)
+        filter_.RemoveObserver(tag)
+        filter_.AbortExecuteOff()
+        trace.MaxNewTokens = 5
+        self.assertEqual(block(fetch(trace), "answer").GetNumberOfRows(), 5)
+
+
+if __name__ == "__main__":
+    main()
