@@ -17,6 +17,9 @@ constexpr std::int64_t BlockBytes = 4 << 20;
 /// again.
 constexpr std::int64_t KeptBytes = 64 << 20;
 
+/// Numbers that are worth a thread.
+constexpr std::int64_t ThreadWork = 1 << 15;
+
 /// One pass over A and dA, [Hd, n, keys]: dA becomes the gradient of the scores, A (dA - sum(A
 /// dA)), and `relevance` [n, keys] the mean over heads of max(0, A dA).
 template <typename Real>
@@ -27,7 +30,8 @@ void softmaxGradient(const at::Tensor& probabilities, at::Tensor& gradient, at::
   Real* dA = gradient.data_ptr<Real>();
   Real* C = relevance.defined() ? relevance.data_ptr<Real>() : nullptr;
   const Real share = Real(1) / static_cast<Real>(heads);
-  at::parallel_for(0, n, 1,
+  const std::int64_t grain = std::max<std::int64_t>(1, ThreadWork / (heads * keys));
+  at::parallel_for(0, n, grain,
     [&](std::int64_t begin, std::int64_t end)
     {
       for (std::int64_t row = begin; row < end; ++row)

@@ -4,44 +4,23 @@
 #ifndef LVLM_TESTING_RELEVANCYCASE_H
 #define LVLM_TESTING_RELEVANCYCASE_H
 
+#include "TempFolder.h"
+
 #include "Models/Core/Safetensors.h"
 #include "Models/Llava/LlavaModel.h"
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-
-#include <unistd.h>
 
 namespace lvlm_test
 {
 namespace fs = std::filesystem;
 
-/// A folder that vanishes with the object.
-struct TemporaryFolder
-{
-  fs::path path;
-  TemporaryFolder()
-  {
-    std::string name = (fs::temp_directory_path() / "lvlm-relevancy-XXXXXX").string();
-    if (!::mkdtemp(name.data()))
-    {
-      throw std::runtime_error("no temporary folder");
-    }
-    this->path = name;
-  }
-  ~TemporaryFolder()
-  {
-    std::error_code ignored;
-    fs::remove_all(this->path, ignored);
-  }
-};
-
 struct RelevancyCase
 {
   lvlm::SafetensorsFile golden;
-  TemporaryFolder edited;
+  TempFolder edited;
   std::string folder; ///< of the model
 
   explicit RelevancyCase(const std::string& name)
@@ -108,11 +87,11 @@ private:
     {
       if (entry.path().filename() != "config.json")
       {
-        fs::copy_file(entry.path(), this->edited.path / entry.path().filename());
+        fs::copy_file(entry.path(), this->edited.path(entry.path().filename().string()));
       }
     }
-    std::ofstream(this->edited.path / "config.json") << text;
-    this->folder = this->edited.path.string();
+    this->edited.write("config.json", text);
+    this->folder = this->edited.path();
   }
 };
 } // namespace lvlm_test

@@ -20,6 +20,15 @@ namespace
 using namespace lvlm;
 using lvlm_test::RelevancyCase;
 
+std::shared_ptr<const LlavaModel> openSmall(
+  const std::string& folder, Precision precision = Precision::Float32)
+{
+  ModelOptions options;
+  options.precision = precision;
+  options.threads = 1; // tiny: threads would only wait for each other
+  return LlavaModel::open(folder, options);
+}
+
 const std::vector<std::string> Small{ "multihead", "grouped-sampled", "bias", "window-sampled",
   "last-vision-layer" };
 
@@ -92,7 +101,7 @@ RelevancyOptions optionsOf(RelevancyMode mode, double temperature, bool normaliz
 void testCompatible(const std::string& name, std::vector<std::int64_t> lengths)
 {
   const RelevancyCase golden(name);
-  const auto model = LlavaModel::open(golden.folder);
+  const auto model = openSmall(golden.folder);
   for (const std::int64_t length : lengths)
   {
     Relevancy relevancy(model, golden.trace(length, *model));
@@ -115,9 +124,7 @@ void testCompatible(const std::string& name, std::vector<std::int64_t> lengths)
 void testExact(const std::string& name, Precision precision, double tolerance)
 {
   const RelevancyCase golden(name);
-  ModelOptions options;
-  options.precision = precision;
-  const auto model = LlavaModel::open(golden.folder, options);
+  const auto model = openSmall(golden.folder, precision);
   Relevancy relevancy(model, golden.trace(golden.answerLength(), *model));
   for (const bool normalize : { true, false })
   {
@@ -131,9 +138,7 @@ void testExact(const std::string& name, Precision precision, double tolerance)
 void testGradients(const std::string& name)
 {
   const RelevancyCase golden(name);
-  ModelOptions options;
-  options.precision = Precision::Float64;
-  const auto model = LlavaModel::open(golden.folder, options);
+  const auto model = openSmall(golden.folder, Precision::Float64);
   const std::int64_t token = std::stoll(golden.golden.metadata().at("gradient_token"));
   Relevancy relevancy(model, golden.trace(golden.answerLength(), *model));
   for (const bool tower : { false, true })
@@ -166,7 +171,7 @@ void testGradients(const std::string& name)
 void testSubsets()
 {
   const RelevancyCase golden("grouped-sampled");
-  const auto model = LlavaModel::open(golden.folder);
+  const auto model = openSmall(golden.folder);
   const Trace trace = golden.trace(golden.answerLength(), *model);
   for (const RelevancyMode mode : { RelevancyMode::Exact, RelevancyMode::Compatible })
   {
@@ -196,7 +201,7 @@ void testSubsets()
 void testProperties()
 {
   const RelevancyCase golden("multihead");
-  const auto model = LlavaModel::open(golden.folder);
+  const auto model = openSmall(golden.folder);
   Trace trace = golden.trace(4, *model);
   Relevancy relevancy(model, trace);
   const RelevancyMaps maps = relevancy.compute({}, RelevancyOptions());
@@ -239,7 +244,7 @@ void testRefusals()
 {
   namespace tn = tensor_name;
   const RelevancyCase golden("multihead");
-  const auto model = LlavaModel::open(golden.folder);
+  const auto model = openSmall(golden.folder);
   const std::int64_t edge = model->config().vision.imageSize;
   expectRefusal(golden, model, "was not made by the model",
     [](Trace& t) {
@@ -265,7 +270,7 @@ void testRefusals()
       std::vector<std::int64_t> ids(static_cast<std::size_t>(t.positions()), 5);
       t.tensors[tn::TokenId] = Tensor::of(ids, { t.positions() });
     });
-  const auto other = LlavaModel::open(RelevancyCase("grouped-sampled").folder);
+  const auto other = openSmall(RelevancyCase("grouped-sampled").folder);
   CHECK_THROWS(Relevancy(other, golden.trace(3, *model)).compute({}, RelevancyOptions()),
     "was not made by the model");
   Relevancy relevancy(model, golden.trace(3, *model));
@@ -287,14 +292,11 @@ void testRefusals()
 void testNonFinite()
 {
   const RelevancyCase golden("multihead");
-  const auto good = LlavaModel::open(golden.folder);
+  const auto good = openSmall(golden.folder);
   Trace trace = golden.trace(3, *good);
-  const lvlm_test::TemporaryFolder folder;
-  for (const auto& entry : lvlm_test::fs::directory_iterator(golden.folder))
-  {
-    lvlm_test::fs::copy_file(entry.path(), folder.path / entry.path().filename());
-  }
-  const std::string path = (folder.path / "model.safetensors").string();
+  const lvlm_test::TempFolder folder;
+  lvlm_test::fs::copy(golden.folder, folder.path());
+  const std::string path = folder.path("model.safetensors");
   {
     const SafetensorsFile file(golden.folder + "/model.safetensors");
     auto tensors = file.tensors();
@@ -306,7 +308,7 @@ void testNonFinite()
     head = Tensor::of(values, head.shape);
     writeSafetensors(path, tensors, file.metadata());
   }
-  const auto damaged = LlavaModel::open(folder.path.string());
+  const auto damaged = openSmall(folder.path());
   CHECK_THROWS(
     Relevancy(damaged, trace).compute({}, RelevancyOptions()), "was not made by the model");
   trace.tensors.erase(tensor_name::AnswerLogprob); // a trace may lack them
