@@ -139,44 +139,19 @@ vtkLLaVAInference::vtkLLaVAInference()
 
 vtkLLaVAInference::~vtkLLaVAInference() = default;
 
-void vtkLLaVAInference::SetNumberOfCaptureFullLayers(int n)
+void vtkLLaVAInference::AddCaptureFullLayer(int layer)
 {
-  n = std::max(n, 0);
-  if (static_cast<std::size_t>(n) != this->Self->FullLayers.size())
+  this->Self->FullLayers.push_back(layer);
+  this->Modified();
+}
+
+void vtkLLaVAInference::RemoveAllCaptureFullLayers()
+{
+  if (!this->Self->FullLayers.empty())
   {
-    this->Self->FullLayers.resize(static_cast<std::size_t>(n), -1);
+    this->Self->FullLayers.clear();
     this->Modified();
   }
-}
-
-void vtkLLaVAInference::SetCaptureFullLayer(int index, int layer)
-{
-  if (index < 0)
-  {
-    vtkErrorMacro("there is no element " << index << " of CaptureFullLayers");
-    return;
-  }
-  if (index >= this->GetNumberOfCaptureFullLayers())
-  {
-    this->SetNumberOfCaptureFullLayers(index + 1);
-  }
-  if (this->Self->FullLayers[static_cast<std::size_t>(index)] != layer)
-  {
-    this->Self->FullLayers[static_cast<std::size_t>(index)] = layer;
-    this->Modified();
-  }
-}
-
-int vtkLLaVAInference::GetNumberOfCaptureFullLayers()
-{
-  return static_cast<int>(this->Self->FullLayers.size());
-}
-
-int vtkLLaVAInference::GetCaptureFullLayer(int index)
-{
-  return index >= 0 && index < this->GetNumberOfCaptureFullLayers()
-    ? this->Self->FullLayers[static_cast<std::size_t>(index)]
-    : 0;
 }
 
 const char* vtkLLaVAInference::GetAnswer()

@@ -112,11 +112,8 @@ public:
 
   ///@{
   /** Layers of CaptureFull: negative ones count from the end, an empty list means all. Default: the last. */
-  void SetNumberOfCaptureFullLayers(int n);
-  void SetCaptureFullLayer(int index, int layer);
-  void ClearCaptureFullLayers() { this->SetNumberOfCaptureFullLayers(0); }
-  int GetNumberOfCaptureFullLayers();
-  int GetCaptureFullLayer(int index);
+  void AddCaptureFullLayer(int layer);
+  void RemoveAllCaptureFullLayers();
   ///@}
 
   ///@{

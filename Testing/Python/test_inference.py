@@ -98,8 +98,8 @@ class Answers(InferenceCase):
                 grid_cells(servermanager.Fetch(heat)), raw[1, 2, t, start:start + 9].reshape(3, 3))
         trace.MaxNewTokens = 2
         heat.UpdatePipeline(0)
-        heat.UpdatePipelineInformation()
-        self.assertEqual(list(heat.TimestepValues), [0, 1])
+        trace.UpdatePipelineInformation()
+        self.assertEqual(list(trace.TimestepValues), [0, 1])
 
     def test_time_and_unrelated_changes_do_not_ask_again(self):
         trace = self.ask()
@@ -248,9 +248,9 @@ class BadInput(InferenceCase):
         change(folder)
         return folder
 
-    def edited(self, **numbers):
+    def edited(self, file_name="config.json", **numbers):
         def change(folder):
-            path = os.path.join(folder, "config.json")
+            path = os.path.join(folder, file_name)
             with open(path) as file:
                 config = json.load(file)
             for key, value in numbers.items():
@@ -292,7 +292,9 @@ class BadInput(InferenceCase):
         self.fails("decoder.layers.0", "[80, 48]", ModelDirectory=self.edited(text_config__intermediate_size=81))
         self.fails("decoder.layers.3", ModelDirectory=self.edited(text_config__num_hidden_layers=4))
         self.fails("num_hidden_layers = 4000000", ModelDirectory=self.edited(text_config__num_hidden_layers=4000000))
-        self.fails("56 x 56", ModelDirectory=self.edited(vision_config__image_size=56))
+        self.fails("position_embedding", ModelDirectory=self.edited(vision_config__image_size=56))
+        self.fails("42 x 42", "28 x 28", ModelDirectory=self.edited(
+            "preprocessor_config.json", crop_size={"height": 28, "width": 28}))
 
     def test_it_works_again_afterwards(self):
         trace = self.ask(ModelDirectory="/nowhere")

@@ -10,6 +10,7 @@
 #include "Models/Llava/Runtime.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <atomic>
 #include <chrono>
