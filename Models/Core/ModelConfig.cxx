@@ -242,9 +242,10 @@ TextConfig textOf(const Section& section)
     fail(section.where, ": num_attention_heads ", text.heads,
       " is not a multiple of num_key_value_heads ", text.keyValueHeads);
   }
-  if (text.headSize % 2 != 0)
+  if (text.headSize < 2 || text.headSize % 2 != 0)
   {
-    fail(section.where, ": head size ", text.headSize, " is odd, which rotary embedding cannot be");
+    fail(section.where, ": head size ", text.headSize,
+      " is not a positive even number, which rotary embedding needs");
   }
   return text;
 }

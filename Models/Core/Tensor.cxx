@@ -191,6 +191,10 @@ void Tensor::toFloat(std::int64_t first, std::int64_t n, float* out) const
   {
     fail("elements [", first, ", ", first, "+", n, ") of a tensor of shape ", shapeText(this->shape));
   }
+  if (n == 0)
+  {
+    return; // an empty tensor may come with null pointers
+  }
   const std::byte* from = this->data + static_cast<std::size_t>(first) * sizeOf(this->dtype);
   switch (this->dtype)
   {

@@ -70,8 +70,8 @@ void checkSequence(const Trace& trace)
   }
   if (trace.imageStart < 0 || trace.imageStart > trace.promptLength - grid.count())
   {
-    fail("image span [", trace.imageStart, ", ", trace.imageStart + grid.count(),
-      ") is not inside the prompt of ", trace.promptLength, " positions");
+    fail("image span of ", grid.count(), " positions from ", trace.imageStart,
+      " is not inside the prompt of ", trace.promptLength, " positions");
   }
   for (std::int64_t p = 0; p < positions; ++p)
   {

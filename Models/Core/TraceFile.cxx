@@ -85,7 +85,7 @@ Trace traceOf(const SafetensorsFile& file)
   const Metadata& metadata = file.metadata();
   if (required(metadata, "format") != FormatName || required(metadata, "version") != FormatVersion)
   {
-    fail("format '", metadata.at("format"), "' version '", metadata.at("version"),
+    fail("format '", metadata.at("format"), "' version '", optional(metadata, "version"),
       "' is not '", FormatName, "' version '", FormatVersion, "'");
   }
   Trace trace;
