@@ -77,7 +77,7 @@ void testBad()
   CHECK_THROWS(parse(llava(R"("num_hidden_layers":1000000000)")), "num_hidden_layers = 1000000000");
   CHECK_THROWS(parse(llava(R"("num_attention_heads":0)")), "num_attention_heads = 0");
   CHECK_THROWS(parse(llava(R"("num_key_value_heads":5)")), "not a multiple");
-  CHECK_THROWS(parse(llava(R"("head_dim":7)")), "odd");
+  CHECK_THROWS(parse(llava(R"("head_dim":7)")), "head size 7");
   CHECK_THROWS(parse(llava(R"("rms_norm_eps":"small")")), "rms_norm_eps");
   CHECK_THROWS(parse(llava(R"("rope_scaling":{"type":"dynamic","factor":2.0})")), "'dynamic' is not supported");
   CHECK_THROWS(parse(llava(R"("hidden_act":"mish")")), "'mish' is not supported");

@@ -94,7 +94,7 @@ void testContradictions()
   refused([](Trace& t) { t.roles.pop_back(); }, "9 roles for 10");
   refused([](Trace& t) { t.grid = { 0, 4 }; }, "grid 0,4");
   refused([](Trace& t) { t.grid = { 1ll << 40, 1ll << 40 }; }, "impossible grid");
-  refused([](Trace& t) { t.imageStart = 5; }, "image span [5, 9)");
+  refused([](Trace& t) { t.imageStart = 5; }, "image span of 4 positions from 5");
   refused([](Trace& t) { t.imageStart = -1; }, "image span");
   refused([](Trace& t) { t.imageStart = 1; }, "position 1");
   refused([](Trace& t) { t.roles[7] = Role::Answer; }, "position 7");
