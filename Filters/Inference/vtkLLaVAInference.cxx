@@ -2,6 +2,7 @@
 #include "vtkLLaVAInference.h"
 
 #include "EmbeddedModel.h"
+#include "ModelRelevancy.h"
 #include "PictureFromVTK.h"
 
 #include "Filters/vtkLVLMGuard.h"
@@ -92,6 +93,9 @@ struct vtkLLaVAInference::Internals
 
 namespace
 {
+/// Here, since the linker takes this object file of the static library in any case.
+[[maybe_unused]] const bool HasGradients = lvlm::registerModelRelevancy();
+
 /// The chosen array, or the active one, or the first.
 vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
 {

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ModelRelevancy.h"
+
+#include "Filters/GradientRelevancy.h"
+#include "Models/Llava/Relevancy.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace lvlm
+{
+
+namespace
+{
+namespace tn = tensor_name;
+
+std::string extraOf(const Trace& trace, const char* key)
+{
+  const auto found = trace.extra.find(key);
+  return found == trace.extra.end() ? std::string() : found->second;
+}
+
+Precision precisionOf(const Trace& trace)
+{
+  const std::string name = extraOf(trace, "precision");
+  if (name == "BFloat16")
+  {
+    return Precision::BFloat16;
+  }
+  if (name == "Float64")
+  {
+    return Precision::Float64;
+  }
+  if (!name.empty() && name != "Float32")
+  {
+    fail("the trace's precision '", name, "' is not Float32, BFloat16 or Float64");
+  }
+  return Precision::Float32;
+}
+
+/// The temperature that the answer was sampled with; 0, a greedy answer, when nothing is said.
+double temperatureOf(const Trace& trace)
+{
+  const std::string text = extraOf(trace, "temperature");
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (end != text.c_str() + text.size() || !(value >= 0))
+  {
+    fail("the trace's temperature '", text, "' is not a number of at least 0");
+  }
+  return value;
+}
+
+std::shared_ptr<const LlavaModel> openModel(const Trace& trace, const GradientRequest& request)
+{
+  const std::string recorded = extraOf(trace, "model_directory");
+  const std::string directory = request.modelDirectory.empty() ? recorded : request.modelDirectory;
+  if (directory.empty())
+  {
+    fail("the trace of model '", trace.model,
+      "' carries no relevancy and does not say where its model lies (field model_directory): set "
+      "ModelDirectory");
+  }
+  ModelOptions options;
+  options.precision = precisionOf(trace);
+  const std::string device = extraOf(trace, "device");
+  options.device = !request.device.empty() ? request.device : device.empty() ? "cpu" : device;
+  try
+  {
+    return LlavaModel::open(directory, options);
+  }
+  catch (const Error& error)
+  {
+    fail("the model that made the trace cannot be opened",
+      request.modelDirectory.empty() ? " (ModelDirectory can name another folder)" : "", ": ",
+      error.what());
+  }
+}
+
+bool sameBytes(const Tensor& a, const Tensor& b)
+{
+  return a.dtype == b.dtype && a.shape == b.shape && std::memcmp(a.data, b.data, a.bytes()) == 0;
+}
+
+class ModelRelevancy : public GradientRelevancy
+{
+public:
+  std::map<std::string, Tensor> compute(
+    const Trace& trace, const GradientRequest& request, const Progress& progress) override
+  {
+    this->follow(trace, openModel(trace, request));
+    RelevancyOptions options;
+    options.mode = request.compatible ? RelevancyMode::Compatible : RelevancyMode::Exact;
+    options.normalize = request.normalize;
+    options.temperature = temperatureOf(trace);
+    const RelevancyMaps maps = this->Known->compute(request.tokens, options, progress);
+    return { { tn::RelevancyDecoder, maps.decoder }, { tn::RelevancyVision, maps.vision },
+      { tn::RelevancyJoint, maps.joint }, { tn::RelevancyJointToken, maps.jointToken } };
+  }
+
+private:
+  /// Starts afresh when something that the maps depend on has changed.
+  void follow(const Trace& trace, std::shared_ptr<const LlavaModel> model)
+  {
+    Trace seen; // what decides the maps
+    for (const char* name : { tn::Image, tn::TokenId, tn::AnswerLogprob })
+    {
+      if (trace.has(name))
+      {
+        seen.tensors[name] = trace.tensor(name);
+      }
+    }
+    seen.promptLength = trace.promptLength;
+    seen.imageStart = trace.imageStart;
+    if (this->Known && this->Model == model && this->isSeen(seen))
+    {
+      return;
+    }
+    this->Known.reset();
+    this->Known = std::make_unique<Relevancy>(model, trace);
+    this->Model = std::move(model);
+    this->Seen = std::move(seen);
+  }
+
+  bool isSeen(const Trace& other) const
+  {
+    const auto& mine = this->Seen.tensors;
+    return this->Seen.promptLength == other.promptLength &&
+      this->Seen.imageStart == other.imageStart && mine.size() == other.tensors.size() &&
+      std::equal(mine.begin(), mine.end(), other.tensors.begin(),
+        [](const auto& a, const auto& b)
+        { return a.first == b.first && sameBytes(a.second, b.second); });
+  }
+
+  std::shared_ptr<const LlavaModel> Model;
+  Trace Seen;
+  std::unique_ptr<Relevancy> Known;
+};
+}
+
+bool registerModelRelevancy()
+{
+  registerGradientRelevancy(
+    []() -> std::unique_ptr<GradientRelevancy> { return std::make_unique<ModelRelevancy>(); });
+  return true;
+}
+
+} // namespace lvlm
