@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// One side of compare.py: relevancy of all answer tokens of a recorded trace.
+//
+//   BenchRelevancy CHECKPOINT TRACE.lvlm OUTPUT.lvlm (exact | compatible) TEMPERATURE [decoder]
+//
+// Writes the trace with its maps, and one line of JSON: seconds, seconds of all threads, peak of
+// anonymous memory in bytes.
+#include "Models/Core/TraceFile.h"
+#include "Models/Llava/Relevancy.h"
+
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+namespace
+{
+using namespace lvlm;
+
+/// Anonymous resident memory of this process, bytes.
+std::size_t anonymousMemory()
+{
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::size_t kilobytes = 0;
+  while (status >> word)
+  {
+    if (word == "RssAnon:")
+    {
+      status >> kilobytes;
+    }
+  }
+  return kilobytes * 1024;
+}
+
+int run(int argc, char** argv)
+{
+  if (argc < 6)
+  {
+    std::cerr
+      << "usage: BenchRelevancy CHECKPOINT TRACE OUTPUT exact|compatible TEMPERATURE [decoder]\n";
+    return 2;
+  }
+  Trace trace = readTrace(argv[2]);
+  RelevancyOptions options;
+  options.mode = std::string(argv[4]) == "exact" ? RelevancyMode::Exact : RelevancyMode::Compatible;
+  options.temperature = std::stod(argv[5]);
+  options.vision = options.joint = options.jointToken = argc < 7;
+  const std::size_t before = anonymousMemory();
+  const auto model = LlavaModel::open(argv[1]);
+  std::atomic<bool> stop{ false };
+  std::atomic<std::size_t> peak{ 0 };
+  std::thread sampler(
+    [&]
+    {
+      while (!stop)
+      {
+        peak = std::max(peak.load(), anonymousMemory());
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+    });
+  const std::clock_t cpuStart = std::clock();
+  const auto start = std::chrono::steady_clock::now();
+  const RelevancyMaps maps = Relevancy(model, trace).compute({}, options);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const double cpu = static_cast<double>(std::clock() - cpuStart) / CLOCKS_PER_SEC;
+  stop = true;
+  sampler.join();
+  storeRelevancy(trace, maps);
+  writeTrace(argv[3], trace);
+  std::cout << "{\"seconds\": " << seconds.count() << ", \"cpu\": " << cpu
+            << ", \"memory\": " << peak - before << "}" << std::endl;
+  return 0;
+}
+}
+
+int main(int argc, char** argv)
+{
+  try
+  {
+    return run(argc, argv);
+  }
+  catch (const std::exception& error)
+  {
+    std::cerr << error.what() << std::endl;
+    return 1;
+  }
+}
