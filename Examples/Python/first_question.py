@@ -21,7 +21,7 @@ def arguments() -> argparse.Namespace:
     scenes = ROOT / "Models" / "TinyLlava" / "scenes"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plugin", type=Path, default=ROOT / "build/lib/LVLMInterpret/LVLMInterpret.so")
-    parser.add_argument("--image", type=Path, default=sorted(scenes.glob("*.png"))[0])
+    parser.add_argument("--image", type=Path, default=scenes / "star_left_of_circle.png")
     parser.add_argument("--question", default="What color is the star?")
     parser.add_argument("--model", type=Path, default=None, help="checkpoint folder; default: the embedded model")
     parser.add_argument("--output", type=Path, default=Path("first_question"))
@@ -31,7 +31,7 @@ def arguments() -> argparse.Namespace:
 def open_picture(path: Path):
     """By suffix: OpenDataFile would take the first reader that claims the file, for PNG a raster-map reader."""
     readers = {".png": simple.PNGSeriesReader, ".jpg": simple.JPEGSeriesReader, ".jpeg": simple.JPEGSeriesReader,
-               ".bmp": simple.BMPSeriesReader, ".tif": simple.TIFFSeriesReader, ".tiff": simple.TIFFSeriesReader}
+               ".tif": simple.TIFFSeriesReader, ".tiff": simple.TIFFSeriesReader}
     return readers[path.suffix.lower()](registrationName=path.name, FileNames=[str(path.resolve())])
 
 
@@ -81,45 +81,82 @@ def color_by(display, view, array: str, association: str, title: str, preset: st
     display.SetScalarBarVisibility(view, True)
 
 
+def show_picture(source, view):
+    """An RGB picture in its own colours."""
+    display = simple.Show(source, view)
+    display.Representation = "Surface"
+    simple.ColorBy(display, ("POINTS", source.PointData.GetArray(0).Name))
+    display.MapScalars = 0
+    return display
+
+
 def overlay_view(trace, answer_tokens):
     """The heat map of the answer's tokens over the picture."""
     heat = LVLMAttentionMap(registrationName="Attention map", Input=trace, AnswerTokens=answer_tokens)
     overlay = LVLMOverlay(registrationName="Overlay", Input=heat)
     view = flat_view("Where the model looked")
-    display = simple.Show(overlay, view)
-    display.Representation = "Surface"
-    simple.ColorBy(display, ("POINTS", overlay.PointData.GetArray(0).Name))
-    display.MapScalars = 0
+    show_picture(overlay, view)
     simple.ResetCamera(view)
     view.CameraParallelScale *= 0.78
     return view
 
 
 def heads_view(trace):
+    """One square a head: layers to the right, heads upwards."""
     heads = LVLMHeadSummary(registrationName="Head summary", Input=trace, Source="Image")
-    view = flat_view("Mean attention to the image (layers to the right, heads upwards)")
-    display = simple.Show(heads, view)
+    squares = simple.Glyph(registrationName="Squares", Input=heads, GlyphType="Box", GlyphMode="All Points",
+                           OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"],
+                           ScaleFactor=0.94)
+    view = flat_view("Mean attention to the image")
+    display = simple.Show(squares, view)
     display.Representation = "Surface"
+    display.Ambient, display.Diffuse = 1, 0
     color_by(display, view, "attention", "POINTS", "attention", "Inferno (matplotlib)")
+    grid = view.AxesGrid
+    grid.Visibility = 1
+    grid.XTitle, grid.YTitle = "layer", "head"
+    layers, count, _ = servermanager.Fetch(heads).GetDimensions()
+    grid.XAxisUseCustomLabels = grid.YAxisUseCustomLabels = 1
+    grid.XAxisLabels, grid.YAxisLabels = list(range(layers)), list(range(count))
+    for name in ("XTitleColor", "YTitleColor", "XLabelColor", "YLabelColor", "GridColor"):
+        setattr(grid, name, [0, 0, 0])
+    grid.XTitleFontSize = grid.YTitleFontSize = grid.XLabelFontSize = grid.YLabelFontSize = 16
     simple.ResetCamera(view)
     return view
 
 
 def layers_view(trace, answer_tokens):
+    """The map of each layer in front of the picture, the last layer nearest to the viewer."""
     volume = LVLMLayerVolume(registrationName="Layer volume", Input=trace, AnswerTokens=answer_tokens)
-    view = flat_view("Attention to the patches, layer above layer")
+    view = flat_view("Attention to the patches, layer in front of layer")
     view.InteractionMode = "3D"
+    view.Background = [0.12, 0.12, 0.14]
     display = simple.Show(volume, view)
     display.Representation = "Volume"
     color_by(display, view, "attention", "POINTS", "attention", "Inferno (matplotlib)")
     outline = simple.Show(simple.Outline(registrationName="Outline", Input=volume), view)
-    outline.AmbientColor = outline.DiffuseColor = [0.3, 0.3, 0.3]
+    outline.AmbientColor = outline.DiffuseColor = [0.7, 0.7, 0.7]
+    low, high = volume.PointData["attention"].GetRange()
+    opacity = simple.GetOpacityTransferFunction("attention", display, separate=True)
+    opacity.Points = [low, 0, 0.5, 0, low + 0.05 * (high - low), 0.02, 0.5, 0, low + 0.3 * (high - low), 0.6, 0.5, 0,
+                      high, 1, 0.5, 0]
+    display.ScalarOpacityUnitDistance = 6
+    show_picture(LVLMOverlay(registrationName="Picture", Input=trace), view).Position = [0, 0, -20]
+    light_text(view)
     simple.ResetCamera(view)
     camera = view.GetActiveCamera()
-    camera.Elevation(-60)
-    camera.Azimuth(20)
+    camera.Azimuth(-32)
+    camera.Elevation(16)
     simple.ResetCamera(view)
     return view
+
+
+def light_text(view) -> None:
+    """White letters for a dark view: its title and its colour legend."""
+    for representation in view.Representations:
+        for name in ("Color", "TitleColor", "LabelColor"):
+            if name in representation.ListProperties() and "FontSize" in "".join(representation.ListProperties()):
+                setattr(representation, name, [1, 1, 1])
 
 
 def main() -> None:

@@ -6,6 +6,7 @@
 #include "Runtime.h"
 
 #include "Models/Core/ChatTemplate.h"
+#include "Models/Core/Json.h"
 
 #include <filesystem>
 #include <mutex>
@@ -178,6 +179,18 @@ void describeQuestion(Trace& trace, const Question& question, const LlavaModel::
   trace.extra["device"] = model.options.device;
 }
 
+/// JSON lists of the alternatives' pieces, [T][k]: their ids alone would mean nothing without the tokenizer.
+std::string alternativePieces(const Tokenizer& tokenizer, const Answer& answer, std::int64_t T)
+{
+  nlohmann::json rows(static_cast<std::size_t>(T), nlohmann::json::array());
+  for (std::size_t i = 0; i < answer.topkId.size(); ++i)
+  {
+    rows[i * static_cast<std::size_t>(T) / answer.topkId.size()].push_back(
+      tokenizer.piece(answer.topkId[i]));
+  }
+  return rows.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 Trace traceOf(const LlavaModel::Impl& model, const Prompt& prompt, const Answer& answer,
   const RgbImage& seen)
 {
@@ -206,6 +219,7 @@ Trace traceOf(const LlavaModel::Impl& model, const Prompt& prompt, const Answer&
   const std::int64_t k = static_cast<std::int64_t>(answer.topkId.size()) / T;
   trace.tensors[tn::TopkId] = Tensor::of(answer.topkId, { T, k });
   trace.tensors[tn::TopkLogprob] = Tensor::of(answer.topkLogprob, { T, k });
+  trace.extra["answer.topk_token"] = alternativePieces(model.tokenizer, answer, T);
   if (!answer.logits.empty())
   {
     const std::int64_t V = static_cast<std::int64_t>(answer.logits.size()) / T;

@@ -158,7 +158,7 @@ def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bo
 def main() -> None:
     if sys.argv[1] == "--model":
         folder = Path(sys.argv[2])
-        scene = sorted((folder / "scenes").glob("*.png"))[0]
+        scene = folder / "scenes" / "star_left_of_circle.png"
         golden(folder, f"USER: <image>\n{QUESTION} ASSISTANT:", Image.open(scene).convert("RGB"), Path(sys.argv[3]),
                full=False)
         return
