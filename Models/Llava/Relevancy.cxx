@@ -95,7 +95,47 @@ struct Relevancy::Impl
   Impl(std::shared_ptr<const LlavaModel> model, const Trace& trace) : run(std::move(model), trace)
   {
   }
+
+  void complete(RelevancyRun::Results& results, const std::vector<std::int64_t>& tokens,
+    const RelevancyOptions& options, double temperature, const Progress& progress) const;
 };
+
+/// Computes what is not known yet of these tokens.
+void Relevancy::Impl::complete(RelevancyRun::Results& results,
+  const std::vector<std::int64_t>& tokens, const RelevancyOptions& options, double temperature,
+  const Progress& progress) const
+{
+  const bool vision = options.vision || options.joint || options.jointToken;
+  RelevancyRun::Tokens missing;
+  for (const std::int64_t token : tokens)
+  {
+    const auto found = results.find(token);
+    if (found == results.end() || (vision && found->second.vision.empty()) ||
+      (options.joint && found->second.joint.empty()))
+    {
+      missing.push_back(token);
+    }
+  }
+  std::sort(missing.begin(), missing.end());
+  missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
+  if (missing.empty())
+  {
+    return;
+  }
+  auto fresh = translated(
+    [&]
+    {
+      const at::NoGradGuard guard;
+      useThreads(this->run.model().options.threads);
+      return options.mode == RelevancyMode::Compatible
+        ? this->run.compatible(missing, vision, options.joint, temperature, progress)
+        : this->run.exact(missing, vision, options.joint, progress);
+    });
+  for (auto& [token, result] : fresh)
+  {
+    results[token] = std::move(result);
+  }
+}
 
 Relevancy::Relevancy(std::shared_ptr<const LlavaModel> model, const Trace& trace)
   : Self(std::make_unique<Impl>(std::move(model), trace))
@@ -114,7 +154,6 @@ RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
   }
   const bool compatible = options.mode == RelevancyMode::Compatible;
   const double temperature = compatible && options.temperature > 0 ? options.temperature : 1;
-  const bool vision = options.vision || options.joint || options.jointToken;
   RelevancyMaps maps;
   for (const std::int64_t token : tokens)
   {
@@ -125,35 +164,8 @@ RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
     maps.tokens.resize(static_cast<std::size_t>(self.run.answerLength()));
     std::iota(maps.tokens.begin(), maps.tokens.end(), 0);
   }
-  auto& known = self.known[{ options.mode, temperature }];
-  std::vector<std::int64_t> missing;
-  for (const std::int64_t token : maps.tokens)
-  {
-    const auto found = known.find(token);
-    if (found == known.end() || (vision && found->second.vision.empty()) ||
-      (options.joint && found->second.joint.empty()))
-    {
-      missing.push_back(token);
-    }
-  }
-  std::sort(missing.begin(), missing.end());
-  missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
-  if (!missing.empty())
-  {
-    auto results = translated(
-      [&]
-      {
-        const at::NoGradGuard guard;
-        useThreads(self.run.model().options.threads);
-        return compatible
-          ? self.run.compatible(missing, vision, options.joint, temperature, progress)
-          : self.run.exact(missing, vision, options.joint, progress);
-      });
-    for (auto& [token, result] : results)
-    {
-      known[token] = std::move(result);
-    }
-  }
+  RelevancyRun::Results& known = self.known[{ options.mode, temperature }];
+  self.complete(known, maps.tokens, options, temperature, progress);
   std::vector<const TokenRelevancy*> found;
   for (const std::int64_t token : maps.tokens)
   {
