@@ -2,8 +2,8 @@
 // Our inference against Hugging Face's eager float32 run of the same checkpoint folders, which
 // Testing/Golden/llava_goldens.py saved with Hugging Face's own code.
 //
-// Tolerances are the issue's: attention 1e-5 (measured: about 1e-6, summation order), logits 1e-3 (measured: about 1e-4 on
-// logits of magnitude 30), same greedy tokens. Pixel values may differ by 1e-6, a float32 rounding.
+// Tolerances: attention 1e-5 (measured: 2e-6 in the decoder, 9e-6 in the tower, whose random weights are large; float32 sums in
+// another order), logits 1e-3 (measured: 8e-6), same greedy tokens.
 #include "Check.h"
 
 #include "Models/Core/Safetensors.h"
@@ -60,7 +60,7 @@ Question questionFor(const std::string& root, const std::string& prompt)
 {
   Question question;
   question.image = readImage(root + "/picture.png");
-  question.prompt = "What color is the star?";
+  question.prompt = prompt.find("star") != std::string::npos ? "What color is the star?" : "Describe the image.";
   // The golden prompts are spelled out; a free-form template repeats them exactly.
   question.chatTemplate = prompt;
   question.chatTemplate.replace(prompt.find("<image>"), 7, "{image}");
@@ -72,41 +72,57 @@ Question questionFor(const std::string& root, const std::string& prompt)
   return question;
 }
 
-void compare(const std::string& root, const std::string& name)
+/// Same ids as Hugging Face's processor and greedy search. False when even the lengths differ.
+bool sameTokens(const Trace& trace, const SafetensorsFile& golden)
 {
-  std::cout << name << std::endl;
-  const SafetensorsFile golden(root + "/" + name + "/golden.safetensors");
-  const auto model = LlavaModel::open(root + "/" + name);
-  const Question question = questionFor(root, golden.metadata().at("prompt"));
-  const Trace trace = model->ask(question);
-
   const Tensor& ids = trace.tensor(tensor_name::TokenId);
   const Tensor& promptIds = golden.tensor("ids");
   const Tensor& answerIds = golden.tensor("answer");
   if (!CHECK(trace.promptLength == promptIds.count()) ||
     !CHECK(trace.answerLength() == answerIds.count()))
   {
-    return;
+    return false;
   }
   CHECK(std::memcmp(ids.data, promptIds.data, promptIds.bytes()) == 0);
   CHECK(std::memcmp(ids.data + promptIds.bytes(), answerIds.data, answerIds.bytes()) == 0);
   CHECK(trace.answer == golden.metadata().at("answer"));
+  return true;
+}
 
-  const double answer = largestDifference(
-    trace.tensor(tensor_name::AttentionAnswer), golden.tensor("attention.answer"));
-  const double full =
-    largestDifference(trace.tensor(tensor_name::AttentionFull), golden.tensor("attention.full"));
-  const double vision = largestDifference(
-    trace.tensor(tensor_name::AttentionVision), golden.tensor("attention.vision"));
+void compare(const LlavaModel& model, const SafetensorsFile& golden, const Question& question)
+{
+  std::cout << model.directory() << std::endl;
+  const Trace trace = model.ask(question);
+  if (!sameTokens(trace, golden))
+  {
+    return;
+  }
+  for (const char* name :
+    { tensor_name::AttentionAnswer, tensor_name::AttentionFull, tensor_name::AttentionVision })
+  {
+    if (golden.has(name))
+    {
+      const double difference = largestDifference(trace.tensor(name), golden.tensor(name));
+      std::cout << "  largest difference of " << name << " " << difference << std::endl;
+      CHECK(difference <= 1e-5);
+    }
+  }
   const double logits =
     largestDifference(trace.tensor(tensor_name::AnswerLogits), golden.tensor("logits"));
-  std::cout << "  largest differences: attention.answer " << answer << ", attention.full " << full
-            << ", attention.vision " << vision << ", logits " << logits << std::endl;
-  CHECK(answer <= 1e-5);
-  CHECK(full <= 1e-5);
-  CHECK(vision <= 1e-5);
+  std::cout << "  largest difference of logits " << logits << std::endl;
   CHECK(logits <= 1e-3);
   checkRows(trace);
+}
+
+/// The shipped model, on a shipped scene.
+void compareEmbedded(const std::string& root)
+{
+  const std::string folder = std::string(LVLM_SOURCE_DIR) + "/Models/TinyLlava";
+  const SafetensorsFile golden(root + "/TinyLlava.golden.safetensors");
+  Question question = questionFor(root, golden.metadata().at("prompt"));
+  question.image = readImage(folder + "/scenes/star_left_of_circle.png");
+  question.fullLayers = {};
+  compare(*LlavaModel::open(folder), golden, question);
 }
 
 /// The scores are those of the logits: log-softmax in double, the answer's own and the best k in order.
@@ -248,8 +264,11 @@ int main(int argc, char** argv)
   {
     for (const std::string& name : names)
     {
-      compare(root, name);
+      const SafetensorsFile golden(root + "/" + name + "/golden.safetensors");
+      compare(*LlavaModel::open(root + "/" + name), golden,
+        questionFor(root, golden.metadata().at("prompt")));
     }
+    compareEmbedded(root);
     checkCapture(root);
     checkSampling(root);
     checkErrors(root);

@@ -159,7 +159,7 @@ def main() -> None:
     if sys.argv[1] == "--model":
         folder = Path(sys.argv[2])
         scene = folder / "scenes" / "star_left_of_circle.png"
-        golden(folder, f"USER: <image>\n{QUESTION} ASSISTANT:", Image.open(scene).convert("RGB"), Path(sys.argv[3]),
+        golden(folder, "USER: <image>\nDescribe the image. ASSISTANT:", Image.open(scene).convert("RGB"), Path(sys.argv[3]),
                full=False)
         return
     root = Path(sys.argv[1])
