@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The case study of the LVLM-Interpret paper, on the embedded model: one answer from the picture, one from habit.
+
+    pvpython relevancy_case_study.py [--plugin LVLMInterpret.so] [--model FOLDER] [--output case_study.png]
+
+The embedded model has only ever seen red hearts (Models/TinyLlava/README.md). Shown a picture without a red heart, it is
+asked for the colour of another shape, which it gets right, and for that of the heart, which it calls red. The picture that
+is written has a row for each question: the picture, where the colour word's relevancy lies on it, and how the relevancy
+is divided between the image and the words.
+
+How to read it. The first row is the control: 38 % of the relevancy of "green" falls on the image, and there on the circle
+that was asked about. In the second row the image's share drops to 7 %; what is left of the map lies scattered beside the
+shapes, and the words "color", "heart", "The" and "What" carry nearly all: "red" was made from the question. The third row asks
+the same question where a red heart is shown and the answer happens to be true; its share, 5 %, is that of the habit, not that
+of the control. A right answer was given for the wrong reason, which no test of right and wrong answers would have found.
+
+What it does not show. Each map has its own colour scale, so a bright map need not be an important one: read it together with
+the image's share. And relevancy is a first-order reading of one forward pass (Plugin/Documentation/reading.md). What confirms
+this reading is the intervention between the last two rows: another colour of the heart, and neither the answer nor the shares
+change. The percentile, LVLM-Interpret's number for "looks at the image", is 0 for both, and one half for the control.
+"""
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from paraview import servermanager, simple
+from PIL import Image, ImageDraw, ImageFont
+from vtkmodules.util.numpy_support import vtk_to_numpy
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENES = ROOT / "Models" / "TinyLlava" / "scenes"
+# picture, question, what is true
+CASES = (("blue_heart.png", "What color is the {other}?", "from the picture"),
+         ("blue_heart.png", "What color is the heart?", "from habit"),
+         ("red_heart.png", "What color is the heart?", "the same question, habit and picture agree"))
+SIZE = 336  # of a panel, pixels
+LINE = 22
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plugin", type=Path, default=ROOT / "build/lib/LVLMInterpret/LVLMInterpret.so")
+    parser.add_argument("--model", type=Path, default=None, help="checkpoint folder; default: the embedded model")
+    parser.add_argument("--other", default=None, help="the other shape; default: the first one of the picture")
+    parser.add_argument("--output", type=Path, default=Path("case_study.png"))
+    return parser.parse_args()
+
+
+def other_shape() -> str:
+    """A shape in the picture of the blue heart that occurs once and is no heart."""
+    listed = json.loads((SCENES / "scenes.json").read_text())["scenes"]
+    scene = next(s for s in listed if s["image"] == CASES[0][0])
+    shapes = [o["shape"] for o in scene["objects"]]
+    return next(s for s in shapes if s != "heart" and shapes.count(s) == 1)
+
+
+def pixels(image) -> np.ndarray:
+    """u8 [height, width, 3] of an overlay, row 0 at the top."""
+    width, height, _ = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetArray("overlay")).reshape(height, width, 3)[::-1]
+
+
+def column(table, name: str) -> list:
+    return [table.GetValueByName(row, name) for row in range(table.GetNumberOfRows())]
+
+
+def color_token(tokens) -> int:
+    """The last word of "The heart is red.": the last answer token but full stop and end."""
+    found = [(i.ToInt(), t.ToString()) for i, t in zip(column(tokens, "answer_index"), column(tokens, "token"))]
+    return max(i for i, token in found if i >= 0 and token.strip("▁Ġ").isalpha())
+
+
+def ask(picture: Path, question: str, model) -> dict:
+    """The answer, the overlays and the words of its colour token."""
+    trace = LLaVAInference(registrationName=question, Input=simple.PNGSeriesReader(FileNames=[str(picture)]),
+                           Prompt=question)
+    if model:
+        trace.ModelDirectory = str(model.resolve())
+    token = color_token(servermanager.Fetch(LVLMTokens(Input=trace)))
+    relevancy = LVLMRelevancy(registrationName="Relevancy: " + question, Input=trace, AnswerTokens=[token])
+    shown = [pixels(servermanager.Fetch(LVLMOverlay(Input=trace)))]  # a trace alone: its picture
+    for name in ("decoder", "joint_token"):
+        shown.append(pixels(servermanager.Fetch(LVLMOverlay(Input=relevancy, Array=["CELLS", name]))))
+    words = servermanager.Fetch(relevancy, idx=1)
+    trace.UpdatePipelineInformation()
+    return {
+        "question": question, "answer": trace.Answer.strip(), "panels": shown,
+        "image_share": column(words, "image_share")[0].ToDouble(),
+        "image_percentile": column(words, "image_percentile")[0].ToDouble(),
+        "words": [(w.ToString().strip() + (" (answer)" if r.ToString() == "answer" else ""), s.ToDouble())
+                  for w, r, s in zip(column(words, "word"), column(words, "role"), column(words, "share"))],
+    }
+
+
+def draw_bars(draw, font, left: int, top: int, case: dict) -> None:
+    """Shares of the image and of the words that have most."""
+    best = sorted(case["words"], key=lambda word: -word[1])[:9]
+    for row, (word, share) in enumerate([("image", case["image_share"]), *best]):
+        y = top + 24 + row * (LINE + 4)
+        draw.text((left, y), word or "(blank)", fill="black", font=font)
+        draw.rectangle((left + 130, y, left + 130 + int(130 * max(share, 0)), y + LINE - 4),
+                       fill="#d95f02" if word == "image" and row == 0 else "#1b6ca8")
+        draw.text((left + 265, y), f"{share:6.1%}", fill="black", font=font)
+
+
+def figure(cases: list) -> Image.Image:
+    font = ImageFont.load_default()
+    try:
+        font = ImageFont.truetype("DejaVuSans.ttf", 15)
+    except OSError:
+        pass  # the small built-in font does as well
+    panel, head = SIZE + 12, 56
+    sheet = Image.new("RGB", (4 * panel + 12, len(cases) * (SIZE + head) + 12), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, case in enumerate(cases):
+        top = row * (SIZE + head) + 8
+        draw.text((12, top), f"{case['question']}   {case['answer']}   ({case['note']})", fill="black", font=font)
+        titles = ("what the model saw", "relevancy, decoder", "relevancy, joint_token", "share of the relevancy")
+        for number, title in enumerate(titles):
+            draw.text((12 + number * panel, top + 24), title, fill="#555555", font=font)
+        for number, values in enumerate(case["panels"]):
+            scaled = Image.fromarray(np.ascontiguousarray(values)).resize((SIZE, SIZE), Image.BICUBIC)
+            sheet.paste(scaled, (12 + number * panel, top + head - 10))
+        draw_bars(draw, font, 12 + 3 * panel, top + head - 30, case)
+    return sheet
+
+
+def main() -> None:
+    args = arguments()
+    simple.LoadPlugin(str(args.plugin.resolve()), remote=False, ns=globals())
+    other = args.other or other_shape()
+    cases = []
+    for name, question, note in CASES:
+        case = ask(SCENES / name, question.format(other=other), args.model)
+        case["note"] = note
+        cases.append(case)
+        text = ", ".join(f"{word} {share:.1%}" for word, share in sorted(case["words"], key=lambda w: -w[1])[:4])
+        print(f"{name}: {case['question']} {case['answer']}  image {case['image_share']:.1%} "
+              f"(percentile {case['image_percentile']:.2f}); words: {text}")
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    figure(cases).save(args.output)
+    print("Wrote", args.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Do the maps of the colour word point at the object that was asked about?
+
+    pvpython pointing_game.py [--plugin LVLMInterpret.so] [--model FOLDER] [--scenes 200] [--seed 20240505]
+
+Draws scenes that training never saw (Models/TinyLlava/training/scenes.py), asks the embedded model "What color is the ...?"
+and takes the map of the answer's colour word, for raw attention, attention rollout and relevancy. Answers that are wrong,
+and hearts, whose colour the model knows without looking, are left out, until there are as many scenes as asked for.
+
+Pointing game: the share of scenes whose highest patch lies on the object, that is, has at least a quarter of its pixels
+inside the object's mask. Energy: the share of the map's sum that falls inside the mask, patches on its border by their part.
+Chance: what a random patch, and a map that is the same everywhere, would score. "Best layer" is chosen afterwards, by its
+own score on these scenes: an upper bound for one that is chosen in advance. Errors are one standard error over scenes.
+"""
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "Models" / "TinyLlava" / "training"))
+import scenes  # noqa: E402
+from paraview import servermanager, simple  # noqa: E402
+from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: E402
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plugin", type=Path, default=ROOT / "build/lib/LVLMInterpret/LVLMInterpret.so")
+    parser.add_argument("--model", type=Path, default=None, help="checkpoint folder; default: the embedded model")
+    parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=20240505, help="no seed of the training")
+    return parser.parse_args()
+
+
+def colour_questions(rng: np.random.Generator):
+    """Endless scenes with an object and the question for its colour."""
+    while True:
+        scene = scenes.draw_scene(rng)
+        asked = [q for q in scenes.questions(scene)
+                 if q.text.startswith("What color is the ") and q.target.shape != scenes.BIAS_SHAPE]
+        if asked:
+            yield scene, asked[rng.integers(len(asked))]
+
+
+class Pipeline:
+    """From a picture and a question to the maps of one answer token."""
+
+    def __init__(self, folder: str, model):
+        self.file = str(Path(folder) / "scene.png")
+        self.reader = None
+        self.trace = LLaVAInference(MaxNewTokens=16)  # the input comes with the first scene
+        if model:
+            self.trace.ModelDirectory = str(model.resolve())
+        self.filters = None
+
+    def ask(self, image: np.ndarray, question: str) -> str:
+        Image.fromarray(image).save(self.file)
+        old, self.reader = self.reader, simple.PNGSeriesReader(FileNames=[self.file])
+        self.trace.Input = self.reader
+        self.trace.Prompt = question
+        self.trace.UpdatePipeline()
+        if old:
+            simple.Delete(old)
+        if self.filters is None:
+            self.build()
+        self.trace.UpdatePipelineInformation()
+        return self.trace.Answer
+
+    def build(self) -> None:
+        layers = servermanager.Fetch(self.trace).GetFieldData().GetArray("layer_total").GetValue(0)
+        self.trace.CaptureFullLayers = list(range(layers))
+        self.trace.UpdatePipeline()
+        self.tokens = LVLMTokens(Input=self.trace)
+        self.layers = LVLMLayerVolume(Input=self.trace)
+        self.filters = {
+            "attention": LVLMAttentionMap(Input=self.trace),
+            "rollout, mean": LVLMRelevancy(Input=self.trace, Method="RolloutMean"),
+            "rollout, maximum": LVLMRelevancy(Input=self.trace, Method="RolloutMax"),
+            "exact": LVLMRelevancy(Input=self.trace, Mode="Exact"),
+            "compatible": LVLMRelevancy(Input=self.trace, Mode="Compatible"),
+        }
+
+    def token_of(self, word: str) -> int:
+        """Index of the answer token that is the word."""
+        table = servermanager.Fetch(self.tokens)
+        for row in range(table.GetNumberOfRows()):
+            index = table.GetValueByName(row, "answer_index").ToInt()
+            if index >= 0 and table.GetValueByName(row, "token").ToString().strip("▁Ġ") == word:
+                return index
+        raise ValueError(f"the answer has no token '{word}'")
+
+    def maps(self, token: int) -> dict[str, np.ndarray]:
+        """[rows, cols] each, row 0 at the top."""
+        found = {}
+        for name, source in self.filters.items():
+            source.AnswerTokens = [token]
+            image = servermanager.Fetch(source)
+            cols, rows = (n - 1 for n in image.GetDimensions()[:2])
+            cells = image.GetCellData()
+            for i in range(cells.GetNumberOfArrays()):
+                label = name if name not in ("exact", "compatible") else f"relevancy, {name}: {cells.GetArrayName(i)}"
+                found[label] = vtk_to_numpy(cells.GetArray(i)).reshape(rows, cols)[::-1].astype(float)
+        found["attention, mean of layers"] = found.pop("attention")
+        self.layers.AnswerTokens = [token]
+        image = servermanager.Fetch(self.layers)
+        cols, rows, layers = image.GetDimensions()
+        stack = vtk_to_numpy(image.GetPointData().GetArray("attention")).reshape(layers, rows, cols)[:, ::-1]
+        for layer, values in enumerate(stack):
+            found[f"attention, layer {layer}"] = values.astype(float)
+        return found
+
+
+def coverage(mask: np.ndarray, shape) -> np.ndarray:
+    """[rows, cols]: the part of each patch that the mask covers."""
+    rows, cols = shape
+    height, width = mask.shape[0] // rows, mask.shape[1] // cols
+    if (height * rows, width * cols) != mask.shape:
+        raise ValueError(f"{mask.shape} pixels do not fall into {shape} patches")
+    return mask.reshape(rows, height, cols, width).mean(axis=(1, 3))
+
+
+def table(scores: dict[str, list]) -> str:
+    means = {name: np.mean(pairs, axis=0) for name, pairs in scores.items()}
+    single = [name for name in means if name.startswith("attention, layer")]
+    best = max(single, key=lambda name: tuple(means[name]))
+    lines = ["| map | pointing game | energy in the mask |", "|---|---|---|"]
+    for name in sorted(means, key=lambda n: (n != "chance", not n.startswith("attention"), not n.startswith("rollout"))):
+        if name in single and name != best:
+            continue
+        error = np.std(scores[name], axis=0) / np.sqrt(len(scores[name]))
+        label = f"attention, best layer ({best.split()[-1]})" if name == best else name
+        lines.append(f"| {label} | {means[name][0]:.1%} ± {error[0]:.1%} | {means[name][1]:.1%} ± {error[1]:.1%} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    args = arguments()
+    simple.LoadPlugin(str(args.plugin.resolve()), remote=False, ns=globals())
+    rng = np.random.default_rng(args.seed)
+    scores: dict[str, list] = {}
+    used = asked = 0
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = Pipeline(folder, args.model)
+        for scene, question in colour_questions(rng):
+            if used == args.scenes:
+                break
+            asked += 1
+            if asked > 20 * args.scenes:
+                sys.exit(f"the model gave only {used} right answers to {asked} questions")
+            if pipeline.ask(scene.image, question.text).strip() != question.answer:
+                continue
+            used += 1
+            if used % 20 == 0:
+                print(f"{used} scenes", file=sys.stderr, flush=True)
+            maps = pipeline.maps(pipeline.token_of(question.answer_word))
+            part = coverage(question.target.mask, next(iter(maps.values())).shape)
+            scores.setdefault("chance", []).append((np.mean(part >= 0.25), part.mean()))
+            for name, values in maps.items():
+                hit = part.ravel()[values.argmax()] >= 0.25
+                scores.setdefault(name, []).append((hit, (values * part).sum() / max(values.sum(), 1e-300)))
+    print(f"{used} scenes, seed {args.seed}, of {asked} questions; model: {pipeline.trace.ModelInformation}")
+    print(table(scores))
+
+
+if __name__ == "__main__":
+    main()
