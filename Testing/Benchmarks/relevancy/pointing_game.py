@@ -51,14 +51,16 @@ class Pipeline:
     def __init__(self, folder: str, model):
         self.file = str(Path(folder) / "scene.png")
         self.reader = None
-        self.trace = LLaVAInference(MaxNewTokens=16)  # the input comes with the first scene
-        if model:
-            self.trace.ModelDirectory = str(model.resolve())
-        self.filters = None
+        self.model = model
+        self.trace = self.filters = None  # they need a first scene
 
     def ask(self, image: np.ndarray, question: str) -> str:
         Image.fromarray(image).save(self.file)
         old, self.reader = self.reader, simple.PNGSeriesReader(FileNames=[self.file])
+        if self.trace is None:
+            self.trace = LLaVAInference(Input=self.reader, MaxNewTokens=16)
+            if self.model:
+                self.trace.ModelDirectory = str(self.model.resolve())
         self.trace.Input = self.reader
         self.trace.Prompt = question
         self.trace.UpdatePipeline()
