@@ -22,8 +22,8 @@ class LVLMREADERS_EXPORT vtkLVLMHalfArray : public vtkGenericDataArray<vtkLVLMHa
 {
 public:
   using Generic = vtkGenericDataArray<vtkLVLMHalfArray, float>;
-  vtkAbstractTypeMacro(vtkLVLMHalfArray, Generic)
-  vtkAOSArrayNewInstanceMacro(vtkLVLMHalfArray)
+  vtkAbstractTypeMacro(vtkLVLMHalfArray, Generic);
+  vtkAOSArrayNewInstanceMacro(vtkLVLMHalfArray);
   static vtkLVLMHalfArray* New();
 
   /// Shares the tensor (F16 or BF16, throws lvlm::Error otherwise) as tuples of `components`.
