@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "CausalTables.h"
+
+#include "OutputVTK.h"
+
+#include "Readers/TensorVTK.h"
+
+#include "vtkDataArray.h"
+#include "vtkTable.h"
+
+#include <numeric>
+
+namespace lvlm
+{
+
+namespace
+{
+using Integers = std::vector<std::int64_t>;
+
+/// Not float: p-values go far below what that can hold.
+void addReals(vtkTable* table, const char* name, const std::vector<double>& values)
+{
+  table->AddColumn(
+    arrayFromTensor(Tensor::of(values, { static_cast<std::int64_t>(values.size()) }), name));
+}
+
+/// The row-major patch at a position, -1 for text.
+std::int64_t patchAt(const Trace& trace, int position)
+{
+  const std::int64_t patch = position - trace.imageStart;
+  return patch >= 0 && patch < trace.grid.count() ? patch : -1;
+}
+}
+
+void fillNodeTable(const HeadExplanations& heads, const Trace& trace, vtkTable* table)
+{
+  Integers head, position, radius, patch;
+  std::vector<std::string> token, role;
+  std::vector<double> weight, attention;
+  for (const causal::HeadExplanation& one : heads)
+  {
+    for (const causal::ExplanationNode& node : one.nodes)
+    {
+      const auto at = static_cast<std::size_t>(node.position);
+      head.push_back(one.head);
+      position.push_back(node.position);
+      token.push_back(trace.tokens[at]);
+      role.emplace_back(nameOf(trace.roles[at]));
+      patch.push_back(patchAt(trace, node.position));
+      radius.push_back(node.radius);
+      weight.push_back(node.weight);
+      attention.push_back(node.attention);
+    }
+  }
+  addColumn(table, "head", head);
+  addColumn(table, "position", position);
+  addColumn(table, "token", token);
+  addColumn(table, "role", role);
+  addColumn(table, "patch", patch);
+  addColumn(table, "radius", radius);
+  addReals(table, "weight", weight);
+  addReals(table, "attention", attention);
+}
+
+void fillEdgeTable(const HeadExplanations& heads, vtkTable* table)
+{
+  Integers head, source, target;
+  std::vector<std::string> mark;
+  std::vector<double> pValue;
+  for (const causal::HeadExplanation& one : heads)
+  {
+    for (const causal::ExplanationEdge& edge : one.edges)
+    {
+      head.push_back(one.head);
+      source.push_back(edge.source);
+      target.push_back(edge.target);
+      mark.push_back(causal::edgeText(edge.sourceMark, edge.targetMark));
+      pValue.push_back(edge.pValue);
+    }
+  }
+  addColumn(table, "head", head);
+  addColumn(table, "source", source);
+  addColumn(table, "target", target);
+  addColumn(table, "mark", mark);
+  addReals(table, "p_value", pValue);
+}
+
+void fillHeadTable(const HeadExplanations& heads, const Trace& trace, vtkTable* table)
+{
+  Integers head, nodes, edges, image, text, tests;
+  std::vector<double> importance;
+  for (const causal::HeadExplanation& one : heads)
+  {
+    std::int64_t patches = 0;
+    std::int64_t words = 0;
+    for (const causal::ExplanationNode& node : one.nodes)
+    {
+      (patchAt(trace, node.position) >= 0 ? patches : words) += node.radius > 0 ? 1 : 0;
+    }
+    head.push_back(one.head);
+    importance.push_back(one.importance);
+    nodes.push_back(static_cast<std::int64_t>(one.nodes.size()));
+    edges.push_back(static_cast<std::int64_t>(one.edges.size()));
+    image.push_back(patches);
+    text.push_back(words);
+    tests.push_back(
+      std::accumulate(one.testsByOrder.begin(), one.testsByOrder.end(), std::int64_t{ 0 }));
+  }
+  addColumn(table, "head", head);
+  addReals(table, "importance", importance);
+  addColumn(table, "nodes", nodes);
+  addColumn(table, "edges", edges);
+  addColumn(table, "explaining_patches", image);
+  addColumn(table, "explaining_words", text);
+  addColumn(table, "tests", tests);
+}
+
+std::vector<float> weightMap(const HeadExplanations& heads, const Trace& trace)
+{
+  std::vector<double> sums(static_cast<std::size_t>(trace.grid.count()), 0.0);
+  for (const causal::HeadExplanation& one : heads)
+  {
+    for (const causal::ExplanationNode& node : one.nodes)
+    {
+      const std::int64_t patch = patchAt(trace, node.position);
+      if (patch >= 0 && node.radius > 0)
+      {
+        sums[static_cast<std::size_t>(patch)] += node.weight;
+      }
+    }
+  }
+  return { sums.begin(), sums.end() };
+}
+
+} // namespace lvlm
