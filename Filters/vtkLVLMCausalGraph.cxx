@@ -193,7 +193,15 @@ vtkTypeBool vtkLVLMCausalGraph::ProcessRequest(
     vtkInformation* asked = outputs->GetInformationObject(port);
     for (int other = 0; other < PORTS; ++other)
     {
-      outputs->GetInformationObject(other)->CopyEntry(asked, Pipeline::UPDATE_TIME_STEP());
+      vtkInformation* outInfo = outputs->GetInformationObject(other);
+      if (asked->Has(Pipeline::UPDATE_TIME_STEP()))
+      {
+        outInfo->Set(Pipeline::UPDATE_TIME_STEP(), asked->Get(Pipeline::UPDATE_TIME_STEP()));
+      }
+      else
+      {
+        outInfo->Remove(Pipeline::UPDATE_TIME_STEP());
+      }
     }
   }
   return this->Superclass::ProcessRequest(request, inputs, outputs);
