@@ -276,7 +276,7 @@ void labelNodes(GraphDrawing& graph, const Trace& trace)
     if (node.target)
     {
       // The row at this position predicts the next token: the one that is explained.
-      node.label += " \xE2\x86\x92 " + readableToken(trace.tokens[at + 1]);
+      node.label += " -> " + readableToken(trace.tokens[at + 1]);
     }
   }
 }

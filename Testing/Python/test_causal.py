@@ -221,7 +221,8 @@ class Drawings(lt.TestCase):
 
     def drawings(self):
         """5, 20 and 50 image nodes or so, and a union of heads."""
-        for settings in (dict(MaximumNodes=4, AttentionThreshold=.02), dict(MaximumNodes=18), dict(MaximumNodes=50)):
+        for settings in (dict(MaximumNodes=4, AttentionThreshold=.02), dict(MaximumNodes=18, AttentionThreshold=1e-3),
+                         dict(MaximumNodes=50, AttentionThreshold=1e-3)):
             yield Drawing(simple.LVLMCausalGraph(Input=self.trace, AnswerToken=4, **settings))
         heads = self.reader(ct.several_heads(), name="heads.lvlm")
         yield Drawing(simple.LVLMCausalGraph(Input=heads, AnswerToken=9, Drawing="Union of heads"))
@@ -248,7 +249,7 @@ class Drawings(lt.TestCase):
         self.assertTrue((np.diff(drawing.points[texts, 1]) < 0).all())
         label = drawing.at_points["label"][texts[-1]]
         words = [ct.ANSWER[3].strip("▁"), ct.ANSWER[4]]  # the target's own token, and the one that it predicts
-        self.assertEqual(label, "%s → %s" % tuple(words))
+        self.assertEqual(label, "%s -> %s" % tuple(words))
 
     def test_words_are_readable(self):
         data = ct.golden_trace(self.golden)
@@ -314,7 +315,7 @@ class Drawings(lt.TestCase):
 
     def test_edges_leave_other_nodes_free(self):
         """No curve is bent so far that it avoids everything; straight lines, for comparison, hit several times as much."""
-        drawing = Drawing(simple.LVLMCausalGraph(Input=self.trace, AnswerToken=4))
+        drawing = Drawing(simple.LVLMCausalGraph(Input=self.trace, AnswerToken=4, AttentionThreshold=1e-3))
         positions = drawing.at_points["position"][drawing.nodes]
         places, kinds = drawing.points[drawing.nodes, :2], drawing.at_points["kind"][drawing.nodes]
         index = {p: n for n, p in enumerate(positions)}
