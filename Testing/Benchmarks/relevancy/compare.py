@@ -7,7 +7,8 @@ CHECKPOINT is a random model of about 300 million parameters with LLaVA-1.5's gr
     python ../inference/make_checkpoint.py CHECKPOINT --hidden 1024 --layers 14 --heads 16 --intermediate 2816 --vision-layers 12
 
 Each side runs in a process of its own on the same threads (OMP_NUM_THREADS or all cores). Upstream's side is
-generation with the graph retained plus its own `construct_relevancy_map`, in float32; its two times are given apart.
+generation with the graph retained plus its own `construct_relevancy_map`; its two times are given apart. It loads
+models in bfloat16 itself; the default here is float32, in which both sides compute the same numbers.
 Memory is the peak of anonymous memory over what the process had before the model was opened. The maps of both sides
 are compared as well. Needs a quiet machine (on a busy one look at the CPU time with OMP_NUM_THREADS=1); nothing here
 is a test.
@@ -63,13 +64,13 @@ def upstream(args, trace: Path) -> None:
     processor = CLIPImageProcessor.from_pretrained(args.checkpoint)
     picture = Image.open(Path(__file__).resolve().parents[2] / "Data/llava/picture.png").convert("RGB")
     memory = PeakMemory()
-    model = goldens.load_model(args.checkpoint, None)
+    model = goldens.load_model(args.checkpoint, None).to(getattr(torch, args.dtype))
     vision = model.config.vision_config
     patches = (vision.image_size // vision.patch_size) ** 2
     image_id = model.config.image_token_index
     ids = torch.tensor([[i for token in tokenizer(PROMPT)["input_ids"]
                          for i in [token] * (patches if token == image_id else 1)]])
-    pixels = processor(picture, return_tensors="pt")["pixel_values"]
+    pixels = processor(picture, return_tensors="pt")["pixel_values"].to(model.dtype)
     seen = processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
     goldens.ANSWER = args.tokens
     construct = goldens.load_upstream(args.upstream, patches)
@@ -92,7 +93,8 @@ def upstream(args, trace: Path) -> None:
     save_file(tensors, trace, {
         "format": "lvlm-trace", "version": "1", "model": args.checkpoint.name, "prompt": PROMPT, "answer": "",
         "tokens": json.dumps([f"▁{i}" for i in sequence]), "roles": json.dumps(roles + ["answer"] * len(answer)),
-        "prompt_length": str(P), "image_start": str(start_image), "grid": f"{edge},{edge}"})
+        "prompt_length": str(P), "image_start": str(start_image), "grid": f"{edge},{edge}",
+        "precision": {"float32": "Float32", "bfloat16": "BFloat16"}[args.dtype]})
     print(json.dumps({"generation": mark["generated"] - start, "seconds": end - start,
                       "cpu": time.process_time() - cpu,
                       "memory": memory.peak - memory.first,
@@ -110,6 +112,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("bench")
     parser.add_argument("--tokens", type=int, default=16)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of upstream's side")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -129,8 +132,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "upstream.lvlm"
         theirs = run(sys.executable, __file__, args.upstream, args.checkpoint, args.bench, "--tokens", args.tokens,
-                     "--child", trace)
-        print(f"{theirs['parameters'] / 1e6:.0f} M parameters, {theirs['positions']} positions, {args.tokens} answer tokens, "
+                     "--dtype", args.dtype, "--child", trace)
+        print(f"{theirs['parameters'] / 1e6:.0f} M parameters, {theirs['positions']} positions, {args.tokens} answer tokens, upstream in {args.dtype}, "
               f"{os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads")
         line("LVLM-Interpret, all maps", theirs)
         print(f"{'  of which generation with the graph':<42} {theirs['generation']:8.1f} s")
