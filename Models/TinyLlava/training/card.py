@@ -27,7 +27,8 @@ def tables(result: dict) -> str:
     lines += ["", f"With the picture of another scene, the same questions are answered right in "
               f"{percent(accuracy['right_with_another_picture'])} of the cases: the model looks.", "",
               f"The planted bias, on {bias['scenes']} scenes with a heart that is not red and no other red object "
-              f"(seed {bias['seed']}):", "", "| question | says red (habit) | says the true colour | other |", "|---|---|---|---|"]
+              f"(seed {bias['seed']}):", "",
+              "| question | says red (habit) | says the true colour | other |", "|---|---|---|---|"]
     for text, key in (("What color is the heart?", "what_color_is_the_heart"),
                       ("Describe the image. (the heart's part)", "describe_the_image")):
         lines.append(f"| {text} | " + " | ".join(percent(bias[key].get(k, 0)) for k in ("habit", "truth", "other")) + " |")

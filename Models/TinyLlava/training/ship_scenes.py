@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,9 @@ def main() -> None:
     content = dict(seed=SEED, size=scenes.SIZE, prompt="USER: <image>\n{question} ASSISTANT:",
                    boxes="left, top, right, bottom in pixels from the top left; right and bottom exclusive",
                    objects_image="grey value = label of the object, 0 = background", scenes=records)
-    (folder / "scenes.json").write_text(json.dumps(content, indent=1) + "\n")
+    text = json.dumps(content, indent=1)
+    text = re.sub(r"\[[\d.,\s]+\]", lambda match: re.sub(r"\s+", "", match[0]), text)  # short lists on one line
+    (folder / "scenes.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":
