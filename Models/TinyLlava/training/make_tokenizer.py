@@ -87,8 +87,9 @@ def write_processor(out: Path, tokenizer: Tokenizer) -> None:
         image_processor_type="CLIPImageProcessor", processor_class="LlavaProcessor", do_convert_rgb=True, do_resize=True,
         size=dict(shortest_edge=side), resample=3, do_center_crop=True, crop_size=dict(height=side, width=side),
         do_rescale=True, rescale_factor=1 / 255, do_normalize=True, image_mean=MEAN, image_std=STD))
-    write_json(out / "processor_config.json", dict(image_token="<image>", patch_size=PATCH, processor_class="LlavaProcessor",
-                                                   vision_feature_select_strategy="default"))
+    write_json(out / "processor_config.json", dict(
+        image_token="<image>", num_additional_image_tokens=1,  # CLS; newer versions of transformers ask for it
+        patch_size=PATCH, processor_class="LlavaProcessor", vision_feature_select_strategy="default"))
     write_json(out / "chat_template.json", dict(chat_template=TEMPLATE))
 
 

@@ -272,8 +272,9 @@ def _about_presence(scene: Scene) -> list[Question]:
         ask(f"a {s}", scene.all(shape=s))
     for c in COLORS:
         ask(f"{article(c)} {c} shape", scene.all(color=c))
-    for c in {o.color for o in scene.objects}:  # "No" only if both words occur, so that one has to bind them
-        for s in {o.shape for o in scene.objects}:
+    # dict.fromkeys and not a set: the order must not depend on the process's hash seed
+    for c in dict.fromkeys(o.color for o in scene.objects):  # "No" only if both words occur, so that one has to bind them
+        for s in dict.fromkeys(o.shape for o in scene.objects):
             ask(f"{article(c)} {c} {s}", scene.all(shape=s, color=c))
     times = max(1, round(len(answers["No"]) / len(answers["Yes"])))
     return answers["Yes"] * times + answers["No"]
