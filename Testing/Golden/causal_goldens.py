@@ -8,313 +8,21 @@ an image span), truth.json (linear-Gaussian data of known graphs) and, with --at
 (attention of a real model: DIR/attention.npy, float32 [heads, K, K], and DIR/layout.json with image_start, image_count,
 prompt_length, answer_tokens).
 
-Matrices are not stored: the tests make them again from integers (see `weights`, mirrored in Testing/Causal/Generate.h).
-
-causality-lab walks Python sets. Their order follows hash values and insertion history and, through a set of strings,
-PYTHONHASHSEED, so its result on contradictory data is one of several. `Reference` therefore loads its sources twice: as
-they are, and with every set replaced by one that iterates in a chosen order. Results with ascending order are the
-goldens; `order_dependent` lists for each run the fields that came out differently from the untouched sources or under
-another order.
+Goldens are causality-lab's results with its sets walked in ascending order (causal_reference.py tells why);
+`order_dependent` lists for each run the fields that came out differently from the untouched sources or under another
+order, `native_same` tells whether the untouched sources gave the same.
 """
 
 import argparse
-import ast
-import importlib
-import importlib.abc
-import importlib.machinery
 import json
 import random
-import signal
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-TIME_LIMIT = 20  # CPU seconds for one run of the reference
-PACKAGES = ("causal_discovery_algs", "causal_discovery_utils", "causal_reasoning", "graphical_models",
-            "experiment_utils")
-
-
-# --- causality-lab with a chosen order of sets ---------------------------------------------------------------
-class OrderedSet(set):
-    """A set that iterates by `rank` of its integers; other elements go by their text."""
-
-    rank = None
-
-    def __iter__(self):
-        items = list(super().__iter__())
-        if items and isinstance(items[0], (int, np.integer)):
-            items.sort(key=None if OrderedSet.rank is None else OrderedSet.rank.__getitem__)
-        else:
-            items.sort(key=str)
-        return iter(items)
-
-    def copy(self):
-        return OrderedSet(self)
-
-
-for _name in ("__and__", "__or__", "__sub__", "__xor__", "__rand__", "__ror__", "__rsub__", "union", "intersection",
-              "difference"):
-    def _wrap(self, *others, _method=getattr(set, _name)):
-        result = _method(self, *others)
-        return OrderedSet(result) if isinstance(result, set) else result
-    setattr(OrderedSet, _name, _wrap)
-
-
-class _SetRewriter(ast.NodeTransformer):
-    """{a, b} and {x for ...} become OrderedSet([...]); the name `set` is bound to OrderedSet."""
-
-    @staticmethod
-    def _call(argument, node):
-        call = ast.Call(func=ast.Name(id="set", ctx=ast.Load()), args=[argument], keywords=[])
-        return ast.copy_location(call, node)
-
-    def visit_Set(self, node):
-        self.generic_visit(node)
-        return self._call(ast.List(elts=node.elts, ctx=ast.Load()), node)
-
-    def visit_SetComp(self, node):
-        self.generic_visit(node)
-        return self._call(ast.GeneratorExp(elt=node.elt, generators=node.generators), node)
-
-
-class _OrderedLoader(importlib.machinery.SourceFileLoader):
-    def source_to_code(self, data, path, *, _optimize=-1):
-        tree = ast.fix_missing_locations(_SetRewriter().visit(ast.parse(data)))
-        return compile(tree, path, "exec", dont_inherit=True, optimize=_optimize)
-
-    def get_code(self, fullname):  # never from a cache of compiled files
-        path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
-
-    def exec_module(self, module):
-        module.__dict__["set"] = OrderedSet
-        super().exec_module(module)
-
-
-class _OrderedFinder(importlib.abc.MetaPathFinder):
-    def __init__(self, root):
-        self.root = str(root)
-
-    def find_spec(self, fullname, path, target=None):
-        if fullname.split(".")[0] not in PACKAGES:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path or [self.root])
-        if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
-            spec.loader = _OrderedLoader(spec.loader.name, spec.loader.path)
-        return spec
-
-
-class Reference:
-    """causality-lab's classes; with `ordered`, OrderedSet.rank decides how its sets are walked."""
-
-    def __init__(self, root, ordered):
-        for name in [m for m in sys.modules if m.split(".")[0] in PACKAGES]:
-            del sys.modules[name]
-        sys.dont_write_bytecode = True
-        finder = _OrderedFinder(root)
-        sys.path.insert(0, str(root))
-        if ordered:
-            sys.meta_path.insert(0, finder)
-        algorithms = importlib.import_module("causal_discovery_algs")
-        self.OrderedICD = algorithms.LearnStructOrderedICD
-        self.ICD = algorithms.LearnStructICD
-        self.CLEANN = importlib.import_module("causal_reasoning").CLEANN
-        tests = importlib.import_module("causal_discovery_utils.cond_indep_tests")
-        self.ParCorr, self.DSep = tests.CondIndepParCorr, tests.DSep
-        self.DAG = importlib.import_module("graphical_models").DAG
-        self.set = OrderedSet if ordered else set
-        sys.path.remove(str(root))
-        if ordered:
-            sys.meta_path.remove(finder)
-
-
-# --- matrices from integers ------------------------------------------------------------------------------------
-class Lcg:
-    """Knuth's MMIX generator; 31 upper bits."""
-
-    def __init__(self, seed):
-        self.state = seed & (2**64 - 1)
-
-    def next(self, bound):
-        self.state = (self.state * 6364136223846793005 + 1442695040888963407) & (2**64 - 1)
-        return (self.state >> 33) % bound
-
-
-def _rescaled(row):
-    """Integers that add up to about a million: keeps mixtures of mixtures small."""
-    total = sum(row)
-    return [w * 1000000 // total for w in row]
-
-
-def weights(kind, n, seed, sparsity):
-    """Non-negative integer weights [n][n], lower triangular; row / sum is an attention matrix.
-
-    sparse     each entry is 0 with probability sparsity / 1000
-    sink       the same, most of the weight on token 0
-    local      the same, ten times the weight on the last 4 tokens
-    chain      a row is a mixture of up to 2 earlier rows and sparse noise: many independences given few
-    latent     a row is a mixture of one of 4 hidden rows, an earlier row and sparse noise: hidden common causes
-    constant   all entries equal        identity  diagonal only        first  token 0 only
-    duplicate  every third row repeats the row before      rank2  mixtures of two vectors      zero  every fourth row empty
-    """
-    lcg = Lcg(seed)
-    hidden = [[lcg.next(1000) if lcg.next(1000) >= 500 else 0 for _ in range(n)] for _ in range(4)]
-    rows = []
-    for i in range(n):
-        row = [1 + lcg.next(1000) if lcg.next(1000) >= sparsity else 0 for _ in range(i + 1)]
-        row[i] += 1 + lcg.next(100)
-        row += [0] * (n - 1 - i)
-        if kind == "sink":
-            row[0] += 500 * (i + 1)
-        elif kind == "local":
-            row = [w * 10 if i - j < 4 else w for j, w in enumerate(row)]
-        elif kind in ("chain", "latent"):
-            row = _rescaled(row)
-            if kind == "latent":
-                mix = hidden[lcg.next(4)]
-                share = 1 + lcg.next(3)
-                row = [w + share * 500 * h * (j <= i) for j, (w, h) in enumerate(zip(row, mix))]
-            for _ in range(2 if kind == "chain" else 1):
-                if i > 0 and lcg.next(1000) < 700:
-                    parent, share = rows[lcg.next(i)], 1 + lcg.next(3)
-                    row = [w + share * p for w, p in zip(row, parent)]
-            row = _rescaled(row)
-        elif kind == "constant":
-            row = [1] * (i + 1) + [0] * (n - 1 - i)
-        elif kind == "identity":
-            row = [int(j == i) for j in range(n)]
-        elif kind == "first":
-            row = [int(j == 0) for j in range(n)]
-        elif kind == "duplicate" and i % 3 == 2:
-            row = list(rows[i - 1])
-        elif kind == "rank2" and i > 1:
-            a, b = 1 + lcg.next(50), 1 + lcg.next(50)
-            row = [a * u + b * v for u, v in zip(rows[0], rows[1])]
-        elif kind == "zero" and i % 4 == 3:
-            row = [0] * n
-        rows.append(row)
-    return rows
-
-
-def attention(kind, n, seed, sparsity):
-    """float32 [n, n]"""
-    w = np.array(weights(kind, n, seed, sparsity), dtype=np.float64)
-    total = w.sum(axis=1, keepdims=True)
-    return np.divide(w, total, out=np.zeros_like(w), where=total > 0).astype(np.float32)
-
-
-def image_attention(n, image_start, image_count, seed):
-    """float32 [n, n] like a decoder's: strong first token, patches that copy from few others, some salient patches."""
-    lcg = Lcg(seed)
-    salient = [image_start + lcg.next(image_count) for _ in range(12)]
-    rows = []
-    for i in range(n):
-        row = [1 + lcg.next(20) for _ in range(i + 1)] + [0] * (n - 1 - i)
-        row[0] += 40 * (i + 1)
-        row[i] += 10 * (i + 1)
-        for _ in range(6):
-            patch = salient[lcg.next(12)] + lcg.next(4)
-            if patch <= i:
-                row[patch] += (1 + lcg.next(20)) * 40
-        row = _rescaled(row)
-        for _ in range(2):
-            if i > 0:
-                parent = rows[max(0, i - 1 - lcg.next(40))]
-                share = lcg.next(3)
-                row = [w + share * p for w, p in zip(row, parent)]
-        rows.append(_rescaled(row))
-    w = np.array(rows, dtype=np.float64)
-    return (w / w.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-# --- one run of the reference ------------------------------------------------------------------------------------
-MARKS = {None: 0, "o--": 1, "<--": 2, "---": 3}
-
-
-def pairs(nodes):
-    nodes = sorted(nodes)
-    return [(a, b) for i, a in enumerate(nodes) for b in nodes[i + 1:]]
-
-
-def graph_code(graph, nodes):
-    """One character a pair a < b: '.' without an edge, else 'a' + 3 (mark at a - 1) + (mark at b - 1) with
-    circle 1, arrow 2, tail 3."""
-    code = ""
-    for a, b in pairs(nodes):
-        at_a, at_b = MARKS[graph.get_edge_mark(b, a)], MARKS[graph.get_edge_mark(a, b)]
-        code += "." if at_a == 0 else chr(ord("a") + 3 * (at_a - 1) + at_b - 1)
-    return code
-
-
-def condition(corr, x, y, zz):
-    index = (x, y) + tuple(zz)
-    return np.linalg.cond(corr[np.ix_(index, index)])
-
-
-def result_of(learner, test, targets, cleann, radii, nodes):
-    graph = learner.graph
-    cleann.graph = graph
-    separators = "".join(
-        "." if graph.is_connected(a, b) else "0123456789abcdefghijklmnopqrstuvwxyz"[len(learner.sepset.get_sepset(a, b))]
-        for a, b in pairs(nodes))
-    largest = []
-    for key in pairs(nodes):
-        values = list(test.cache_ci._cache[key].values())
-        largest.append(round(max(values) * 1e10) if values else -1)
-    counts = list(test.test_counter)
-    while counts and counts[-1] == 0:
-        counts.pop()
-    explanations = []
-    for target in targets:
-        sets = []
-        for radius in range(1, radii + 1):
-            sets.append(sorted(int(v) for v in cleann.explain(target, max_range=radius)[0][0]))
-        explanations.append(sets)
-    return {"graph": graph_code(graph, nodes), "separators": separators, "tests": counts, "largest_p": largest,
-            "explanations": explanations}
-
-
-def learn(reference, algorithm, matrix, nodes, samples, alpha, targets, selection_bias, radii=3, watch=None):
-    """Runs CLEANN's correlation, the learner and the explanations; an exception becomes {"raises": text}."""
-    node_set = reference.set(nodes)
-    cleann = reference.CLEANN(matrix.astype(np.float64), samples, alpha, None, nodes_set=node_set)
-    test = cleann.ci_test
-    if watch is not None:
-        plain = test.calc_statistic
-
-        def watched(x, y, zz):
-            watch.append(condition(test.correlation_matrix, x, y, zz))
-            value = plain(x, y, zz)
-            if np.isnan(value):
-                watch.append(np.inf)
-            return value
-        test.calc_statistic = watched
-    if algorithm == "ordered":
-        learner = reference.OrderedICD(node_set, sorted(nodes), test, is_selection_bias=selection_bias)
-    else:
-        learner = reference.ICD(node_set, test, is_selection_bias=selection_bias)
-    learner.learn_structure()
-    return result_of(learner, test, targets, cleann, radii, nodes)
-
-
-class OutOfTime(Exception):
-    """causality-lab's searches for uncovered paths are exponential: some matrices of 20 tokens take it hours."""
-
-
-def attempt(*args, **kwargs):
-    def give_up(signum, frame):
-        raise OutOfTime
-    signal.signal(signal.SIGVTALRM, give_up)
-    signal.setitimer(signal.ITIMER_VIRTUAL, TIME_LIMIT)
-    try:
-        with np.errstate(all="ignore"):
-            return learn(*args, **kwargs)
-    except (AssertionError, np.linalg.LinAlgError, ValueError, OutOfTime) as error:
-        return {"raises": type(error).__name__}
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+from causal_matrices import attention, image_attention
+from causal_reference import OrderedSet, Reference, attempt, graph_code, learn
 
 
 def golden_run(plain, ordered, algorithm, matrix, nodes, samples, alpha, targets, selection_bias):
@@ -358,17 +66,22 @@ def case_list():
         for kind in ("constant", "identity", "first", "duplicate", "rank2", "zero"):
             cases.append((kind, n, seed, 500, 128, 1e-5))
             seed += 1
-    return cases
+    for n in (6, 9, 11, 14):
+        for kind in ("sparse", "sink", "local", "chain", "latent"):
+            for sparsity, samples, alpha in settings:
+                cases.append((kind, n, seed, sparsity, samples, alpha))
+                seed += 1
+    # Dense graphs of many nodes are left out: causality-lab's path searches would take hours.
+    cases = [c for c in cases if c[1] < 16 or c[0] not in ("sink", "chain", "latent") or c[5] <= 1e-3]
+    return sorted(cases, key=lambda c: (c[1], c[2]))
 
 
-def make_cases(plain, ordered, limit, part, finished):
+def make_cases(plain, ordered, limit, finished):
     """`finished`: a file that keeps each case as it is done, so that an interrupted run goes on where it was."""
     done = [json.loads(line) for line in finished.read_text().splitlines()] if finished.exists() else []
     done = {case["seed"]: case for case in done}
     result = []
     for number, (kind, n, seed, sparsity, samples, alpha) in enumerate(case_list()):
-        if number % part[1] != part[0]:
-            continue
         if seed in done:
             result.append(done[seed])
             continue
@@ -544,17 +257,14 @@ def main():
     parser.add_argument("--attention", type=Path)
     parser.add_argument("--only", choices=("cases", "pipeline", "truth", "model"))
     parser.add_argument("--limit", type=int, default=0, help="stop after so many cases (for trying things out)")
-    parser.add_argument("--part", type=int, nargs=2, metavar=("I", "N"), default=(0, 1),
-                        help="only every N-th case, from the I-th: cases-I.json, for several processes")
     options = parser.parse_args()
     plain = Reference(options.causality_lab, ordered=False)
     ordered = Reference(options.causality_lab, ordered=True)
     about = {"made_by": "Testing/Golden/causal_goldens.py from IntelLabs/causality-lab"}
     if options.only in (None, "cases"):
-        name = "cases.json" if options.part[1] == 1 else f"cases-{options.part[0]}.json"
-        finished = options.output / (name + ".partial")
-        document = {**about, "cases": make_cases(plain, ordered, options.limit, options.part, finished)}
-        (options.output / name).write_text(dumps(document))
+        finished = options.output / "cases.partial"
+        document = {**about, "cases": make_cases(plain, ordered, options.limit, finished)}
+        (options.output / "cases.json").write_text(dumps(document))
         finished.unlink()
     if options.only in (None, "pipeline"):
         (options.output / "pipeline.json").write_text(dumps({**about, "cases": make_pipeline(ordered)}))

@@ -7,7 +7,7 @@
 #include "Models/Causal/Explanation.h"
 
 #include <chrono>
-#include <cstring>
+#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -54,10 +54,12 @@ void run(char** arguments)
   options.threads = std::stoi(arguments[8]);
 
   const auto start = std::chrono::steady_clock::now();
+  const std::clock_t startClock = std::clock();
   const std::vector<HeadExplanation> results =
     explain(AttentionView::dense(values.data(), heads, positions), layout, {}, options);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  nlohmann::json document = { { "seconds", seconds.count() },
+  const double cpuSeconds = static_cast<double>(std::clock() - startClock) / CLOCKS_PER_SEC;
+  nlohmann::json document = { { "seconds", seconds.count() }, { "cpu_seconds", cpuSeconds },
     { "heads", nlohmann::json::array() } };
   for (const HeadExplanation& head : results)
   {
