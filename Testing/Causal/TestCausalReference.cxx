@@ -7,6 +7,7 @@
 #include "Golden.h"
 #include "Testing/Cpp/Check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 
@@ -16,12 +17,22 @@ using nlohmann::json;
 namespace
 {
 
+/// Where nothing is independent, ICD tests every subset: beyond this many tokens neither the
+/// reference (which ran out of time, or raised at a singular set) nor this library is let to try.
+constexpr int LargestUnlimited = 16;
+
+/// A partial correlation that is exactly 0 (sink of 10, seed 66, pair 4-7: 3e-45 with 50 digits)
+/// comes out as rounding noise of the condition number (7e7) times 1e-16, in the reference as here,
+/// and p leaves 1 by about as much.
+constexpr double AlmostOne = 1 - 1e-8;
+
 /// What happened to the golden runs, printed at the end and checked as a whole.
 struct Tally
 {
   int equal = 0;
   int illConditioned = 0;
   int raised = 0;
+  int skipped = 0;
   double largestDifference = 0.0; // of p-values
 };
 
@@ -49,7 +60,8 @@ void comparePValues(
       }
       const double difference = std::abs(ours - static_cast<double>(units) * 1e-10);
       tally.largestDifference = std::max(tally.largestDifference, difference);
-      near = near && difference <= 1e-9;
+      near = near &&
+        (difference <= 1e-9 || std::min(ours, static_cast<double>(units) * 1e-10) > AlmostOne);
     }
   }
   checkEqual(label, "p-values", near && pair == golden.size());
@@ -76,6 +88,11 @@ void compareRun(const json& item, const std::string& name, const json& golden, T
   const int n = item.at("tokens");
   const std::string label = item.at("kind").get<std::string>() + " of " + std::to_string(n) +
     ", seed " + item.at("seed").dump() + ", " + name;
+  if (golden.contains("raises") && n > LargestUnlimited)
+  {
+    ++tally.skipped;
+    return;
+  }
   const std::vector<float> matrix =
     lvlm_test::attention(item.at("kind"), n, item.at("seed"), item.at("sparsity"));
   PartialCorrelationTest test(
@@ -121,8 +138,8 @@ int main()
   }
   std::cout << document.at("cases").size() << " matrices; runs: " << tally.equal << " compared, "
             << tally.illConditioned << " ill-conditioned, " << tally.raised
-            << " where the reference raised; largest difference of a p-value "
-            << tally.largestDifference << std::endl;
+            << " where the reference raised, " << tally.skipped
+            << " skipped; largest difference of a p-value " << tally.largestDifference << std::endl;
   CHECK(document.at("cases").size() >= 200);
   CHECK(tally.equal >= 3 * 200);
   return lvlm_test::checkResult();
