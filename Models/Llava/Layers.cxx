@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Layers.h"
 
+#include "MatVec.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -19,14 +21,67 @@ at::Tensor forbidden(const AttentionMask& mask, std::int64_t n, const at::Tensor
 {
   const std::int64_t S = keys.size(1);
   const auto options = at::TensorOptions(at::kLong).device(keys.device());
-  const at::Tensor query = at::arange(mask.firstQuery, mask.firstQuery + n, options).unsqueeze(1); // [n, 1]
-  const at::Tensor key = at::arange(S, options).unsqueeze(0);                                    // [1, S]
-  at::Tensor hidden = key > query; // [n, S]
+  const at::Tensor query =
+    at::arange(mask.firstQuery, mask.firstQuery + n, options).unsqueeze(1); // [n, 1]
+  const at::Tensor key = at::arange(S, options).unsqueeze(0);               // [1, S]
+  at::Tensor hidden = key > query;                                          // [n, S]
   if (mask.window > 0)
   {
     hidden = hidden.logical_or(key <= query - mask.window);
   }
   return hidden;
+}
+
+/// One query on a CPU: decoding is bound by reading keys and values, which batched products read
+/// several times over.
+bool readsRows(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
+{
+  const auto rowsTogether = [](const at::Tensor& x)
+  {
+    return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.stride(2) == 1 &&
+      x.stride(1) == x.size(2);
+  };
+  return q.size(1) == 1 && rowsTogether(k) && rowsTogether(v) && q.scalar_type() == at::kFloat &&
+    !(at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad()));
+}
+
+/// attend() for q [Hd, 1, d]: each head on one thread.
+at::Tensor attendRows(const at::Tensor& query, const at::Tensor& k, const at::Tensor& v,
+  double scale, const AttentionMask& mask, const AttentionTap& tap)
+{
+  const at::Tensor q = query.contiguous();
+  const std::int64_t heads = q.size(0), d = q.size(2), S = k.size(1);
+  const std::int64_t perGroup = heads / k.size(0);
+  at::Tensor scores = at::empty({ heads, 1, S }, q.options()); // [Hd, 1, S]
+  const auto* keys = k.data_ptr<float>();
+  auto* score = scores.data_ptr<float>();
+#pragma omp parallel for schedule(static)
+  for (std::int64_t head = 0; head < heads; ++head)
+  {
+    dotRows(keys + head / perGroup * k.stride(0), S, d, q.data_ptr<float>() + head * d,
+      static_cast<float>(scale), score + head * S);
+  }
+  if (mask.causal && mask.window > 0)
+  {
+    scores.masked_fill_(forbidden(mask, 1, k), -std::numeric_limits<float>::infinity());
+  }
+  at::Tensor probabilities = at::softmax(scores, -1); // [Hd, 1, S]
+  if (tap)
+  {
+    const at::Tensor replaced = tap(0, probabilities);
+    probabilities = replaced.defined() ? replaced.contiguous() : probabilities;
+  }
+  at::Tensor out = at::empty({ 1, heads * d }, q.options());
+  const auto* values = v.data_ptr<float>();
+  const auto* weights = probabilities.data_ptr<float>();
+  auto* result = out.data_ptr<float>();
+#pragma omp parallel for schedule(static)
+  for (std::int64_t head = 0; head < heads; ++head)
+  {
+    weightedSum(
+      values + head / perGroup * v.stride(0), S, d, weights + head * S, result + head * d);
+  }
+  return out;
 }
 
 at::Tensor llama3Frequencies(const at::Tensor& frequencies, const RopeScaling& scaling)
@@ -38,7 +93,8 @@ at::Tensor llama3Frequencies(const at::Tensor& frequencies, const RopeScaling& s
     (scaling.highFrequencyFactor - scaling.lowFrequencyFactor);
   const at::Tensor slow = frequencies / scaling.factor;
   const at::Tensor between = (1 - smooth) * slow + smooth * frequencies;
-  return at::where(wavelength > longest, slow, at::where(wavelength < shortest, frequencies, between));
+  return at::where(
+    wavelength > longest, slow, at::where(wavelength < shortest, frequencies, between));
 }
 }
 
@@ -63,12 +119,13 @@ at::Tensor activate(Activation activation, const at::Tensor& x)
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps)
 {
   const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor h = x.to(wide);                                          // [n, D]
-  const at::Tensor variance = h.square().mean(-1, /*keepdim=*/true);        // [n, 1]
-  return weight * (h * at::rsqrt(variance + eps)).to(x.scalar_type());      // [n, D]
+  const at::Tensor h = x.to(wide);                                     // [n, D]
+  const at::Tensor variance = h.square().mean(-1, /*keepdim=*/true);   // [n, 1]
+  return weight * (h * at::rsqrt(variance + eps)).to(x.scalar_type()); // [n, D]
 }
 
-Rope ropeAngles(const TextConfig& config, std::int64_t first, std::int64_t n, const at::Tensor& like)
+Rope ropeAngles(
+  const TextConfig& config, std::int64_t first, std::int64_t n, const at::Tensor& like)
 {
   // float32 as Hugging Face has it, whatever the compute type: bfloat16 cannot count positions.
   const auto options = at::TensorOptions(at::kFloat);
@@ -84,8 +141,8 @@ Rope ropeAngles(const TextConfig& config, std::int64_t first, std::int64_t n, co
     frequency = llama3Frequencies(frequency, config.ropeScaling);
   }
   const at::Tensor position = at::arange(first, first + n, options).unsqueeze(1); // [n, 1]
-  const at::Tensor half = position * frequency.unsqueeze(0);                       // [n, d/2]
-  const at::Tensor angle = at::cat({ half, half }, 1);                             // [n, d]
+  const at::Tensor half = position * frequency.unsqueeze(0);                      // [n, d/2]
+  const at::Tensor angle = at::cat({ half, half }, 1);                            // [n, d]
   return { angle.cos().to(like.device(), like.scalar_type()),
     angle.sin().to(like.device(), like.scalar_type()) };
 }
@@ -107,6 +164,10 @@ at::Tensor splitHeads(const at::Tensor& x, std::int64_t heads)
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
   const AttentionMask& mask, const AttentionTap& tap)
 {
+  if (readsRows(q, k, v))
+  {
+    return attendRows(q, k, v, scale, mask, tap);
+  }
   const std::int64_t heads = q.size(0), n = q.size(1), d = q.size(2);
   const std::int64_t groups = k.size(0), S = k.size(1);
   const std::int64_t perGroup = heads / groups; // query heads that share a key/value head
@@ -120,10 +181,10 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   for (std::int64_t group = 0; group < groups; group += step)
   {
     const std::int64_t count = std::min(step, groups - group);
-    at::Tensor scores = at::bmm(query.narrow(0, group, count),
-                          k.narrow(0, group, count).transpose(1, 2)) *
-      scale;                                               // [count, perGroup * n, S]
-    scores = scores.view({ count * perGroup, n, S });      // [heads of slice, n, S]
+    at::Tensor scores =
+      at::bmm(query.narrow(0, group, count), k.narrow(0, group, count).transpose(1, 2)) *
+      scale;                                          // [count, perGroup * n, S]
+    scores = scores.view({ count * perGroup, n, S }); // [heads of slice, n, S]
     if (hidden.defined())
     {
       scores = scores.masked_fill(hidden, -std::numeric_limits<float>::infinity());
@@ -134,9 +195,9 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
       const at::Tensor replaced = tap(group * perGroup, probabilities);
       probabilities = replaced.defined() ? replaced : probabilities;
     }
-    parts.push_back(at::bmm(probabilities.view({ count, perGroup * n, S }),
-      v.narrow(0, group, count))
-                      .view({ count * perGroup, n, d }));
+    parts.push_back(
+      at::bmm(probabilities.view({ count, perGroup * n, S }), v.narrow(0, group, count))
+        .view({ count * perGroup, n, d }));
   }
   const at::Tensor out = parts.size() == 1 ? parts[0] : at::cat(parts, 0); // [Hd, n, d]
   return out.transpose(0, 1).reshape({ n, heads * d });

@@ -3,6 +3,7 @@
 
 #include "Models/Core/Error.h"
 
+#include <algorithm>
 #include <cstring>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -105,16 +106,48 @@ bool hasAvx2()
 #endif
 
 template <typename Weight>
-void matVecOf(const Weight* weight, std::int64_t rows, std::int64_t cols, const float* x, float* y)
+using Dot = float (*)(const Weight*, const float*, std::int64_t);
+
+/// The fastest dot product that this CPU has.
+template <typename Weight>
+Dot<Weight> dotFor()
 {
 #ifdef LVLM_X86
-  const auto dot = hasAvx2() ? &dotAvx2<Weight>
-                             : static_cast<float (*)(const Weight*, const float*, std::int64_t)>(
-                                 &dotPortable);
-#else
-  const auto dot =
-    static_cast<float (*)(const Weight*, const float*, std::int64_t)>(&dotPortable);
+  if (hasAvx2())
+  {
+    return &dotAvx2<Weight>;
+  }
 #endif
+  return static_cast<Dot<Weight>>(&dotPortable);
+}
+
+/// y[0, d) += weight * row[0, d)
+void addScaledPortable(const float* row, std::int64_t d, float weight, float* y)
+{
+  for (std::int64_t c = 0; c < d; ++c)
+  {
+    y[c] += weight * row[c];
+  }
+}
+
+#ifdef LVLM_X86
+LVLM_AVX2 void addScaledAvx2(const float* row, std::int64_t d, float weight, float* y)
+{
+  const __m256 factor = _mm256_set1_ps(weight);
+  std::int64_t c = 0;
+  for (; c + 8 <= d; c += 8)
+  {
+    _mm256_storeu_ps(
+      y + c, _mm256_fmadd_ps(factor, _mm256_loadu_ps(row + c), _mm256_loadu_ps(y + c)));
+  }
+  addScaledPortable(row + c, d - c, weight, y + c);
+}
+#endif
+
+template <typename Weight>
+void matVecOf(const Weight* weight, std::int64_t rows, std::int64_t cols, const float* x, float* y)
+{
+  const Dot<Weight> dot = dotFor<Weight>();
 #pragma omp parallel for schedule(static)
   for (std::int64_t row = 0; row < rows; ++row)
   {
@@ -123,8 +156,8 @@ void matVecOf(const Weight* weight, std::int64_t rows, std::int64_t cols, const 
 }
 }
 
-void matVec(DType type, const void* weight, std::int64_t rows, std::int64_t cols, const float* x,
-  float* y)
+void matVec(
+  DType type, const void* weight, std::int64_t rows, std::int64_t cols, const float* x, float* y)
 {
   switch (type)
   {
@@ -136,6 +169,29 @@ void matVec(DType type, const void* weight, std::int64_t rows, std::int64_t cols
       return matVecOf(static_cast<const F16*>(weight), rows, cols, x, y);
     default:
       fail("matrix-vector product on weights of type ", nameOf(type));
+  }
+}
+
+void dotRows(
+  const float* rows, std::int64_t n, std::int64_t d, const float* x, float scale, float* y)
+{
+  const Dot<float> dot = dotFor<float>();
+  for (std::int64_t row = 0; row < n; ++row)
+  {
+    y[row] = scale * dot(rows + row * d, x, d);
+  }
+}
+
+void weightedSum(const float* rows, std::int64_t n, std::int64_t d, const float* weights, float* y)
+{
+  auto* add = &addScaledPortable;
+#ifdef LVLM_X86
+  add = hasAvx2() ? &addScaledAvx2 : add;
+#endif
+  std::fill(y, y + d, 0.0f);
+  for (std::int64_t row = 0; row < n; ++row)
+  {
+    add(rows + row * d, d, weights[row], y);
   }
 }
 
