@@ -11,12 +11,10 @@
 #include "Readers/TraceVTK.h"
 
 #include "vtkCellData.h"
-#include "vtkExecutive.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
 #include "vtkObjectFactory.h"
 #include "vtkPolyData.h"
-#include "vtkStreamingDemandDrivenPipeline.h"
 #include "vtkTable.h"
 
 #include <algorithm>
@@ -33,7 +31,6 @@ vtkStandardNewMacro(vtkLVLMCausalGraph);
 namespace
 {
 namespace tn = lvlm::tensor_name;
-using Pipeline = vtkStreamingDemandDrivenPipeline;
 
 enum Port
 {
@@ -178,33 +175,6 @@ void vtkLVLMCausalGraph::SetAnswerToken(int token)
 int vtkLVLMCausalGraph::GetAnswerToken() const
 {
   return static_cast<int>(this->AnswerTokens.front());
-}
-
-vtkTypeBool vtkLVLMCausalGraph::ProcessRequest(
-  vtkInformation* request, vtkInformationVector** inputs, vtkInformationVector* outputs)
-{
-  const int port = request->Has(vtkExecutive::FROM_OUTPUT_PORT())
-    ? request->Get(vtkExecutive::FROM_OUTPUT_PORT())
-    : -1;
-  if (this->FollowTime && port >= 0 && port < PORTS &&
-    request->Has(vtkDemandDrivenPipeline::REQUEST_DATA()))
-  {
-    // All outputs are made for the time that one of them was asked for.
-    vtkInformation* asked = outputs->GetInformationObject(port);
-    for (int other = 0; other < PORTS; ++other)
-    {
-      vtkInformation* outInfo = outputs->GetInformationObject(other);
-      if (asked->Has(Pipeline::UPDATE_TIME_STEP()))
-      {
-        outInfo->Set(Pipeline::UPDATE_TIME_STEP(), asked->Get(Pipeline::UPDATE_TIME_STEP()));
-      }
-      else
-      {
-        outInfo->Remove(Pipeline::UPDATE_TIME_STEP());
-      }
-    }
-  }
-  return this->Superclass::ProcessRequest(request, inputs, outputs);
 }
 
 int vtkLVLMCausalGraph::FillOutputPortInformation(int port, vtkInformation* info)

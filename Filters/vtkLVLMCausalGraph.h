@@ -111,9 +111,6 @@ public:
   vtkGetMacro(Nodes, int);
   ///@}
 
-  vtkTypeBool ProcessRequest(
-    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
-
 protected:
   vtkLVLMCausalGraph();
   ~vtkLVLMCausalGraph() override = default;

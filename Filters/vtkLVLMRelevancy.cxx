@@ -11,13 +11,10 @@
 #include "Readers/TraceVTK.h"
 
 #include "vtkCellData.h"
-#include "vtkDemandDrivenPipeline.h"
-#include "vtkExecutive.h"
 #include "vtkFieldData.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
 #include "vtkObjectFactory.h"
-#include "vtkStreamingDemandDrivenPipeline.h"
 #include "vtkTable.h"
 
 #include <algorithm>
@@ -255,24 +252,6 @@ int vtkLVLMRelevancy::FillOutputPortInformation(int port, vtkInformation* info)
 {
   info->Set(vtkDataObject::DATA_TYPE_NAME(), port == 0 ? "vtkImageData" : "vtkTable");
   return 1;
-}
-
-vtkTypeBool vtkLVLMRelevancy::ProcessRequest(
-  vtkInformation* request, vtkInformationVector** inputs, vtkInformationVector* outputs)
-{
-  using Pipeline = vtkStreamingDemandDrivenPipeline;
-  if (request->Has(vtkDemandDrivenPipeline::REQUEST_DATA()) &&
-    request->Get(vtkExecutive::FROM_OUTPUT_PORT()) == 1)
-  {
-    // The token to follow is read from port 0, but it is the table that was asked for.
-    vtkInformation* table = outputs->GetInformationObject(1);
-    vtkInformation* map = outputs->GetInformationObject(0);
-    if (table->Has(Pipeline::UPDATE_TIME_STEP()))
-    {
-      map->Set(Pipeline::UPDATE_TIME_STEP(), table->Get(Pipeline::UPDATE_TIME_STEP()));
-    }
-  }
-  return this->Superclass::ProcessRequest(request, inputs, outputs);
 }
 
 void vtkLVLMRelevancy::Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs)

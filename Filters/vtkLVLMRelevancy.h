@@ -81,9 +81,6 @@ public:
   vtkGetCharFromStdStringMacro(Device);
   ///@}
 
-  vtkTypeBool ProcessRequest(
-    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
-
 protected:
   vtkLVLMRelevancy();
   ~vtkLVLMRelevancy() override;

@@ -8,7 +8,9 @@
 #include "Readers/TraceVTK.h"
 
 #include "vtkDemandDrivenPipeline.h"
+#include "vtkExecutive.h"
 #include "vtkInformation.h"
+#include "vtkInformationDoubleKey.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
 
 #include <algorithm>
@@ -23,6 +25,24 @@ void setRange(int range[2], std::int64_t count)
   const auto n = static_cast<int>(std::min<std::int64_t>(count, VTK_INT_MAX));
   range[0] = n > 0 ? -n : 0;
   range[1] = n > 0 ? n - 1 : 0;
+}
+
+/// All outputs are made for the time that one of them was asked for.
+void spreadAskedTime(vtkInformation* request, vtkInformationVector* outputs)
+{
+  const int port = request->Has(vtkExecutive::FROM_OUTPUT_PORT())
+    ? request->Get(vtkExecutive::FROM_OUTPUT_PORT())
+    : -1;
+  const int ports = outputs->GetNumberOfInformationObjects();
+  if (port < 0 || port >= ports)
+  {
+    return;
+  }
+  vtkInformation* asked = outputs->GetInformationObject(port);
+  for (int other = 0; other < ports; ++other)
+  {
+    Pipeline::UPDATE_TIME_STEP()->ShallowCopy(asked, outputs->GetInformationObject(other));
+  }
 }
 
 void printList(
@@ -101,6 +121,7 @@ vtkTypeBool vtkLVLMTraceFilter::ProcessRequest(
   }
   if (request->Has(vtkDemandDrivenPipeline::REQUEST_DATA()))
   {
+    spreadAskedTime(request, outputs);
     return this->RequestData(inputs, outputs);
   }
   return this->Superclass::ProcessRequest(request, inputs, outputs);

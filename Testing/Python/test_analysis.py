@@ -185,6 +185,21 @@ class Others(lt.TestCase):
             np.testing.assert_array_equal(lt.column(table, "head"), [0, 1] * 3)
             np.testing.assert_allclose(lt.column(table, "attention"), expected.ravel(), **EQUAL)
 
+    def test_each_port_follows_the_time_that_it_is_asked_for(self):
+        from vtkmodules.vtkCommonExecutionModel import vtkStreamingDemandDrivenPipeline
+        proxy = simple.LVLMHeadSummary(Input=self.trace, FollowTime=1)
+        positions = self.data.positions("image")
+        for port, time in ((1, 3), (0, 2), (1, 2), (1, 0)):
+            producer = proxy.GetClientSideObject()
+            producer.UpdateInformation()
+            producer.GetOutputInformation(port).Set(vtkStreamingDemandDrivenPipeline.UPDATE_TIME_STEP(), time)
+            producer.Update(port)
+            expected = self.raw[:, :, time][..., positions].mean(axis=2)
+            data = producer.GetOutputDataObject(port)
+            shown = (lt.array(data.GetPointData().GetArray("attention")).reshape(2, 3).T if port == 0
+                     else lt.column(data, "attention").reshape(3, 2))
+            np.testing.assert_allclose(shown, expected, **EQUAL)
+
     def test_layer_volume(self):
         image = lt.fetch(simple.LVLMLayerVolume(Input=self.trace, AnswerTokens=[1], Heads=[0], Layers=[2, 0]))
         self.assertEqual(image.GetDimensions(), (4, 3, 2))
