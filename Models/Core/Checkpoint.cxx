@@ -65,8 +65,7 @@ std::string Checkpoint::canonicalName(const std::string& name)
   return name;
 }
 
-Checkpoint::Checkpoint(const std::string& directory)
-  : Directory(directory)
+Checkpoint::Checkpoint(const std::string& directory) : Directory(directory)
 {
   std::error_code ignored;
   const std::string single = directory + "/model.safetensors";

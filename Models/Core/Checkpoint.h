@@ -24,14 +24,16 @@ namespace lvlm
 class Checkpoint
 {
 public:
-  /// Maps `model.safetensors`, or all shards that `model.safetensors.index.json` names. Throws Error when
-  /// neither is there, a shard is missing, damaged or outside the folder, or a name comes twice.
+  /// Maps `model.safetensors`, or all shards that `model.safetensors.index.json` names. Throws
+  /// Error when neither is there, a shard is missing, damaged or outside the folder, or a name
+  /// comes twice.
   explicit Checkpoint(const std::string& directory);
 
   const std::string& directory() const { return this->Directory; }
   bool has(const std::string& name) const { return this->Tensors.count(name) != 0; }
 
-  /// The tensor, checked to be floating and of this shape. Throws Error that names folder, tensor and shapes.
+  /// The tensor, checked to be floating and of this shape. Throws Error that names folder, tensor
+  /// and shapes.
   const Tensor& tensor(const std::string& name, const std::vector<std::int64_t>& shape) const;
 
   /// Bytes of all tensors as stored.

@@ -12,7 +12,8 @@
 namespace lvlm
 {
 
-/// Bad input, unsupported architecture, not enough memory: the message names the file and the value.
+/// Bad input, unsupported architecture, not enough memory: the message names the file and the
+/// value.
 class Error : public std::runtime_error
 {
 public:
@@ -23,10 +24,7 @@ public:
 class Aborted : public Error
 {
 public:
-  Aborted()
-    : Error("aborted by the user")
-  {
-  }
+  Aborted() : Error("aborted by the user") {}
 };
 
 /// Called with a fraction in [0, 1] and a short text; answering false aborts the work.

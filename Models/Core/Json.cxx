@@ -11,7 +11,8 @@ namespace
 {
 constexpr int MaximumDepth = 64;
 
-/// Depth is counted on the text: the parser itself does not recurse, but destructors and consumers do.
+/// Depth is counted on the text: the parser itself does not recurse, but destructors and consumers
+/// do.
 void checkDepth(std::string_view text, const std::string& source)
 {
   int depth = 0;

@@ -30,11 +30,7 @@ struct Descriptor
 };
 }
 
-MappedFile::MappedFile(const std::byte* data, std::size_t size)
-  : Data(data)
-  , Size(size)
-{
-}
+MappedFile::MappedFile(const std::byte* data, std::size_t size) : Data(data), Size(size) {}
 
 MappedFile::~MappedFile()
 {

@@ -26,7 +26,8 @@ struct Section
     return found == this->json.end() || found->is_null() ? nullptr : &*found;
   }
 
-  std::int64_t integer(const char* key, std::int64_t standard, std::int64_t low, std::int64_t high) const
+  std::int64_t integer(
+    const char* key, std::int64_t standard, std::int64_t low, std::int64_t high) const
   {
     const Json* value = this->find(key);
     if (!value)
@@ -35,8 +36,8 @@ struct Section
     }
     if (!value->is_number_integer() || *value < low || *value > high)
     {
-      fail(this->where, ": ", key, " = ", value->dump().substr(0, 40), " is not a whole number in [",
-        low, ", ", high, "]");
+      fail(this->where, ": ", key, " = ", value->dump().substr(0, 40),
+        " is not a whole number in [", low, ", ", high, "]");
     }
     return value->get<std::int64_t>();
   }
@@ -129,7 +130,8 @@ VisionConfig visionOf(const Section& section)
   }
   VisionConfig vision;
   vision.hidden = section.integer("hidden_size", vision.hidden, 1, MaximumWidth);
-  vision.intermediate = section.integer("intermediate_size", vision.intermediate, 1, MaximumWidth * 8);
+  vision.intermediate =
+    section.integer("intermediate_size", vision.intermediate, 1, MaximumWidth * 8);
   vision.layers = section.integer("num_hidden_layers", vision.layers, 1, MaximumLayers);
   vision.heads = section.integer("num_attention_heads", vision.heads, 1, MaximumWidth);
   vision.imageSize = section.integer("image_size", vision.imageSize, 1, 1 << 14);
@@ -138,12 +140,13 @@ VisionConfig visionOf(const Section& section)
   vision.activation = activationOf(section, "hidden_act", "quick_gelu");
   if (vision.hidden % vision.heads != 0)
   {
-    fail(section.where, ": hidden_size ", vision.hidden, " is not a multiple of num_attention_heads ",
-      vision.heads);
+    fail(section.where, ": hidden_size ", vision.hidden,
+      " is not a multiple of num_attention_heads ", vision.heads);
   }
   if (vision.patchSize > vision.imageSize)
   {
-    fail(section.where, ": patch_size ", vision.patchSize, " exceeds image_size ", vision.imageSize);
+    fail(
+      section.where, ": patch_size ", vision.patchSize, " exceeds image_size ", vision.imageSize);
   }
   if (section.integer("num_channels", 3, 1, 1024) != 3)
   {
@@ -156,7 +159,8 @@ RopeScaling ropeScalingOf(const Section& text)
 {
   RopeScaling scaling;
   // transformers 5 writes `rope_parameters` where 4 wrote `rope_scaling`.
-  const Section section = text.section(text.find("rope_parameters") ? "rope_parameters" : "rope_scaling");
+  const Section section =
+    text.section(text.find("rope_parameters") ? "rope_parameters" : "rope_scaling");
   const std::string kind = section.text("rope_type", section.text("type", "default"));
   if (kind == "default")
   {
@@ -296,7 +300,8 @@ LlavaConfig configOf(const Section& root)
   }
   config.text = textOf(root.section("text_config"));
   config.imageTokenId = root.integer("image_token_index",
-    root.integer("image_token_id", config.imageTokenId, 0, MaximumVocabulary), 0, MaximumVocabulary);
+    root.integer("image_token_id", config.imageTokenId, 0, MaximumVocabulary), 0,
+    MaximumVocabulary);
   config.visionLayersUsed = usedVisionLayers(root, config.vision.layers);
   const std::string strategy = root.text("vision_feature_select_strategy", "default");
   if (strategy != "default" && strategy != "full")

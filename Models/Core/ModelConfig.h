@@ -92,8 +92,8 @@ struct LlavaConfig
 };
 
 /// Reads `config.json` (required) and `generation_config.json` (optional) of a checkpoint folder.
-/// Throws Error that names the file and the value: unsupported architecture (which, and what is supported),
-/// numbers that are absurd or contradict each other.
+/// Throws Error that names the file and the value: unsupported architecture (which, and what is
+/// supported), numbers that are absurd or contradict each other.
 LlavaConfig readLlavaConfig(const std::string& directory);
 
 /// The same from JSON texts; `generation` may be empty. `source` is named in errors.

@@ -114,7 +114,8 @@ Tensor readEntry(const Json& entry, const std::string& where, std::uint64_t data
 void checkOverlaps(std::vector<Span>& spans, const std::string& path)
 {
   std::sort(spans.begin(), spans.end(),
-    [](const Span& a, const Span& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+    [](const Span& a, const Span& b)
+    { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
   for (std::size_t i = 1; i < spans.size(); ++i)
   {
     if (spans[i].begin < spans[i - 1].end)
@@ -164,14 +165,13 @@ std::map<std::string, std::string> readMetadata(const Json& header, const std::s
 }
 }
 
-SafetensorsFile::SafetensorsFile(const std::string& path)
-  : Path(path)
+SafetensorsFile::SafetensorsFile(const std::string& path) : Path(path)
 {
   const auto file = MappedFile::open(path);
   const std::uint64_t headerLength = readHeaderLength(*file, path);
   const std::byte* text = file->data() + sizeof headerLength;
-  const Json header =
-    parseJson({ reinterpret_cast<const char*>(text), static_cast<std::size_t>(headerLength) }, path);
+  const Json header = parseJson(
+    { reinterpret_cast<const char*>(text), static_cast<std::size_t>(headerLength) }, path);
   if (!header.is_object())
   {
     fail(path, ": the safetensors header is not a JSON object");

@@ -25,7 +25,8 @@ std::vector<Entry> inFileOrder(const std::map<std::string, Tensor>& tensors)
   {
     order.emplace_back(name, &tensor);
   }
-  std::stable_sort(order.begin(), order.end(), [](const Entry& a, const Entry& b)
+  std::stable_sort(order.begin(), order.end(),
+    [](const Entry& a, const Entry& b)
     { return sizeOf(a.second->dtype) > sizeOf(b.second->dtype); });
   return order;
 }
@@ -64,8 +65,8 @@ void writeAll(const std::string& path, const std::string& header, const std::vec
   out.write(header.data(), static_cast<std::streamsize>(header.size()));
   for (const auto& [name, tensor] : order)
   {
-    out.write(reinterpret_cast<const char*>(tensor->data),
-      static_cast<std::streamsize>(tensor->bytes()));
+    out.write(
+      reinterpret_cast<const char*>(tensor->data), static_cast<std::streamsize>(tensor->bytes()));
   }
   out.close();
   if (!out)
@@ -79,7 +80,8 @@ void writeSafetensors(const std::string& path, const std::map<std::string, Tenso
   const std::map<std::string, std::string>& metadata)
 {
   const std::vector<Entry> order = inFileOrder(tensors);
-  // Written beside and renamed, since `path` itself may be the file that the tensors are mapped from.
+  // Written beside and renamed, since `path` itself may be the file that the tensors are mapped
+  // from.
   const std::string partial = path + "." + std::to_string(::getpid()) + ".partial";
   try
   {

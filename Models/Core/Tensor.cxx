@@ -189,7 +189,8 @@ void Tensor::toFloat(std::int64_t first, std::int64_t n, float* out) const
   const std::int64_t total = this->count();
   if (first < 0 || n < 0 || n > total || first > total - n)
   {
-    fail("elements [", first, ", ", first, "+", n, ") of a tensor of shape ", shapeText(this->shape));
+    fail(
+      "elements [", first, ", ", first, "+", n, ") of a tensor of shape ", shapeText(this->shape));
   }
   if (n == 0)
   {

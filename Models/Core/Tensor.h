@@ -56,7 +56,10 @@ struct Tensor
 
   bool empty() const { return this->data == nullptr; }
   std::int64_t count() const { return elementCount(this->shape); }
-  std::size_t bytes() const { return static_cast<std::size_t>(this->count()) * sizeOf(this->dtype); }
+  std::size_t bytes() const
+  {
+    return static_cast<std::size_t>(this->count()) * sizeOf(this->dtype);
+  }
   std::int64_t extent(std::size_t axis) const { return this->shape.at(axis); }
 
   /// Elements as T. Throws Error if T does not match the stored type.

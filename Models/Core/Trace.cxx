@@ -119,7 +119,8 @@ void checkAttention(const Trace& trace)
     const std::int64_t layers = trace.tensor(tn::AttentionAnswer).extent(0);
     if (trace.layerBegin < 0 || trace.layerBegin > trace.layerTotal - layers)
     {
-      fail("layers [", trace.layerBegin, ", ", trace.layerBegin + layers, ") of ", trace.layerTotal);
+      fail(
+        "layers [", trace.layerBegin, ", ", trace.layerBegin + layers, ") of ", trace.layerTotal);
     }
   }
   if (trace.has(tn::AttentionFull) != trace.has(tn::AttentionFullLayers))

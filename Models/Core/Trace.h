@@ -39,16 +39,16 @@ struct PatchGrid
 /// Names of the tensors of a trace, in memory and on disk.
 namespace tensor_name
 {
-inline constexpr const char* Image = "image";                    // u8  [H, W, 3]
-inline constexpr const char* TokenId = "tokens.id";              // i64 [P+T]
-inline constexpr const char* AnswerLogprob = "answer.logprob";   // f32 [T]
-inline constexpr const char* AnswerLogits = "answer.logits";     // f32 [T, V], on request
-inline constexpr const char* TopkId = "answer.topk_id";          // i64 [T, k]
-inline constexpr const char* TopkLogprob = "answer.topk_logprob"; // f32 [T, k]
+inline constexpr const char* Image = "image";                      // u8  [H, W, 3]
+inline constexpr const char* TokenId = "tokens.id";                // i64 [P+T]
+inline constexpr const char* AnswerLogprob = "answer.logprob";     // f32 [T]
+inline constexpr const char* AnswerLogits = "answer.logits";       // f32 [T, V], on request
+inline constexpr const char* TopkId = "answer.topk_id";            // i64 [T, k]
+inline constexpr const char* TopkLogprob = "answer.topk_logprob";  // f32 [T, k]
 inline constexpr const char* AttentionAnswer = "attention.answer"; // float [L, Hd, T, K]
-inline constexpr const char* AttentionFull = "attention.full";   // float [Lf, Hd, K, K]
+inline constexpr const char* AttentionFull = "attention.full";     // float [Lf, Hd, K, K]
 inline constexpr const char* AttentionFullLayers = "attention.full.layers"; // i64 [Lf]
-inline constexpr const char* AttentionVision = "attention.vision";  // float [Lv, Hv, Nv, Nv]
+inline constexpr const char* AttentionVision = "attention.vision";   // float [Lv, Hv, Nv, Nv]
 inline constexpr const char* RelevancyDecoder = "relevancy.decoder"; // f32 [T, K]
 inline constexpr const char* RelevancyVision = "relevancy.vision";   // f32 [T, rows*cols]
 inline constexpr const char* RelevancyJoint = "relevancy.joint";     // f32 [T, rows*cols]
@@ -57,15 +57,16 @@ inline constexpr const char* RelevancyJointToken = "relevancy.joint_token"; // f
 
 struct Trace
 {
-  std::string model;  ///< name of the model, e.g. its folder's name
-  std::string prompt; ///< full text given to the tokenizer, chat template applied
-  std::string answer; ///< decoded answer
+  std::string model;               ///< name of the model, e.g. its folder's name
+  std::string prompt;              ///< full text given to the tokenizer, chat template applied
+  std::string answer;              ///< decoded answer
   std::vector<std::string> tokens; ///< [P+T] the tokenizer's own pieces
   std::vector<Role> roles;         ///< [P+T]
   std::int64_t promptLength = 0;   ///< P
   std::int64_t imageStart = 0;     ///< first image position
   PatchGrid grid;
-  /// Tensors by the names above. In a parallel run `attention.answer` holds this rank's layers only.
+  /// Tensors by the names above. In a parallel run `attention.answer` holds this rank's layers
+  /// only.
   std::map<std::string, Tensor> tensors;
   std::int64_t layerBegin = 0; ///< model layer of the first slab of `attention.answer`
   std::int64_t layerTotal = 0; ///< L of the model; 0 when there is no `attention.answer`

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file TraceFile.h
-/// The `.lvlm` file: one safetensors file whose metadata holds the trace's words (DESIGN section 4).
+/// The `.lvlm` file: one safetensors file whose metadata holds the trace's words (DESIGN section
+/// 4).
 #ifndef LVLM_CORE_TRACEFILE_H
 #define LVLM_CORE_TRACEFILE_H
 

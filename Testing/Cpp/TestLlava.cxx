@@ -2,8 +2,9 @@
 // Our inference against Hugging Face's eager float32 run of the same checkpoint folders, which
 // Testing/Golden/llava_goldens.py saved with Hugging Face's own code.
 //
-// Tolerances: attention 1e-5 (measured: 2e-6 in the decoder, 9e-6 in the tower, whose random weights are large; float32 sums in
-// another order), logits 1e-3 (measured: 8e-6), same greedy tokens.
+// Tolerances: attention 1e-5 (measured: 2e-6 in the decoder, 9e-6 in the tower, whose random
+// weights are large; float32 sums in another order), logits 1e-3 (measured: 8e-6), same greedy
+// tokens.
 #include "Check.h"
 
 #include "Models/Core/Safetensors.h"
@@ -33,7 +34,8 @@ double largestDifference(const Tensor& ours, const Tensor& theirs)
   return largest;
 }
 
-/// Two independent properties of every captured row: it sums to 1, and nothing after its own position is seen.
+/// Two independent properties of every captured row: it sums to 1, and nothing after its own
+/// position is seen.
 void checkRows(const Trace& trace)
 {
   const Tensor& attention = trace.tensor(tensor_name::AttentionAnswer); // [L, Hd, T, K]
@@ -60,11 +62,13 @@ Question questionFor(const std::string& root, const std::string& prompt)
 {
   Question question;
   question.image = readImage(root + "/picture.png");
-  question.prompt = prompt.find("star") != std::string::npos ? "What color is the star?" : "Describe the image.";
+  question.prompt =
+    prompt.find("star") != std::string::npos ? "What color is the star?" : "Describe the image.";
   // The golden prompts are spelled out; a free-form template repeats them exactly.
   question.chatTemplate = prompt;
   question.chatTemplate.replace(prompt.find("<image>"), 7, "{image}");
-  question.chatTemplate.replace(question.chatTemplate.find(question.prompt), question.prompt.size(), "{prompt}");
+  question.chatTemplate.replace(
+    question.chatTemplate.find(question.prompt), question.prompt.size(), "{prompt}");
   question.maxNewTokens = 24;
   question.captureVision = true;
   question.captureLogits = true;
@@ -125,7 +129,8 @@ void compareEmbedded(const std::string& root)
   compare(*LlavaModel::open(folder), golden, question);
 }
 
-/// The scores are those of the logits: log-softmax in double, the answer's own and the best k in order.
+/// The scores are those of the logits: log-softmax in double, the answer's own and the best k in
+/// order.
 void checkScores(const Trace& trace)
 {
   const Tensor& logits = trace.tensor(tensor_name::AnswerLogits); // [T, V]
@@ -153,7 +158,8 @@ void checkScores(const Trace& trace)
   }
 }
 
-/// What is not asked for is not there, and what is there does not depend on what else was asked for.
+/// What is not asked for is not there, and what is there does not depend on what else was asked
+/// for.
 void checkCapture(const std::string& root)
 {
   const auto model = LlavaModel::open(root + "/multihead-f32");
@@ -196,10 +202,10 @@ void checkSampling(const std::string& root)
     return std::vector<std::int64_t>(begin + trace.promptLength, begin + trace.positions());
   };
   const auto greedy = ids(0, 1, 0);
-  CHECK(ids(50, 1, 1) == ids(50, 1, 1));  // reproducible
-  CHECK(ids(50, 1, 1) != ids(50, 1, 2));  // and random
-  CHECK(ids(50, 1e-9, 3) == greedy);      // a nucleus of one token is greedy
-  CHECK(ids(1e-4, 1, 4) == greedy);       // as is a temperature near 0
+  CHECK(ids(50, 1, 1) == ids(50, 1, 1)); // reproducible
+  CHECK(ids(50, 1, 1) != ids(50, 1, 2)); // and random
+  CHECK(ids(50, 1e-9, 3) == greedy);     // a nucleus of one token is greedy
+  CHECK(ids(1e-4, 1, 4) == greedy);      // as is a temperature near 0
 }
 
 void checkErrors(const std::string& root)
@@ -242,7 +248,8 @@ void checkAbort(const std::string& root)
       return true;
     });
   CHECK(rising);
-  // Vision layers, then each decoder layer of the prompt and of the 23 further tokens, then the end.
+  // Vision layers, then each decoder layer of the prompt and of the 23 further tokens, then the
+  // end.
   CHECK(reports == 2 + 3 * 24 + 1);
   int left = 10;
   CHECK_THROWS(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Configurations: the published config.json of llava-1.5-7b-hf (its numbers spelled out as the checkpoint has them), Hugging Face's
-// defaults per model type, and absurd ones.
+// Configurations: the published config.json of llava-1.5-7b-hf (its numbers spelled out as the
+// checkpoint has them), Hugging Face's defaults per model type, and absurd ones.
 #include "Check.h"
 
 #include "Models/Core/ModelConfig.h"
@@ -46,17 +46,21 @@ void testDefaults()
 {
   CHECK(parse(llava("")).text.rmsNormEps == 1e-6); // the class default, not LLaVA's 1e-5
   const TextConfig mistral = parse(llava(R"("model_type":"mistral")")).text;
-  CHECK(mistral.keyValueHeads == 8 && mistral.slidingWindow == 4096 && mistral.intermediate == 14336);
+  CHECK(
+    mistral.keyValueHeads == 8 && mistral.slidingWindow == 4096 && mistral.intermediate == 14336);
   CHECK(parse(llava(R"("model_type":"mistral","sliding_window":null)")).text.slidingWindow == 0);
   CHECK(parse(llava(R"("model_type":"qwen2")")).text.vocabulary == 151936);
   CHECK(parse(llava(R"("head_dim":10)")).text.headSize == 10);
   CHECK(parse(llava(R"("num_attention_heads":16)")).text.keyValueHeads == 16);
-  CHECK(parse(llava(R"("rope_parameters":{"rope_type":"default","rope_theta":7.0})")).text.ropeTheta == 7);
+  CHECK(
+    parse(llava(R"("rope_parameters":{"rope_type":"default","rope_theta":7.0})")).text.ropeTheta ==
+    7);
   CHECK(parse(llava("", R"(,"vision_feature_layer":-1)")).visionLayersUsed == 3);
   CHECK(parse(llava("", R"(,"vision_feature_layer":1)")).visionLayersUsed == 1);
   CHECK(parse(llava("", R"(,"vision_feature_select_strategy":"full")")).imageTokens() == 10);
   CHECK(parse(llava("", R"(,"image_token_id":77)")).imageTokenId == 77);
-  CHECK(parse(llava(""), R"({"eos_token_id":[3,4]})").endTokens == (std::set<std::int64_t>{ 3, 4 }));
+  CHECK(
+    parse(llava(""), R"({"eos_token_id":[3,4]})").endTokens == (std::set<std::int64_t>{ 3, 4 }));
   CHECK(parse(llava(R"("eos_token_id":9)")).endTokens == std::set<std::int64_t>{ 9 });
   CHECK(parse(R"({"model_type":"llava"})").vision.gridEdge() == 24);
 }
@@ -66,11 +70,15 @@ void testBad()
   CHECK_THROWS(parse("{"), "malformed");
   CHECK_THROWS(parse("[]"), "not a JSON object");
   CHECK_THROWS(parse("{}"), "architecture ''");
-  CHECK_THROWS(parse(R"({"model_type":"blip-2"})"), "'blip-2' is not supported (model_type \"llava\" is)");
+  CHECK_THROWS(
+    parse(R"({"model_type":"blip-2"})"), "'blip-2' is not supported (model_type \"llava\" is)");
   CHECK_THROWS(parse(R"({"model_type":7})"), "model_type = 7");
   CHECK_THROWS(parse(llava(R"("model_type":"gpt2")")), "'gpt2' is not supported");
-  CHECK_THROWS(parse(R"({"model_type":"llava","vision_config":{"model_type":"siglip_vision_model"}})"), "siglip");
-  CHECK_THROWS(parse(R"({"model_type":"llava","vision_config":[]})"), "vision_config is not an object");
+  CHECK_THROWS(
+    parse(R"({"model_type":"llava","vision_config":{"model_type":"siglip_vision_model"}})"),
+    "siglip");
+  CHECK_THROWS(
+    parse(R"({"model_type":"llava","vision_config":[]})"), "vision_config is not an object");
   CHECK_THROWS(parse(llava(R"("hidden_size":-1)")), "hidden_size = -1");
   CHECK_THROWS(parse(llava(R"("hidden_size":1e300)")), "hidden_size");
   CHECK_THROWS(parse(llava(R"("hidden_size":99999999999999999999)")), "hidden_size");
@@ -79,14 +87,17 @@ void testBad()
   CHECK_THROWS(parse(llava(R"("num_key_value_heads":5)")), "not a multiple");
   CHECK_THROWS(parse(llava(R"("head_dim":7)")), "head size 7");
   CHECK_THROWS(parse(llava(R"("rms_norm_eps":"small")")), "rms_norm_eps");
-  CHECK_THROWS(parse(llava(R"("rope_scaling":{"type":"dynamic","factor":2.0})")), "'dynamic' is not supported");
+  CHECK_THROWS(parse(llava(R"("rope_scaling":{"type":"dynamic","factor":2.0})")),
+    "'dynamic' is not supported");
   CHECK_THROWS(parse(llava(R"("hidden_act":"mish")")), "'mish' is not supported");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":9)")), "vision_feature_layer = 9");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[-2,-3])")), "a list of layers");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_select_strategy":"most")")), "'most'");
   CHECK_THROWS(parse(llava(""), R"({"eos_token_id":"two"})"), "eos_token_id");
-  CHECK_THROWS(parse(R"({"model_type":"llava","vision_config":{"patch_size":400}})"), "patch_size 400");
-  CHECK_THROWS(parse(R"({"model_type":"llava","vision_config":{"hidden_size":30,"num_attention_heads":4}})"),
+  CHECK_THROWS(
+    parse(R"({"model_type":"llava","vision_config":{"patch_size":400}})"), "patch_size 400");
+  CHECK_THROWS(
+    parse(R"({"model_type":"llava","vision_config":{"hidden_size":30,"num_attention_heads":4}})"),
     "hidden_size 30");
   CHECK_THROWS(readLlavaConfig("/nowhere/at/all"), "/nowhere/at/all");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The safetensors reader on files of the reference implementation (the golden checkpoints), on its own
-// writer's files, and on a table of hostile ones; element conversions against values known from IEEE 754.
+// The safetensors reader on files of the reference implementation (the golden checkpoints), on its
+// own writer's files, and on a table of hostile ones; element conversions against values known from
+// IEEE 754.
 #include "Check.h"
 #include "TempFolder.h"
 
@@ -43,7 +44,8 @@ void testConversions()
   CHECK(floatToHalf(std::ldexp(1.0f, -25)) == 0); // a tie with 0
   CHECK(std::isnan(bfloat16ToFloat(floatToBfloat16(NAN))));
   bool same = true;
-  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) // each half and bfloat16 survives the round trip
+  for (std::uint32_t bits = 0; bits < 0x10000;
+       ++bits) // each half and bfloat16 survives the round trip
   {
     const auto b = static_cast<std::uint16_t>(bits);
     const float half = halfToFloat(b), brain = bfloat16ToFloat(b);
@@ -84,7 +86,8 @@ void testRoundTrip(const TempFolder& folder)
 
 void testUnaligned(const TempFolder& folder)
 {
-  // A byte first: the float after it does not lie on its alignment, and must be readable all the same.
+  // A byte first: the float after it does not lie on its alignment, and must be readable all the
+  // same.
   const std::string header =
     R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}})";
   const float value = 3.25f;
@@ -98,9 +101,11 @@ void testHostile(const TempFolder& folder)
 {
   const auto open = [&](const std::string& content)
   { SafetensorsFile(folder.write("hostile.safetensors", content)); };
-  const auto entry = [](const std::string& dtype, const std::string& shape, const std::string& offsets)
+  const auto entry =
+    [](const std::string& dtype, const std::string& shape, const std::string& offsets)
   {
-    return R"({"t":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
+    return R"({"t":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" +
+      offsets + "}}";
   };
   const std::string four(4, 'x');
   CHECK_THROWS(SafetensorsFile(folder.path("missing")), "missing");
@@ -121,12 +126,15 @@ void testHostile(const TempFolder& folder)
   CHECK_THROWS(open(file(entry("F32", "[2]", "[0,4]"), four)), "does not fill");
   CHECK_THROWS(open(file(entry("F7", "[1]", "[0,4]"), four)), "F7");
   CHECK_THROWS(open(file(entry("F32", "[-1]", "[0,4]"), four)), "not a length");
-  CHECK_THROWS(open(file(entry("F32", "[4294967296,4294967296]", "[0,4]"), four)), "impossible shape");
+  CHECK_THROWS(
+    open(file(entry("F32", "[4294967296,4294967296]", "[0,4]"), four)), "impossible shape");
   CHECK_THROWS(open(file(entry("F32", "[4611686018427387905]", "[0,4]"), four)), "does not fill");
-  CHECK_THROWS(open(file(entry("F32", "[18446744073709551615]", "[0,4]"), four)), "impossible extent");
+  CHECK_THROWS(
+    open(file(entry("F32", "[18446744073709551615]", "[0,4]"), four)), "impossible extent");
   CHECK_THROWS(open(file(entry("F32", "\"x\"", "[0,4]"), four)), "shape");
   CHECK_THROWS(
-    open(file(R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[3],"data_offsets":[1,4]}})",
+    open(file(
+      R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[3],"data_offsets":[1,4]}})",
       four)),
     "overlap");
   CHECK_THROWS(open(file(R"({"__metadata__":{"a":1}})", "")), "not a string");
@@ -149,7 +157,8 @@ void testCheckpoint(const TempFolder& folder)
   CHECK(Checkpoint::canonicalName("model.vision_tower.vision_model.x") == "vision.x");
   CHECK(Checkpoint::canonicalName("model.vision_tower.x") == "vision.x");
   CHECK(Checkpoint::canonicalName("vision_tower.x") == "vision.x");
-  CHECK(Checkpoint::canonicalName("model.multi_modal_projector.linear_1.bias") == "projector.linear_1.bias");
+  CHECK(Checkpoint::canonicalName("model.multi_modal_projector.linear_1.bias") ==
+    "projector.linear_1.bias");
 
   CHECK_THROWS(Checkpoint(folder.path()), "neither model.safetensors nor");
   folder.write("pytorch_model.bin", "pickle");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Traces: what contradicts itself is refused with a message that names it, what is unknown is ignored, and a
-// file written and read again is equal to the bit.
+// Traces: what contradicts itself is refused with a message that names it, what is unknown is
+// ignored, and a file written and read again is equal to the bit.
 #include "Check.h"
 #include "TempFolder.h"
 
@@ -41,7 +41,8 @@ Trace smallTrace()
     attention[i] = 1.0f / static_cast<float>(i + 1);
   }
   trace.tensors[tn::AttentionAnswer] = Tensor::of(attention, { L, Hd, T, K });
-  trace.tensors[tn::TokenId] = Tensor::of<std::int64_t>({ 1, 5, 9, 9, 9, 9, 6, 7, 8, 2 }, { P + T });
+  trace.tensors[tn::TokenId] =
+    Tensor::of<std::int64_t>({ 1, 5, 9, 9, 9, 9, 6, 7, 8, 2 }, { P + T });
   trace.tensors[tn::AnswerLogprob] = Tensor::of<float>({ -0.5f, -1 }, { T });
   trace.tensors[tn::TopkId] = Tensor::of<std::int64_t>({ 8, 1, 2, 3 }, { T, 2 });
   trace.tensors[tn::TopkLogprob] = Tensor::of<float>({ -0.5f, -1, -1, -2 }, { T, 2 });
@@ -71,7 +72,8 @@ void testRoundTrip(const TempFolder& folder)
   const std::string good = lvlm_test::readFile(path);
   for (std::size_t cut = 1; cut < good.size(); cut += 97)
   {
-    CHECK_THROWS(readTrace(folder.write("cut.lvlm", good.substr(0, good.size() - cut))), "cut.lvlm");
+    CHECK_THROWS(
+      readTrace(folder.write("cut.lvlm", good.substr(0, good.size() - cut))), "cut.lvlm");
   }
   Trace part = smallTrace();
   part.layerTotal = L + 1;
@@ -99,16 +101,39 @@ void testContradictions()
   refused([](Trace& t) { t.imageStart = 1; }, "position 1");
   refused([](Trace& t) { t.roles[7] = Role::Answer; }, "position 7");
   refused([](Trace& t) { t.tensors.erase(tn::TokenId); }, "tokens.id");
-  refused([](Trace& t) { t.tensors[tn::TokenId] = Tensor::of<float>(std::vector<float>(10), { 10 }); }, "F32");
-  refused([](Trace& t) { t.tensors[tn::AnswerLogprob] = Tensor::of<float>({ 1 }, { 1 }); }, "answer.logprob");
+  refused([](Trace& t)
+    { t.tensors[tn::TokenId] = Tensor::of<float>(std::vector<float>(10), { 10 }); },
+    "F32");
+  refused([](Trace& t) { t.tensors[tn::AnswerLogprob] = Tensor::of<float>({ 1 }, { 1 }); },
+    "answer.logprob");
   refused([](Trace& t) { t.tensors.erase(tn::TopkId); }, "only come together");
-  refused([](Trace& t) { t.tensors[tn::AttentionAnswer].shape = { L, Hd, T + 7, 2 }; }, "attention.answer");
+  refused(
+    [](Trace& t) {
+      t.tensors[tn::AttentionAnswer].shape = { L, Hd, T + 7, 2 };
+    },
+    "attention.answer");
   refused([](Trace& t) { t.tensors[tn::AttentionAnswer].dtype = DType::I32; }, "not floating");
   refused([](Trace& t) { t.layerBegin = 1; }, "layers [1, 3) of 2");
-  refused([](Trace& t) { t.tensors[tn::AttentionFull] = Tensor::of<float>({ 1 }, { 1, 1, 1, 1 }); }, "attention.full");
-  refused([](Trace& t) { t.tensors[tn::AttentionVision] = Tensor::of<float>({ 1, 1 }, { 1, 1, 1, 2 }); }, "not square");
-  refused([](Trace& t) { t.tensors[tn::RelevancyDecoder] = Tensor::of<float>({ 1 }, { 1, 1 }); }, "relevancy.decoder");
-  refused([](Trace& t) { t.tensors[tn::RelevancyJoint] = Tensor::of<float>({ 1 }, { 1, 1 }); }, "relevancy.joint");
+  refused(
+    [](Trace& t) {
+      t.tensors[tn::AttentionFull] = Tensor::of<float>({ 1 }, { 1, 1, 1, 1 });
+    },
+    "attention.full");
+  refused(
+    [](Trace& t) {
+      t.tensors[tn::AttentionVision] = Tensor::of<float>({ 1, 1 }, { 1, 1, 1, 2 });
+    },
+    "not square");
+  refused(
+    [](Trace& t) {
+      t.tensors[tn::RelevancyDecoder] = Tensor::of<float>({ 1 }, { 1, 1 });
+    },
+    "relevancy.decoder");
+  refused(
+    [](Trace& t) {
+      t.tensors[tn::RelevancyJoint] = Tensor::of<float>({ 1 }, { 1, 1 });
+    },
+    "relevancy.joint");
   refused([](Trace& t) { t.tensors[tn::Image].shape = { 4, 18, 1 }; }, "image");
 }
 

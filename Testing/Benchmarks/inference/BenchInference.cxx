@@ -3,9 +3,9 @@
 //
 //   BenchInference CHECKPOINT [answer tokens]
 //
-//   prefill   rate of the decoder's linear maps, capture included, against at::matmul alone on the same shapes
-//   decode    bytes of weights read per second against a plain read of memory
-//   memory    peak of anonymous memory while asking, beside the size of the weights
+//   prefill   rate of the decoder's linear maps, capture included, against at::matmul alone on the
+//   same shapes decode    bytes of weights read per second against a plain read of memory memory
+//   peak of anonymous memory while asking, beside the size of the weights
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Runtime.h"
 
@@ -49,16 +49,15 @@ class PeakMemory
 {
 public:
   PeakMemory()
-    : Start(anonymousMemory())
-    , Sampler(
-        [this]
-        {
-          while (!this->Stop)
-          {
-            this->Peak = std::max(this->Peak.load(), anonymousMemory());
-            std::this_thread::sleep_for(std::chrono::milliseconds(2));
-          }
-        })
+    : Start(anonymousMemory()), Sampler(
+                                  [this]
+                                  {
+                                    while (!this->Stop)
+                                    {
+                                      this->Peak = std::max(this->Peak.load(), anonymousMemory());
+                                      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                                    }
+                                  })
   {
   }
   std::size_t growth()
@@ -81,8 +80,8 @@ struct Shapes
   explicit Shapes(const TextConfig& text)
   {
     const std::int64_t q = text.heads * text.headSize, kv = text.keyValueHeads * text.headSize;
-    this->outIn = { { q, text.hidden }, { kv, text.hidden }, { kv, text.hidden }, { text.hidden, q },
-      { text.intermediate, text.hidden }, { text.intermediate, text.hidden },
+    this->outIn = { { q, text.hidden }, { kv, text.hidden }, { kv, text.hidden },
+      { text.hidden, q }, { text.intermediate, text.hidden }, { text.intermediate, text.hidden },
       { text.hidden, text.intermediate } };
   }
   double weights() const
@@ -181,7 +180,8 @@ void run(const std::string& directory, std::int64_t tokens)
   const double prefill = 2 * P * shapes.weights() * layers / seconds(times.decoder, times.answer);
   const double matmul = matmulRate(shapes, trace.promptLength);
   const double bytesPerToken = 2 *
-    (shapes.weights() * layers + static_cast<double>(text.hidden) * static_cast<double>(text.vocabulary));
+    (shapes.weights() * layers +
+      static_cast<double>(text.hidden) * static_cast<double>(text.vocabulary));
   const double steps = static_cast<double>(trace.answerLength() - 1);
   const double decode = bytesPerToken * steps / seconds(times.answer, times.end);
   const double bandwidth = memoryBandwidth();
