@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources, filters and small tables: what the presets share, all of it through the server manager."""
+from contextlib import contextmanager
+
+from paraview import servermanager, simple
+from vtkmodules.vtkCommonCore import vtkCommand
+from vtkmodules.vtkCommonDataModel import vtkDataObject
+
+from .errors import Error
+
+
+def xml_name(proxy):
+    """The proxy's name in the XML, without the output port that a reference may carry."""
+    return proxy.SMProxy.GetXMLName()
+
+
+def name_of(source):
+    """The name in the pipeline browser, or ""."""
+    manager = servermanager.ProxyManager()
+    return manager.GetProxyName("sources", source) or ""
+
+
+def plain(source):
+    """The source itself, when a reference to one of its ports is given."""
+    return servermanager._getPyProxy(source.SMProxy)
+
+
+def all_sources():
+    """The sources of the pipeline browser, oldest first."""
+    return sorted(simple.GetSources().values(), key=lambda source: source.SMProxy.GetGlobalID())
+
+
+def input_of(source):
+    """What the source's first input is connected to, or None."""
+    inputs = source.GetProperty("Input")
+    return inputs[0] if inputs is not None and len(inputs) > 0 else None
+
+
+def free_name(name):
+    """The name, with a number behind it if a source has it already."""
+    taken = {key[0] for key in simple.GetSources()}
+    number, result = 2, name
+    while result in taken:
+        result, number = "%s (%d)" % (name, number), number + 1
+    return result
+
+
+def proxy_class(name):
+    """The class of a source or filter. Not paraview.simple's function: that exists only where a script loaded the plugin."""
+    for group in (servermanager.filters, servermanager.sources):
+        found = getattr(group, name, None)
+        if found is not None:
+            return found
+    raise Error("this ParaView has no %s: is the plugin LVLMInterpret loaded, and built with all its parts?" % name)
+
+
+def set_properties(proxy, properties):
+    for name, value in properties.items():
+        try:
+            setattr(proxy, name, value)
+        except (ValueError, TypeError) as error:
+            raise Error("%s = %r: %s" % (name, value, error)) from None
+
+
+def register(name, proxy_name, **properties):
+    """A new source or filter in the pipeline browser."""
+    proxy = proxy_class(proxy_name)()
+    controller = servermanager.ParaViewPipelineController()
+    controller.PreInitializeProxy(proxy)
+    set_properties(proxy, properties)
+    controller.PostInitializeProxy(proxy)
+    controller.RegisterPipelineProxy(proxy, free_name(name))
+    return proxy
+
+
+def below(source, proxy_name, name=None):
+    """The filters of that kind whose input is the source."""
+    return [other for other in all_sources()
+            if xml_name(other) == proxy_name and (name is None or name_of(other) == name)
+            and input_of(other) is not None and input_of(other).SMProxy == source.SMProxy]
+
+
+def attach(source, proxy_name, name, **properties):
+    """The filter of that kind and name below the source: the one that is there, else a new one."""
+    found = below(source, proxy_name, name)
+    if not found:
+        return register(name, proxy_name, Input=source, **properties)
+    set_properties(found[0], properties)
+    return found[0]
+
+
+@contextmanager
+def reported_errors(source):
+    """Collects what the source's VTK object reports. Empty on a remote server, whose messages ParaView shows itself."""
+    messages = []
+    vtk_object = source.GetClientSideObject()
+    if vtk_object is None:
+        yield messages
+        return
+
+    def collect(_object, _event, text):
+        messages.append(text)
+    collect.CallDataType = "string0"
+    # The executive only repeats that the algorithm failed.
+    executive = vtk_object.GetExecutive()
+    tags = [(vtk_object, vtk_object.AddObserver(vtkCommand.ErrorEvent, collect)),
+            (executive, executive.AddObserver(vtkCommand.ErrorEvent, lambda *_: None))]
+    try:
+        yield messages
+    finally:
+        for observed, tag in tags:
+            observed.RemoveObserver(tag)
+
+
+def first_line(messages):
+    """What a VTK message says, without the file, class and address that it starts with."""
+    for message in messages:
+        text = message.strip().splitlines()[-1].strip()
+        head, found, rest = text.partition("): ")
+        return rest if found and head.startswith("vtk") else text
+    return "see ParaView's messages"
+
+
+def update(source, what, port=0):
+    """Runs the pipeline up to the source. Raises Error when that gives nothing."""
+    with reported_errors(plain(source)) as messages:
+        source.UpdatePipeline()
+        source.UpdatePipelineInformation()
+    information = plain(source).GetDataInformation(port).DataInformation
+    empty = not any(information.GetNumberOfElements(kind) for kind in range(vtkDataObject.NUMBER_OF_ATTRIBUTE_TYPES))
+    if messages or empty:
+        raise Error("%s: %s" % (what, first_line(messages)))
+
+
+def rows(source, port=0, time=None):
+    """A small table output, as a list of dictionaries."""
+    if time is not None:
+        source.UpdatePipeline(time)
+    table = servermanager.Fetch(source, idx=port)
+    if table is None or not table.IsA("vtkTable"):
+        return []
+    names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
+    return [{name: value_of(table.GetValueByName(row, name)) for name in names} for row in range(table.GetNumberOfRows())]
+
+
+def value_of(variant):
+    """A vtkVariant as a Python number or string."""
+    if variant.IsString():
+        return variant.ToString()
+    return variant.ToDouble() if variant.IsFloat() or variant.IsDouble() else variant.ToLongLong()
+
+
+@contextmanager
+def temporary(proxy_name, **properties):
+    """A filter that appears in no pipeline browser and is gone afterwards."""
+    proxy = proxy_class(proxy_name)()
+    set_properties(proxy, properties)
+    proxy.UpdateVTKObjects()
+    yield proxy
+    del proxy
+
+
+def is_remote():
+    return servermanager.ActiveConnection is not None and servermanager.ActiveConnection.IsRemote()

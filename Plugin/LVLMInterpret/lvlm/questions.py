@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking: from a picture and a question to a trace."""
+import os
+
+from paraview import servermanager, simple
+
+from . import pipeline, traces
+from .errors import Error
+
+READERS = {".png": "PNGSeriesReader", ".jpg": "JPEGSeriesReader", ".jpeg": "JPEGSeriesReader", ".bmp": "BMPSeriesReader",
+           ".tif": "TIFFSeriesReader", ".tiff": "TIFFSeriesReader"}
+LONGEST_NAME = 48
+
+
+def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1, seed=0, max_new_tokens=64,
+        capture_vision=False, layout=True):
+    """Asks a LLaVA model about a picture and returns the trace of its answer (a LLaVAInference filter).
+
+    image: a picture file on the server's disk, or a source of the pipeline. A second question about the same picture keeps
+    the first trace. model: checkpoint folder on the server's disk; empty: the embedded one. layout: show where the model
+    looked, in a tab of its own. The other arguments are the properties of LLaVAInference.
+    """
+    if not isinstance(question, str) or not question.strip():
+        raise Error("question: there is nothing to ask")
+    trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture_source(image), Prompt=question)
+    try:
+        pipeline.set_properties(trace, {
+            "ModelDirectory": str(model), "ImageMode": image_mode, "Temperature": temperature, "TopP": top_p,
+            "Seed": seed, "MaxNewTokens": max_new_tokens, "CaptureVision": int(capture_vision)})
+        pipeline.update(trace, "asking %r" % question)
+    except Error:
+        simple.Delete(trace)
+        raise
+    simple.SetActiveSource(trace)
+    traces.step(traces.telling_token(trace), trace)
+    if layout:
+        from .presets import show_attention
+        show_attention(trace)
+    return trace
+
+
+def trace_name(question):
+    text = " ".join(question.split())
+    return text if len(text) <= LONGEST_NAME else text[:LONGEST_NAME - 1] + "\u2026"
+
+
+def picture_source(image):
+    """The source of a picture: of a file the one that reads it already, else a new reader."""
+    if isinstance(image, servermanager.Proxy):
+        return image
+    path = os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
+    if not path:
+        raise Error("image: %r is neither a file name nor a source of the pipeline" % (image,))
+    reader = READERS.get(os.path.splitext(path)[1].lower())
+    if reader is None:
+        raise Error("image: %s: pictures with the endings %s can be read" % (path, ", ".join(sorted(READERS))))
+    if not pipeline.is_remote():  # a server's disk is not ours to look at
+        path = os.path.abspath(path)
+        if not os.path.isfile(path):
+            raise Error("image: there is no file %s" % path)
+    for source in pipeline.all_sources():
+        if pipeline.xml_name(source) == reader and list(source.FileNames) == [path]:
+            return source
+    source = pipeline.register(os.path.basename(path), reader, FileNames=[path])
+    try:
+        pipeline.update(source, "image: reading %s" % path)
+    except Error:
+        simple.Delete(source)
+        raise
+    return source

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traces in the pipeline, and what they say."""
+import math
+import re
+
+from paraview import servermanager, simple
+
+from . import pipeline
+from .errors import Error
+
+SOURCES = ("LLaVAInference", "LVLMTraceReader")
+WORD_START = ("\u2581", "\u0120")  # how tokenizers of the LLaMA and GPT-2 families mark a space
+
+
+def find_traces():
+    """The traces of the session, oldest first: LLaVA Inference filters and LVLM Trace Readers."""
+    return [source for source in pipeline.all_sources() if pipeline.xml_name(source) in SOURCES]
+
+
+def trace_of(source):
+    """The trace that the source is or lies below, or None."""
+    for _ in range(1000):  # a cycle cannot be built, but a state file may be anything
+        if source is None:
+            return None
+        if pipeline.xml_name(source) in SOURCES:
+            return pipeline.plain(source)
+        source = pipeline.input_of(source)
+    return None
+
+
+def resolve(trace=None):
+    """The trace that a preset is for: the given one, else that of the active source, else the newest."""
+    if trace is not None:
+        if isinstance(trace, str):
+            trace = simple.FindSource(trace) or _raise("there is no source named %r" % trace)
+        if not isinstance(trace, servermanager.Proxy):
+            raise Error("trace: %r is no source of the pipeline" % (trace,))
+        return trace_of(trace) or _raise("%s is no trace and lies below none" % (pipeline.name_of(trace) or trace))
+    found = trace_of(simple.GetActiveSource())
+    if found is None:
+        every = find_traces()
+        found = every[-1] if every else None
+    return found or _raise("there is no trace: ask a question first (lvlm.ask), or open an .lvlm file")
+
+
+def _raise(message):
+    raise Error(message)
+
+
+def tokens(trace=None, role="answer"):
+    """The answer's tokens, or those of another role (None: all positions), as dictionaries.
+
+    Keys: `position`, `index` (in the answer, -1 outside), `token` (the tokenizer's piece), `text` (as it is read), `role`,
+    `probability` (None where it is not known) and `alternatives`, a list of (text, probability), best first.
+    """
+    trace = resolve(trace)
+    with pipeline.temporary("LVLMTokens", Input=trace) as table:
+        pipeline.update(table, "the tokens of %s" % pipeline.name_of(trace))
+        rows = pipeline.rows(table)
+    return [_token(row) for row in rows if role is None or row["role"] == role]
+
+
+def _token(row):
+    others = []
+    for name in (n for n in row if re.fullmatch(r"top\d+_token", n)):
+        probability = _probability(row[name.replace("_token", "_logprob")])
+        if probability is not None:
+            others.append((text_of(row[name]), probability))
+    return {"position": row["position"], "index": row["answer_index"], "token": row["token"], "text": text_of(row["token"]),
+            "role": row["role"], "probability": _probability(row["logprob"]), "alternatives": others}
+
+
+def _probability(logprob):
+    return None if math.isnan(logprob) else math.exp(logprob)
+
+
+def text_of(token):
+    """A piece of the tokenizer as it is read: "\u2581red" is " red", "<0x0A>" a line break."""
+    if re.fullmatch(r"<0x[0-9A-Fa-f]{2}>", token):
+        byte = int(token[3:5], 16)
+        return chr(byte) if byte < 128 else "\ufffd"
+    for mark in WORD_START:
+        token = token.replace(mark, " ")
+    return token.replace("\u010a", "\n")
+
+
+def question(trace=None):
+    """The question that was asked."""
+    return "".join(token["text"] for token in tokens(trace, "question")).strip()
+
+
+def answer(trace=None):
+    """The answer, without the token that ends it."""
+    return "".join(token["text"] for token in tokens(trace) if not _is_special(token["token"])).strip()
+
+
+def _is_special(piece):
+    return re.fullmatch(r"<[^<>]*>|<\|.*\|>", piece) is not None and not piece.startswith("<0x")
+
+
+def telling_token(trace=None):
+    """The answer's last token that is a word: "red" of "The star is red."; where a preset starts."""
+    found = tokens(trace)
+    if not found:
+        raise Error("the answer of %s has no tokens" % pipeline.name_of(resolve(trace)))
+    words = [token["index"] for token in found
+             if not _is_special(token["token"]) and any(c.isalnum() for c in token["text"])]
+    return words[-1] if words else found[0]["index"]
+
+
+def check_token(trace, token):
+    """The token's index, counted from 0. Raises Error where the answer has no such token."""
+    length = len(tokens(trace))
+    if isinstance(token, bool) or not isinstance(token, int):
+        raise Error("token: %r is no index of an answer token" % (token,))
+    if not -length <= token < length:
+        raise Error("token %d: the answer has %d tokens, 0 to %d" % (token, length, length - 1))
+    return token % length
+
+
+def step(token, trace=None):
+    """Moves the time to an answer token: everything that follows the time shows it."""
+    token = check_token(resolve(trace), token)
+    scene = simple.GetAnimationScene()
+    if not scene.StartTime <= token <= scene.EndTime:  # the GUI keeps the scene up to date, a script does not
+        scene.UpdateAnimationUsingDataTimeSteps()
+    scene.AnimationTime = token
+    return token
