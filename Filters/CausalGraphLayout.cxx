@@ -324,6 +324,7 @@ GraphDrawing graphOfHead(const HeadExplanation& head)
 GraphDrawing unionOfHeads(const std::vector<HeadExplanation>& heads, int minimumHeads)
 {
   std::vector<const HeadExplanation*> all;
+  all.reserve(heads.size());
   for (const HeadExplanation& head : heads)
   {
     all.push_back(&head);
@@ -350,8 +351,10 @@ void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& gr
     if (node.image)
     {
       const std::int64_t patch = node.position - trace.imageStart;
-      node.at = { dx * (static_cast<double>(patch % trace.grid.cols) + 0.5),
-        height - dy * (static_cast<double>(patch / trace.grid.cols) + 0.5) };
+      const std::int64_t row = patch / trace.grid.cols;
+      const std::int64_t col = patch % trace.grid.cols;
+      node.at = { dx * (static_cast<double>(col) + 0.5),
+        height - dy * (static_cast<double>(row) + 0.5) };
     }
   }
   placeColumn(graph, width + ColumnGap * graph.unit, height);

@@ -6,6 +6,7 @@
 #define vtkLVLMGuard_h
 
 #include "Models/Core/Error.h"
+#include "Models/Core/Unicode.h"
 
 #include "vtkAlgorithm.h"
 #include "vtkDataObject.h"
@@ -47,7 +48,8 @@ int guarded(vtkAlgorithm* self, vtkInformationVector* outputs, Work&& work)
   }
   catch (const std::exception& error)
   {
-    vtkErrorWithObjectMacro(self, << error.what());
+    // What a damaged file holds may be quoted: clients in Python want well-formed UTF-8.
+    vtkErrorWithObjectMacro(self, << toValidUtf8(error.what()));
   }
   emptyOutputs(outputs);
   return 0;

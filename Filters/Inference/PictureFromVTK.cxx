@@ -4,12 +4,15 @@
 #include "Models/Core/Error.h"
 #include "Models/Core/ImageProcessor.h"
 
+#include "vtkArrayDispatch.h"
 #include "vtkDataArray.h"
+#include "vtkDataArrayRange.h"
 #include "vtkImageData.h"
 
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
 
 namespace lvlm
 {
@@ -33,19 +36,20 @@ Size sizeOfPicture(vtkImageData* image, vtkDataArray* values)
   image->GetDimensions(dims);
   if (dims[2] > 1)
   {
-    fail("the picture has ", dims[2], " slices in z: a flat image is needed (extract one slice first)");
+    fail("the picture has ", dims[2],
+      " slices in z: a flat image is needed (extract one slice first)");
   }
   const bool onCells = values->GetNumberOfTuples() != image->GetNumberOfPoints();
   const Size size{ dims[0] - (onCells ? 1 : 0), dims[1] - (onCells ? 1 : 0) };
-  if (size.width < 1 || size.height < 1 ||
-    values->GetNumberOfTuples() != size.width * size.height)
+  if (size.width < 1 || size.height < 1 || values->GetNumberOfTuples() != size.width * size.height)
   {
-    fail("the picture is empty (", dims[0], " x ", dims[1], " points, array ",
-      nameOfArray(values), " of ", values->GetNumberOfTuples(), " tuples)");
+    fail("the picture is empty (", dims[0], " x ", dims[1], " points, array ", nameOfArray(values),
+      " of ", values->GetNumberOfTuples(), " tuples)");
   }
   if (size.width > MaximumImageEdge || size.height > MaximumImageEdge)
   {
-    fail("the picture is ", size.width, " x ", size.height, ", more than ", MaximumImageEdge, " on an edge");
+    fail("the picture is ", size.width, " x ", size.height, ", more than ", MaximumImageEdge,
+      " on an edge");
   }
   return size;
 }
@@ -87,6 +91,43 @@ std::uint8_t byteOf(double value, double scale, vtkDataArray* values)
   }
   return static_cast<std::uint8_t>(std::lround(std::clamp(value * scale, 0.0, 255.0)));
 }
+
+/// Fills the picture from an array of a known type: large pictures have hundreds of millions of
+/// values.
+struct CopyColors
+{
+  RgbImage& Picture;
+  int Colors;
+  double Scale;
+
+  template <typename Array>
+  void operator()(Array* values) const
+  {
+    const auto pixels = vtk::DataArrayTupleRange(values);
+    const std::int64_t width = this->Picture.width;
+    std::uint8_t* to = this->Picture.pixels.data();
+    // VTK's last row is the picture's first.
+    for (std::int64_t row = this->Picture.height - 1; row >= 0; --row)
+    {
+      for (std::int64_t col = 0; col < width; ++col)
+      {
+        const auto pixel = pixels[row * width + col];
+        for (int c = 0; c < 3; ++c, ++to)
+        {
+          const auto value = pixel[this->Colors == 3 ? c : 0];
+          if constexpr (std::is_same_v<vtk::GetAPIType<Array>, unsigned char>)
+          {
+            *to = value;
+          }
+          else
+          {
+            *to = byteOf(static_cast<double>(value), this->Scale, values);
+          }
+        }
+      }
+    }
+  }
+};
 }
 
 RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values)
@@ -104,17 +145,10 @@ RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values)
   picture.width = size.width;
   picture.height = size.height;
   picture.pixels.resize(static_cast<std::size_t>(size.width * size.height * 3));
-  std::uint8_t* to = picture.pixels.data();
-  for (std::int64_t row = size.height - 1; row >= 0; --row) // VTK's last row is the picture's first
+  const CopyColors copy{ picture, colors, scale };
+  if (!vtkArrayDispatch::Dispatch::Execute(values, copy))
   {
-    for (std::int64_t col = 0; col < size.width; ++col, to += 3)
-    {
-      for (int c = 0; c < 3; ++c)
-      {
-        const double value = values->GetComponent(row * size.width + col, colors == 3 ? c : 0);
-        to[c] = byteOf(value, scale, values);
-      }
-    }
+    copy(values);
   }
   return picture;
 }

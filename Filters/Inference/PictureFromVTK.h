@@ -12,10 +12,11 @@ class vtkImageData;
 namespace lvlm
 {
 
-/// Turns a flat image (one slice in z) upside down, since VTK's y points up, and into RGB as PIL does: grey is
-/// repeated, alpha dropped. 8-bit values stay; unsigned 16-bit ones are scaled from [0, 65535]; floating ones
-/// from [0, 1], or taken as they are when they reach beyond 1 but not beyond 255. `values` holds the colours of
-/// the points, or of the cells. Throws Error that names what does not fit.
+/// Turns a flat image (one slice in z) upside down, since VTK's y points up, and into RGB as PIL
+/// does: grey is repeated, alpha dropped. 8-bit values stay; unsigned 16-bit ones are scaled from
+/// [0, 65535]; floating ones from [0, 1], or taken as they are when they reach beyond 1 but not
+/// beyond 255. `values` holds the colours of the points, or of the cells. Throws Error that names
+/// what does not fit.
 RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values);
 
 } // namespace lvlm

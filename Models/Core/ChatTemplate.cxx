@@ -272,7 +272,7 @@ std::string chooseChatTemplate(const std::string& modelDirectory)
     }
     const std::string text =
       path.extension() == ".json" ? templateIn(path.string()) : readText(path.string());
-    if (const std::string name = chooseByMarkers(text, modelType); !name.empty())
+    if (std::string name = chooseByMarkers(text, modelType); !name.empty())
     {
       return name;
     }

@@ -174,8 +174,10 @@ AxisWeights axisWeights(
   for (std::int64_t i = 0; i < size; ++i)
   {
     const double centre = (static_cast<double>(begin + i) + 0.5) * scale;
+    // NOLINTBEGIN(bugprone-incorrect-roundings): rounded as Pillow rounds, towards zero.
     const auto first = std::max<std::int64_t>(static_cast<std::int64_t>(centre - support + 0.5), 0);
     const auto end = std::min<std::int64_t>(static_cast<std::int64_t>(centre + support + 0.5), in);
+    // NOLINTEND(bugprone-incorrect-roundings)
     exact.clear();
     double sum = 0.0;
     for (std::int64_t x = first; x < end; ++x)

@@ -21,6 +21,7 @@ using Entry = std::pair<std::string, const Tensor*>;
 std::vector<Entry> inFileOrder(const std::map<std::string, Tensor>& tensors)
 {
   std::vector<Entry> order;
+  order.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors)
   {
     order.emplace_back(name, &tensor);

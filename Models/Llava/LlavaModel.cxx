@@ -8,6 +8,8 @@
 #include "Models/Core/ChatTemplate.h"
 #include "Models/Core/Json.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <mutex>
 #include <sstream>
@@ -238,6 +240,20 @@ std::string requiredFile(const std::string& directory, const char* name)
   }
   return path;
 }
+
+/// Layers of fewer weights than this are faster on one thread: waiting for a second one takes longer
+/// than its share of the work, and milliseconds where other processes keep the cores busy.
+constexpr std::int64_t SmallLayer = 1 << 19;
+
+/// ModelOptions::threads, or for a tiny model 1 where nobody asked for a number.
+int threadsFor(int asked, const LlavaConfig& config)
+{
+  const std::int64_t text = config.text.hidden * (4 * config.text.hidden + 3 * config.text.intermediate);
+  const std::int64_t vision =
+    config.vision.hidden * (4 * config.vision.hidden + 2 * config.vision.intermediate);
+  const bool free = asked <= 0 && !std::getenv("OMP_NUM_THREADS");
+  return free && std::max(text, vision) < SmallLayer ? 1 : asked;
+}
 }
 
 LlavaModel::Impl::Impl(const std::string& folder, const ModelOptions& modelOptions)
@@ -251,6 +267,7 @@ LlavaModel::Impl::Impl(const std::string& folder, const ModelOptions& modelOptio
   , vision(config, weights)
   , decoder(config.text, weights)
 {
+  this->options.threads = threadsFor(modelOptions.threads, this->config);
   if (this->tokenizer.piece(this->config.imageTokenId).empty())
   {
     fail(folder, ": image_token_index ", this->config.imageTokenId, " is not in tokenizer.json");

@@ -30,7 +30,7 @@ struct ModelOptions
 {
   Precision precision = Precision::Float32;
   std::string device = "cpu"; ///< "cpu", "cuda", "cuda:1" ...
-  int threads = 0;            ///< 0: standardThreads()
+  int threads = 0;            ///< 0: standardThreads(), or 1 for a tiny model
 };
 
 /// Everything that decides an answer, and what to keep of its attention.

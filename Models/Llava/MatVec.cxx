@@ -8,6 +8,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define LVLM_X86 1
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -97,10 +98,17 @@ LVLM_AVX2 float dotAvx2(const Weight* w, const float* x, std::int64_t n)
   return total + dotPortable(w + i, x + i, n - i);
 }
 
+/// clang's __builtin_cpu_supports does not know this one.
+bool hasF16c()
+{
+  unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
 bool hasAvx2()
 {
-  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-    __builtin_cpu_supports("f16c");
+  static const bool has =
+    __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && hasF16c();
   return has;
 }
 #endif

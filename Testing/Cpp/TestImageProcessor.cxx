@@ -169,7 +169,7 @@ void testLargePictures()
   }
   // Of the crop, 336 x 336: the bytes, the floats and little else; far below any of the
   // intermediates.
-  CHECK(peakKilobytes() - before < 64 * 1024);
+  CHECK(peakKilobytes() - before < 64L * 1024);
 
   // In the middle of 1 x 16000 enlarged 336 times a source pixel covers 336 columns: the crop of
   // 336 runs from the middle of pixel 7999 to the middle of pixel 8000.

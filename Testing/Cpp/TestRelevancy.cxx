@@ -98,7 +98,7 @@ RelevancyOptions optionsOf(RelevancyMode mode, double temperature, bool normaliz
   return options;
 }
 
-void testCompatible(const std::string& name, std::vector<std::int64_t> lengths)
+void testCompatible(const std::string& name, const std::vector<std::int64_t>& lengths)
 {
   const RelevancyCase golden(name);
   const auto model = openSmall(golden.folder);

@@ -46,7 +46,7 @@ Trace smallTrace()
   trace.tensors[tn::AnswerLogprob] = Tensor::of<float>({ -0.5f, -1 }, { T });
   trace.tensors[tn::TopkId] = Tensor::of<std::int64_t>({ 8, 1, 2, 3 }, { T, 2 });
   trace.tensors[tn::TopkLogprob] = Tensor::of<float>({ -0.5f, -1, -1, -2 }, { T, 2 });
-  trace.tensors[tn::Image] = Tensor::of(std::vector<std::uint8_t>(4 * 6 * 3, 9), { 4, 6, 3 });
+  trace.tensors[tn::Image] = Tensor::of(std::vector<std::uint8_t>(72, 9), { 4, 6, 3 });
   trace.extra["temperature"] = "0.2";
   return trace;
 }
