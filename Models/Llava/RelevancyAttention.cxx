@@ -86,8 +86,8 @@ void softmaxGradientAnywhere(
 }
 }
 
-BlockedAttention::BlockedAttention(
-  at::Tensor q, at::Tensor k, at::Tensor v, double scale, const AttentionMask& mask)
+BlockedAttention::BlockedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+  double scale, const AttentionMask& mask)
   : Q(q.contiguous()), K(k.contiguous()), V(v.contiguous()), Scale(scale), Mask(mask)
 {
   const std::int64_t S = this->K.size(1);

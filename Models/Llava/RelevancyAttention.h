@@ -43,8 +43,8 @@ public:
   };
 
   /// q [Hd, S, d], k and v [Hkv, S, d]; the mask's first query is position 0.
-  BlockedAttention(
-    at::Tensor q, at::Tensor k, at::Tensor v, double scale, const AttentionMask& mask);
+  BlockedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
+    const AttentionMask& mask);
 
   /// softmax(q k^T scale) v: [S, Hd * d]
   at::Tensor output();

@@ -121,7 +121,7 @@ void testRefusals()
   Trace lacking = randomTrace();
   lacking.tensors.erase(tensor_name::AttentionFull);
   CHECK_THROWS(attentionRollout(lacking, {}, Reduction::Mean), "attention.full");
-  const auto withLayers = [](std::vector<std::int64_t> layers, std::int64_t total)
+  const auto withLayers = [](const std::vector<std::int64_t>& layers, std::int64_t total)
   {
     Trace trace = randomTrace();
     trace.tensors[tensor_name::AttentionFullLayers] = Tensor::of(layers, { L });

@@ -204,6 +204,34 @@ class Pictures(InferenceCase):
         self.assertEqual(seen.shape, (42, 42, 3))
         np.testing.assert_array_equal(seen[:, :20], np.tile(np.array([255, 0, 0], np.uint8), (42, 20, 1)))
 
+    def origins(self, mode, height, width, edge=42):
+        """Where the centres of the seen picture's rows and columns lie in a picture of height x width, and what of it is seen."""
+        at = np.arange(edge) + 0.5
+        if mode in ("Default", "Crop"):  # shortest edge to `edge`, then the centre
+            rows, cols = (edge, int(edge * width / height)) if height <= width else (int(edge * height / width), edge)
+            y, x = (at + (rows - edge) // 2) * height / rows, (at + (cols - edge) // 2) * width / cols
+        elif mode == "Resize":
+            y, x = at * height / edge, at * width / edge
+        else:  # centred on a square
+            longest = max(height, width)
+            y, x = (at * longest / edge - (longest - side) // 2 for side in (height, width))
+        margin = 2 * max(1, max(height, width) / edge) if mode == "Pad" else -np.inf  # borders blend with the padding
+        inside = ((y > margin) & (y < height - margin))[:, None] & ((x > margin) & (x < width - margin))
+        return np.clip(y, 0.5, height - 0.5), np.clip(x, 0.5, width - 0.5), inside
+
+    def test_every_pixel_comes_from_its_place_in_every_mode(self):
+        """Red rises from left to right, green from top to bottom: a colour tells where in the original it lay."""
+        for height, width in ((30, 77), (91, 40), (42, 43)):
+            rows, cols = np.mgrid[0:height, 0:width] + 0.5
+            ramps = np.rint(np.dstack([cols * 200 / width, rows * 200 / height, 0 * cols])).astype(np.uint8)
+            for mode in ("Default", "Crop", "Pad", "Resize"):
+                seen = self.seen(self.ask(self.picture(ramps), ImageMode=mode)).astype(float)
+                y, x, inside = self.origins(mode, height, width)
+                self.assertGreater(inside.sum(), 42 * 42 / 4)
+                # A step of a ramp is at most 6.7; two roundings and the filter at a border are below 1.5.
+                self.assertLess(np.abs(seen[..., 0] - x * 200 / width)[inside].max(), 1.5, (mode, height, width))
+                self.assertLess(np.abs(seen[..., 1] - (y * 200 / height)[:, None])[inside].max(), 1.5, (mode, height, width))
+
     def test_map_cells_lie_on_their_pixels(self):
         """A picture wider than high, cropped: block image and map share one geometry."""
         from paraview import simple
