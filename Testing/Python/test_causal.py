@@ -219,10 +219,12 @@ class Drawings(lt.TestCase):
         self.trace = self.reader(self.data)
 
     def drawings(self):
-        """5, 20 and 50 image nodes or so, and a union of heads."""
-        for settings in (dict(MaximumNodes=4, AttentionThreshold=.02), dict(MaximumNodes=18, AttentionThreshold=1e-3),
-                         dict(MaximumNodes=50, AttentionThreshold=1e-3)):
-            yield Drawing(simple.LVLMCausalGraph(Input=self.trace, AnswerToken=4, **settings))
+        """Graphs of about 5, 20 and 50 nodes, and a union of heads."""
+        for threshold, maximum, nodes in ((1e-3, 4, 5), (1e-4, 15, 22), (1e-4, 50, 57)):
+            drawing = Drawing(simple.LVLMCausalGraph(
+                Input=self.trace, AnswerToken=4, MaximumNodes=maximum, AttentionThreshold=threshold))
+            self.assertEqual(len(drawing.nodes), nodes)
+            yield drawing
         heads = self.reader(ct.several_heads(), name="heads.lvlm")
         yield Drawing(simple.LVLMCausalGraph(Input=heads, AnswerToken=9, Drawing="Union of heads"))
 
