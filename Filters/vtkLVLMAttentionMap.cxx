@@ -2,7 +2,6 @@
 #include "vtkLVLMAttentionMap.h"
 
 #include "OutputVTK.h"
-#include "vtkLVLMGuard.h"
 
 #include "Models/Core/Analysis.h"
 #include "Readers/TensorVTK.h"
@@ -11,6 +10,7 @@
 #include "vtkCellData.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
+#include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
 
 vtkStandardNewMacro(vtkLVLMAttentionMap);
@@ -31,9 +31,10 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector**, vtkInformationVector* outputs)
 {
   const auto reduction = this->Reduction == MEAN ? lvlm::Reduction::Mean : lvlm::Reduction::Maximum;
-  const std::vector<float> map =
-    lvlm::attentionMap(trace, { this->GetTokensToUse(trace, outputs), this->Layers, this->Heads },
-      reduction, lvlm::progressOf(this));
+  const lvlm::LayerParts maps =
+    lvlm::layerMaps(trace, { this->GetTokensToUse(trace, outputs), this->Layers, this->Heads },
+      reduction, this->GetRankProgress());
+  const std::vector<float> map = lvlm::acrossLayers(this->JoinLayers(maps), reduction);
   lvlm::TraceShape shape;
   lvlm::shapeOf(data, shape);
   auto* output = vtkImageData::GetData(outputs);

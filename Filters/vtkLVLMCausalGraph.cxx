@@ -2,17 +2,19 @@
 #include "vtkLVLMCausalGraph.h"
 
 #include "CausalGraphGeometry.h"
+#include "CausalMessage.h"
 #include "CausalTables.h"
 #include "OutputVTK.h"
-#include "vtkLVLMGuard.h"
 
 #include "Models/Core/Analysis.h"
+#include "Readers/RankExchange.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceVTK.h"
 
 #include "vtkCellData.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
+#include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
 #include "vtkPolyData.h"
 #include "vtkTable.h"
@@ -56,8 +58,8 @@ int usableCores()
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-/// Slab of `attention.full` that holds a layer, wanted as the property says it.
-std::int64_t slabOf(const lvlm::Trace& trace, std::int64_t layer)
+/// The layer of the model that the property means, one of those that were recorded completely.
+std::int64_t recordedLayer(const lvlm::Trace& trace, std::int64_t layer)
 {
   const lvlm::Tensor& recorded = trace.tensor(tn::AttentionFullLayers); // [Lf]
   const auto* layers = recorded.as<std::int64_t>();
@@ -68,8 +70,7 @@ std::int64_t slabOf(const lvlm::Trace& trace, std::int64_t layer)
   {
     layer = sorted[static_cast<std::size_t>(layer + count)];
   }
-  const auto* found = std::find(layers, layers + recorded.count(), layer);
-  if (layer < 0 || found == layers + recorded.count())
+  if (layer < 0 || std::find(sorted.begin(), sorted.end(), layer) == sorted.end())
   {
     std::string list;
     for (const std::int64_t one : sorted)
@@ -79,7 +80,15 @@ std::int64_t slabOf(const lvlm::Trace& trace, std::int64_t layer)
     lvlm::fail("Layer: the trace has no complete attention of layer ", layer,
       "; recorded: ", list.empty() ? "none" : list);
   }
-  return found - layers;
+  return layer;
+}
+
+/// Slab of `attention.full` that holds a layer, -1 where another rank has it.
+std::int64_t slabOf(const lvlm::Trace& trace, std::int64_t layer)
+{
+  const std::vector<std::int64_t> held = trace.fullLayers();
+  const auto found = std::find(held.begin(), held.end(), layer);
+  return found == held.end() ? -1 : found - held.begin();
 }
 
 /// The complete attention of some heads of a layer: the trace's own memory when it is float32.
@@ -202,24 +211,14 @@ void vtkLVLMCausalGraph::CheckSettings() const
   checkRange("Threads", this->Threads, 0, 1024);
 }
 
-void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
-  vtkInformationVector**, vtkInformationVector* outputs)
+std::vector<double> vtkLVLMCausalGraph::Explain(const lvlm::Trace& trace, std::int64_t slab,
+  const std::vector<std::int64_t>& heads, std::int64_t token)
 {
-  this->CheckSettings();
-  const std::int64_t slab = slabOf(trace, this->Layer);
-  const lvlm::Indices heads =
-    lvlm::resolveIndices(this->Heads, trace.tensor(tn::AttentionFull).extent(1), "Heads");
-  if (heads.empty())
-  {
-    lvlm::fail("the trace's complete attention has no heads");
-  }
-  const lvlm::Indices token =
-    lvlm::resolveIndices(this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerToken");
-  const lvlm::Progress progress = lvlm::progressOf(this);
+  const lvlm::Progress progress = this->GetRankProgress();
   const LayerAttention attention(trace, slab, heads, progress);
   const lvlm::causal::TokenLayout layout{ static_cast<int>(trace.imageStart),
     static_cast<int>(trace.grid.count()), static_cast<int>(trace.promptLength),
-    static_cast<int>(token.front()) };
+    static_cast<int>(token) };
   lvlm::causal::ExplanationOptions options;
   options.attentionThreshold = this->AttentionThreshold;
   options.alpha = this->Alpha;
@@ -233,6 +232,46 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   {
     explained[i].head = static_cast<int>(heads[i]);
   }
+  return lvlm::packExplanations(explained);
+}
+
+std::vector<double> vtkLVLMCausalGraph::ExplainOnRanks(const lvlm::Trace& trace, std::int64_t layer,
+  const std::vector<std::int64_t>& heads, std::int64_t token)
+{
+  lvlm::RankExchange& ranks = this->GetRanks();
+  const std::int64_t slab = slabOf(trace, layer);
+  const auto slabs = ranks.gather(std::vector<std::int64_t>{ slab });
+  const auto owner =
+    std::find_if(slabs.begin(), slabs.end(), [](const auto& one) { return one.front() >= 0; });
+  if (owner == slabs.end())
+  {
+    lvlm::fail("the complete attention of layer ", layer, " is on none of the ranks");
+  }
+  const int rank = static_cast<int>(owner - slabs.begin());
+  std::vector<double> message;
+  if (rank == ranks.rank())
+  {
+    message = this->Explain(trace, slab, heads, token);
+  }
+  ranks.broadcast(message, rank);
+  return message;
+}
+
+void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+  vtkInformationVector**, vtkInformationVector* outputs)
+{
+  this->CheckSettings();
+  const std::int64_t layer = recordedLayer(trace, this->Layer);
+  const lvlm::Indices heads =
+    lvlm::resolveIndices(this->Heads, trace.tensor(tn::AttentionFull).extent(1), "Heads");
+  if (heads.empty())
+  {
+    lvlm::fail("the trace's complete attention has no heads");
+  }
+  const lvlm::Indices token =
+    lvlm::resolveIndices(this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerToken");
+  const lvlm::HeadExplanations explained =
+    lvlm::unpackExplanations(this->ExplainOnRanks(trace, layer, heads, token.front()));
 
   lvlm::TraceShape shape;
   lvlm::shapeOf(data, shape);

@@ -136,6 +136,12 @@ private:
   void operator=(const vtkLVLMCausalGraph&) = delete;
 
   void CheckSettings() const;
+  /// The heads of a slab of `attention.full` explained, packed (CausalMessage.h).
+  std::vector<double> Explain(const lvlm::Trace& trace, std::int64_t slab,
+    const std::vector<std::int64_t>& heads, std::int64_t token);
+  /// The same by the rank that has the layer, for all ranks.
+  std::vector<double> ExplainOnRanks(const lvlm::Trace& trace, std::int64_t layer,
+    const std::vector<std::int64_t>& heads, std::int64_t token);
 };
 
 #endif

@@ -2,7 +2,6 @@
 #include "vtkLVLMHeadSummary.h"
 
 #include "OutputVTK.h"
-#include "vtkLVLMGuard.h"
 
 #include "Models/Core/Analysis.h"
 #include "Readers/TensorVTK.h"
@@ -10,6 +9,7 @@
 
 #include "vtkImageData.h"
 #include "vtkInformation.h"
+#include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
 #include "vtkPointData.h"
 #include "vtkTable.h"
@@ -42,18 +42,19 @@ std::vector<float> layersFastest(
   return values;
 }
 
-void fillTable(vtkTable* table, const lvlm::HeadSummary& summary, std::size_t heads)
+void fillTable(vtkTable* table, const lvlm::Indices& layers, const std::vector<float>& summary)
 {
-  lvlm::Indices layerColumn(summary.values.size());
-  lvlm::Indices headColumn(summary.values.size());
-  for (std::size_t i = 0; i < summary.values.size(); ++i)
+  const std::size_t heads = summary.size() / layers.size();
+  lvlm::Indices layerColumn(summary.size());
+  lvlm::Indices headColumn(summary.size());
+  for (std::size_t i = 0; i < summary.size(); ++i)
   {
-    layerColumn[i] = summary.layers[i / heads];
+    layerColumn[i] = layers[i / heads];
     headColumn[i] = static_cast<std::int64_t>(i % heads);
   }
   lvlm::addColumn(table, "layer", layerColumn);
   lvlm::addColumn(table, "head", headColumn);
-  lvlm::addColumn(table, "attention", summary.values);
+  lvlm::addColumn(table, "attention", summary);
 }
 }
 
@@ -78,15 +79,16 @@ void vtkLVLMHeadSummary::Compute(
   const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
 {
   const auto source = this->Source == IMAGE ? lvlm::Source::Image : lvlm::Source::Question;
-  const lvlm::HeadSummary summary = lvlm::headSummary(trace,
-    { this->GetTokensToUse(trace, outputs), this->Layers, {} }, source, lvlm::progressOf(this));
+  const lvlm::LayerParts sums = this->JoinLayers(lvlm::headSums(trace,
+    { this->GetTokensToUse(trace, outputs), this->Layers, {} }, source, this->GetRankProgress()));
+  const std::vector<float> summary = lvlm::eachLayer(sums, lvlm::Reduction::Mean);
   const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
-  const std::size_t layers = summary.layers.size();
+  const std::size_t layers = sums.layers.size();
   auto* image = vtkImageData::GetData(outputs, 0);
   lvlm::shapeImage(image, headGrid(layers, heads));
   image->GetPointData()->SetScalars(lvlm::arrayFromTensor(
-    lvlm::Tensor::of(layersFastest(summary.values, layers, static_cast<std::size_t>(heads)),
-      { static_cast<std::int64_t>(summary.values.size()) }),
+    lvlm::Tensor::of(layersFastest(summary, layers, static_cast<std::size_t>(heads)),
+      { static_cast<std::int64_t>(summary.size()) }),
     "attention"));
-  fillTable(vtkTable::GetData(outputs, 1), summary, static_cast<std::size_t>(heads));
+  fillTable(vtkTable::GetData(outputs, 1), sums.layers, summary);
 }

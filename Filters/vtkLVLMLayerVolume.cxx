@@ -2,7 +2,6 @@
 #include "vtkLVLMLayerVolume.h"
 
 #include "OutputVTK.h"
-#include "vtkLVLMGuard.h"
 
 #include "Models/Core/Analysis.h"
 #include "Readers/TensorVTK.h"
@@ -10,6 +9,7 @@
 
 #include "vtkImageData.h"
 #include "vtkInformation.h"
+#include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
 #include "vtkPointData.h"
 
@@ -36,10 +36,11 @@ void vtkLVLMLayerVolume::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   const auto reduction = this->Reduction == MEAN ? lvlm::Reduction::Mean : lvlm::Reduction::Maximum;
   const lvlm::Selection selection{ this->GetTokensToUse(trace, outputs), this->Layers,
     this->Heads };
-  const lvlm::Progress progress = lvlm::progressOf(this);
-  const std::vector<float> maps = this->Axis == LAYERS
-    ? lvlm::attentionOfLayers(trace, selection, reduction, progress)
-    : lvlm::attentionOfHeads(trace, selection, this->Layer, reduction, progress);
+  const lvlm::Progress progress = this->GetRankProgress();
+  const lvlm::LayerParts parts = this->Axis == LAYERS
+    ? lvlm::layerMaps(trace, selection, reduction, progress)
+    : lvlm::headMaps(trace, selection, this->Layer, reduction, progress);
+  const std::vector<float> maps = lvlm::eachLayer(this->JoinLayers(parts), reduction);
   const auto count = static_cast<std::int64_t>(maps.size());
   lvlm::TraceShape shape;
   lvlm::shapeOf(data, shape);

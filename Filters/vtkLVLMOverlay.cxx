@@ -3,6 +3,7 @@
 
 #include "OutputVTK.h"
 #include "Picture.h"
+#include "RankPieces.h"
 #include "vtkLVLMGuard.h"
 
 #include "Readers/TraceVTK.h"
@@ -157,6 +158,7 @@ int vtkLVLMOverlay::RequestInformation(
   vtkInformation* outInfo = outputs->GetInformationObject(0);
   lvlm::announceImage(outInfo, announcedPixels(this, inputs[0]->GetInformationObject(0)));
   vtkDataObject::SetPointDataActiveScalarInfo(outInfo, VTK_UNSIGNED_CHAR, 3);
+  lvlm::announcePieces(this, outputs);
   return 1;
 }
 
@@ -164,10 +166,19 @@ int vtkLVLMOverlay::RequestUpdateExtent(
   vtkInformation*, vtkInformationVector** inputs, vtkInformationVector*)
 {
   vtkInformation* inInfo = inputs[0]->GetInformationObject(0);
+  if (vtkMultiBlockDataSet::SafeDownCast(vtkDataObject::GetData(inInfo)))
+  {
+    lvlm::askForOwnLayers(inInfo);
+    return 1;
+  }
+  // The whole map on each rank: colours are stretched over all of it.
   if (inInfo->Has(Pipeline::WHOLE_EXTENT()))
   {
     inInfo->Set(Pipeline::UPDATE_EXTENT(), inInfo->Get(Pipeline::WHOLE_EXTENT()), 6);
   }
+  inInfo->Set(Pipeline::UPDATE_PIECE_NUMBER(), 0);
+  inInfo->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), 1);
+  inInfo->Set(Pipeline::UPDATE_NUMBER_OF_GHOST_LEVELS(), 0);
   return 1;
 }
 
@@ -196,17 +207,19 @@ int vtkLVLMOverlay::RequestData(
     {
       vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
       auto* output = vtkImageData::GetData(outputs);
-      auto* map = vtkImageData::SafeDownCast(data);
-      if (!map)
+      if (auto* map = vtkImageData::SafeDownCast(data))
+      {
+        vtkDataArray* array = this->ChooseArray(map);
+        lvlm::PatchGrid grid;
+        const std::vector<float> heat = heatOf(map, array, grid);
+        write(lvlm::blendHeat(
+                pictureOfMap(map), heat, grid, { this->Opacity, this->ColorMap, this->Smooth }),
+          output);
+      }
+      else
       {
         write(pictureOfTrace(data), output);
-        return;
       }
-      vtkDataArray* array = this->ChooseArray(map);
-      lvlm::PatchGrid grid;
-      const std::vector<float> heat = heatOf(map, array, grid);
-      write(lvlm::blendHeat(
-              pictureOfMap(map), heat, grid, { this->Opacity, this->ColorMap, this->Smooth }),
-        output);
+      lvlm::cutToPiece(output, outputs->GetInformationObject(0));
     });
 }

@@ -7,6 +7,7 @@
 
 #include "Models/Core/Rollout.h"
 #include "Models/Core/Words.h"
+#include "Readers/RankExchange.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceVTK.h"
 
@@ -93,6 +94,44 @@ Rows recordedRows(const lvlm::Trace& trace, const lvlm::Indices& tokens)
     rows[name] = lvlm::Tensor::of(values, { static_cast<std::int64_t>(tokens.size()), width });
   }
   return rows;
+}
+
+/// Attention rollout whose rows go from rank to rank, each taking them through its own layers.
+std::vector<float> rolloutOfRanks(const lvlm::Trace& trace, const lvlm::Indices& tokens,
+  lvlm::Reduction reduction, lvlm::RankExchange& ranks, const lvlm::Progress& progress)
+{
+  lvlm::Rollout rollout(trace, tokens, reduction);
+  std::vector<std::int64_t> held;
+  for (std::int64_t layer = 0; layer < rollout.layers(); ++layer)
+  {
+    held.push_back(rollout.holds(layer) ? 1 : 0);
+  }
+  const auto holders = ranks.gather(held); // [ranks, layers]
+  int owner = -1;
+  for (std::int64_t layer = rollout.layers(); layer-- > 0;)
+  {
+    const int before = owner;
+    const auto has = [layer](const auto& one) { return one[static_cast<std::size_t>(layer)] != 0; };
+    const auto found = std::find_if(holders.begin(), holders.end(), has);
+    if (found == holders.end())
+    {
+      lvlm::fail("the complete attention of layer ", layer, " is on none of the ranks");
+    }
+    owner = static_cast<int>(found - holders.begin());
+    if (before >= 0 && before != owner)
+    {
+      ranks.broadcast(rollout.rows, before);
+    }
+    if (owner == ranks.rank())
+    {
+      lvlm::report(progress,
+        1 - static_cast<double>(layer + 1) / static_cast<double>(rollout.layers()),
+        "Rollout, layer " + std::to_string(layer));
+      rollout.descend(layer);
+    }
+  }
+  ranks.broadcast(rollout.rows, owner);
+  return { rollout.rows.begin(), rollout.rows.end() };
 }
 
 /// [n, width] -> [width]. Throws for a number that is not finite, as a recorded one may be.
@@ -194,7 +233,7 @@ struct vtkLVLMRelevancy::Internals
   vtkMTimeType RolloutTime = 0;
 
   Rows rollout(const lvlm::Trace& trace, vtkDataObject* data, const lvlm::Indices& tokens,
-    int method, const lvlm::Progress& progress)
+    int method, lvlm::RankExchange& ranks, const lvlm::Progress& progress)
   {
     if (this->RolloutInput != data || this->RolloutTime != data->GetMTime())
     {
@@ -212,7 +251,7 @@ struct vtkLVLMRelevancy::Internals
     {
       const auto reduction =
         method == vtkLVLMRelevancy::ROLLOUT_MEAN ? lvlm::Reduction::Mean : lvlm::Reduction::Maximum;
-      const std::vector<float> rows = lvlm::attentionRollout(trace, missing, reduction, progress);
+      const std::vector<float> rows = rolloutOfRanks(trace, missing, reduction, ranks, progress);
       for (std::size_t i = 0; i < missing.size(); ++i)
       {
         const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(i * K);
@@ -262,14 +301,14 @@ void vtkLVLMRelevancy::Announce(const lvlm::TraceShape& shape, vtkInformationVec
 void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector**, vtkInformationVector* outputs)
 {
-  const lvlm::Progress progress = lvlm::progressOf(this);
   lvlm::Indices tokens = lvlm::resolveIndices(
     this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
   tokens = this->Words ? tokensOfWords(trace, tokens) : tokens;
   Rows rows;
   if (this->Method != GRADIENT)
   {
-    rows = this->Self->rollout(trace, data, tokens, this->Method, progress);
+    rows = this->Self->rollout(
+      trace, data, tokens, this->Method, this->GetRanks(), this->GetRankProgress());
   }
   else if (carriesRelevancy(trace, this->Mode == COMPATIBLE, this->Normalize))
   {
@@ -283,7 +322,7 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     }
     rows = this->Self->Gradient->compute(lvlm::traceFromVTK(data, true),
       { tokens, this->Mode == COMPATIBLE, this->Normalize, this->ModelDirectory, this->Device },
-      progress);
+      lvlm::progressOf(this));
   }
 
   lvlm::TraceShape shape;

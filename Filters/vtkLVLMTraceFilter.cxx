@@ -2,19 +2,23 @@
 #include "vtkLVLMTraceFilter.h"
 
 #include "OutputVTK.h"
+#include "RankPieces.h"
 #include "vtkLVLMGuard.h"
 
-#include "Models/Core/Trace.h"
+#include "Models/Core/Analysis.h"
+#include "Readers/RankExchange.h"
 #include "Readers/TraceVTK.h"
 
 #include "vtkDemandDrivenPipeline.h"
 #include "vtkExecutive.h"
+#include "vtkFieldData.h"
 #include "vtkInformation.h"
 #include "vtkInformationDoubleKey.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using Pipeline = vtkStreamingDemandDrivenPipeline;
 
@@ -45,6 +49,16 @@ void spreadAskedTime(vtkInformation* request, vtkInformationVector* outputs)
   }
 }
 
+/// The executive has passed the trace's words on. Which layers a rank has is no word about a
+/// result.
+void dropOwnLayers(vtkInformationVector* outputs)
+{
+  for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
+  {
+    vtkDataObject::GetData(outputs, port)->GetFieldData()->RemoveArray("layer_begin");
+  }
+}
+
 void printList(
   ostream& os, vtkIndent indent, const char* name, const std::vector<std::int64_t>& list)
 {
@@ -58,10 +72,13 @@ void printList(
 }
 
 vtkLVLMTraceFilter::vtkLVLMTraceFilter()
+  : Ranks(std::make_unique<lvlm::RankExchange>()), Results(std::make_unique<lvlm::WholeResults>())
 {
   this->SetNumberOfInputPorts(1);
   this->SetNumberOfOutputPorts(1);
 }
+
+vtkLVLMTraceFilter::~vtkLVLMTraceFilter() = default;
 
 void vtkLVLMTraceFilter::PrintSelf(ostream& os, vtkIndent indent)
 {
@@ -163,6 +180,7 @@ int vtkLVLMTraceFilter::RequestInformation(
       outInfo->Set(Pipeline::WHOLE_EXTENT(), none, 6);
     }
   }
+  lvlm::announcePieces(this, outputs);
   return 1;
 }
 
@@ -176,7 +194,27 @@ int vtkLVLMTraceFilter::RequestUpdateExtent(vtkInformationVector** inputs)
       inputs[port]->GetInformationObject(c)->Remove(Pipeline::UPDATE_TIME_STEP());
     }
   }
+  lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0));
   return 1;
+}
+
+std::vector<vtkMTimeType> vtkLVLMTraceFilter::GetResultKey(
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  std::vector<vtkMTimeType> key{ this->GetMTime() };
+  for (int port = 0; port < this->GetNumberOfInputPorts(); ++port)
+  {
+    vtkDataObject* data = vtkDataObject::GetData(inputs[port]);
+    key.push_back(data ? data->GetMTime() : 0);
+  }
+  vtkInformation* outInfo = outputs->GetInformationObject(0);
+  const bool timed = this->FollowTime && outInfo->Has(Pipeline::UPDATE_TIME_STEP());
+  const double time = timed ? outInfo->Get(Pipeline::UPDATE_TIME_STEP()) : 0.0;
+  vtkMTimeType bits = 0;
+  static_assert(sizeof bits >= sizeof time);
+  std::memcpy(&bits, &time, sizeof time);
+  key.push_back(bits);
+  return key;
 }
 
 int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs)
@@ -185,8 +223,39 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
     [&]
     {
       vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
-      this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);
+      dropOwnLayers(outputs);
+      if (this->Ranks->ranks() == 1)
+      {
+        this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);
+        return;
+      }
+      const std::vector<vtkMTimeType> key = this->GetResultKey(inputs, outputs);
+      if (!this->Results->fits(key))
+      {
+        this->Results->forget();
+        this->Ranks->run([&] { this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs); });
+        this->Results->keep(key, outputs);
+      }
+      this->Results->give(outputs);
     });
+}
+
+lvlm::LayerParts vtkLVLMTraceFilter::JoinLayers(const lvlm::LayerParts& own)
+{
+  const auto layers = this->Ranks->gather(own.layers);
+  const auto values = this->Ranks->gather(own.values);
+  std::vector<lvlm::LayerParts> parts(layers.size(), own);
+  for (std::size_t rank = 0; rank < parts.size(); ++rank)
+  {
+    parts[rank].layers = layers[rank];
+    parts[rank].values = values[rank];
+  }
+  return lvlm::joinLayers(parts);
+}
+
+lvlm::Progress vtkLVLMTraceFilter::GetRankProgress()
+{
+  return this->Ranks->progress(lvlm::progressOf(this));
 }
 
 std::vector<std::int64_t> vtkLVLMTraceFilter::GetTokensToUse(

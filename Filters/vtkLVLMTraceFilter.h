@@ -7,6 +7,11 @@
  * most analyses select by, offers their valid ranges to the user interface, translates pipeline
  * time into an answer token, and turns every exception into a VTK error. A subclass implements
  * Announce() and Compute(); which of the lists it uses is told by its proxy.
+ *
+ * In a parallel run Compute() runs on all ranks together, each with the layers that it has: they
+ * exchange what they found (JoinLayers(), GetRanks()) until every rank has the whole result, which
+ * is small. It is then given out so that nothing is there twice: images in sub-extents, tables and
+ * geometry on rank 0. Results are those of one rank, bit by bit.
  */
 #ifndef vtkLVLMTraceFilter_h
 #define vtkLVLMTraceFilter_h
@@ -14,11 +19,17 @@
 #include "lvlmFiltersModule.h"
 #include "vtkAlgorithm.h"
 
+#include "Models/Core/Error.h"
+
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace lvlm
 {
+class RankExchange;
+class WholeResults;
+struct LayerParts;
 struct Trace;
 struct TraceShape;
 }
@@ -68,7 +79,7 @@ public:
 
 protected:
   vtkLVLMTraceFilter();
-  ~vtkLVLMTraceFilter() override = default;
+  ~vtkLVLMTraceFilter() override;
 
   int FillInputPortInformation(int port, vtkInformation* info) override;
 
@@ -76,13 +87,22 @@ protected:
   /// ignored here: Compute() will meet them again.
   virtual void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs);
 
-  /// Fills the outputs. `data` is the input in VTK form. Throws lvlm::Error.
+  /// Fills the outputs with the whole result, on every rank. `data` is the input in VTK form.
+  /// Throws lvlm::Error.
   virtual void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
     vtkInformationVector* outputs) = 0;
 
   /// The chosen answer tokens, or the one of the pipeline time when that is followed.
   std::vector<std::int64_t> GetTokensToUse(
     const lvlm::Trace& trace, vtkInformationVector* outputs) const;
+
+  /// For exchanges in Compute(). All ranks must make the same ones.
+  lvlm::RankExchange& GetRanks() { return *this->Ranks; }
+  /// The parts of all ranks as one.
+  lvlm::LayerParts JoinLayers(const lvlm::LayerParts& own);
+  /// For the work of this rank in Compute(): reports to observers; rank 0 asks them whether to go
+  /// on.
+  lvlm::Progress GetRankProgress();
 
   std::vector<std::int64_t> AnswerTokens;
   std::vector<std::int64_t> Layers;
@@ -100,6 +120,12 @@ private:
   int RequestInformation(vtkInformationVector** inputs, vtkInformationVector* outputs);
   int RequestUpdateExtent(vtkInformationVector** inputs);
   int RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs);
+  /// Times of everything that a result depends on.
+  std::vector<vtkMTimeType> GetResultKey(
+    vtkInformationVector** inputs, vtkInformationVector* outputs);
+
+  std::unique_ptr<lvlm::RankExchange> Ranks;
+  std::unique_ptr<lvlm::WholeResults> Results;
 };
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "TraceFields.h"
 
+#include "RankExchange.h"
 #include "TraceVTK.h"
 
 #include "Models/Core/Error.h"
@@ -161,6 +162,15 @@ void announceTrace(vtkInformation* outInfo, const TraceShape& shape)
     clamp(shape.height), clamp(shape.answerTokens), clamp(shape.layers), clamp(shape.heads) };
   outInfo->Set(shapeKey(), values, 7);
   setAnswerTime(outInfo, shape.answerTokens);
+}
+
+void askForOwnLayers(vtkInformation* inInfo)
+{
+  using Pipeline = vtkStreamingDemandDrivenPipeline;
+  const RankExchange ranks;
+  inInfo->Set(Pipeline::UPDATE_PIECE_NUMBER(), ranks.rank());
+  inInfo->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), ranks.ranks());
+  inInfo->Set(Pipeline::UPDATE_NUMBER_OF_GHOST_LEVELS(), 0);
 }
 
 bool announcedTrace(vtkInformation* info, TraceShape& shape)

@@ -100,6 +100,20 @@ void takeImage(vtkMultiBlockDataSet* blocks, const char* name, std::int64_t head
   }
 }
 
+/// Attention whose layers are all in other processes: its block is empty, its shape is known.
+void takeAbsentLayers(vtkFieldData* fields, Trace& trace)
+{
+  const auto add = [&](const char* name, const char* heads, std::int64_t rows)
+  {
+    if (fields->GetArray(heads) && !trace.has(name))
+    {
+      trace.tensors[name].shape = { 0, numberField(fields, heads), rows, trace.keys() };
+    }
+  };
+  add(tn::AttentionAnswer, "heads", trace.answerLength());
+  add(tn::AttentionFull, "attention.full.heads", trace.keys());
+}
+
 void takePicture(vtkDataObject* data, Trace& trace)
 {
   vtkImageData* picture = pictureOf(data);
@@ -162,11 +176,12 @@ Trace traceFromVTK(vtkDataObject* data, bool withPicture)
     { std::pair{ tn::AttentionAnswer, "heads" }, { tn::AttentionFull, "attention.full.heads" },
       { tn::AttentionVision, "attention.vision.heads" } })
   {
-    if (findBlock(blocks, name))
+    if (fields->GetArray(field))
     {
       takeImage(blocks, name, numberField(fields, field), trace);
     }
   }
+  takeAbsentLayers(fields, trace);
   for (const char* name :
     { tn::RelevancyDecoder, tn::RelevancyVision, tn::RelevancyJoint, tn::RelevancyJointToken })
   {

@@ -52,10 +52,15 @@ void addNumbers(
 }
 
 /// The tensor as an image: x = last axis, y = the one before, z = all the others, from `firstZ`.
+/// nullptr for a tensor whose layers are all in other processes.
 vtkSmartPointer<vtkImageData> imageFromTensor(
   const Tensor& tensor, const std::string& name, std::int64_t firstZ = 0)
 {
   const std::size_t rank = tensor.shape.size();
+  if (tensor.extent(0) == 0)
+  {
+    return nullptr;
+  }
   const std::int64_t x = tensor.shape[rank - 1];
   const std::int64_t y = tensor.shape[rank - 2];
   const std::int64_t z = std::accumulate(tensor.shape.begin(), tensor.shape.end() - 2,

@@ -12,6 +12,10 @@
 ///   attention.vision  the same for the vision tower
 ///   relevancy.*       vtkImageData: x = key or patch (row-major), y = answer row
 ///
+/// In a parallel run each rank's `attention.answer` and `attention.full` have this rank's layers
+/// alone (see Models/Core/Trace.h); a rank without any has an empty block of that name. All other
+/// blocks and fields are the same on all ranks.
+///
 /// Each image block has one point array, named as the block, that shares the tensor's memory.
 /// Field data of the root: the metadata strings of a `.lvlm` file and whole numbers
 /// `prompt_length`, `image_start`, `heads`, `layer_begin`, `layer_total`, `attention.full.layers`,
@@ -60,6 +64,9 @@ LVLMREADERS_EXPORT bool shapeOf(vtkDataObject* data, TraceShape& shape);
 /// For a source's RequestInformation: tells the filters downstream what will come, and gives the
 /// answer's tokens as time steps 0..T-1 once T is known.
 LVLMREADERS_EXPORT void announceTrace(vtkInformation* outInfo, const TraceShape& shape);
+/// For the RequestUpdateExtent of whatever takes a trace: asks for the layers of this rank, always,
+/// so that the trace is not made again when something downstream asks for other pieces.
+LVLMREADERS_EXPORT void askForOwnLayers(vtkInformation* inInfo);
 /// What announceTrace said. False when nothing was announced.
 LVLMREADERS_EXPORT bool announcedTrace(vtkInformation* info, TraceShape& shape);
 /// Sets time steps 0..steps-1, or takes them away when there are none.

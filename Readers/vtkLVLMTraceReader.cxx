@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceReader.h"
 
+#include "RankExchange.h"
 #include "TraceVTK.h"
 
 #include "Models/Core/Error.h"
 #include "Models/Core/MemoryAdvice.h"
 #include "Models/Core/TraceFile.h"
+#include "Models/Core/TraceLayers.h"
 
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
@@ -14,7 +16,8 @@
 
 vtkStandardNewMacro(vtkLVLMTraceReader);
 
-vtkLVLMTraceReader::vtkLVLMTraceReader() : Shape(new lvlm::TraceShape)
+vtkLVLMTraceReader::vtkLVLMTraceReader()
+  : Shape(new lvlm::TraceShape), Ranks(new lvlm::RankExchange)
 {
   this->SetNumberOfInputPorts(0);
 }
@@ -43,18 +46,15 @@ int vtkLVLMTraceReader::CanReadFile(const char* fileName)
   }
 }
 
-void vtkLVLMTraceReader::Open()
+void vtkLVLMTraceReader::OpenHere()
 {
-  if (this->Opened && this->OpenTime > this->GetMTime())
-  {
-    return;
-  }
-  this->Opened = nullptr;
   if (!this->FileName || !*this->FileName)
   {
     lvlm::fail("FileName is empty: choose a .lvlm file");
   }
-  const lvlm::Trace trace = lvlm::readTrace(this->FileName);
+  const lvlm::Trace whole = lvlm::readTrace(this->FileName);
+  const lvlm::Trace trace = lvlm::withLayers(
+    whole, lvlm::layersOfRank(whole.layerTotal, this->Ranks->rank(), this->Ranks->ranks()));
   for (const char* name : { lvlm::tensor_name::AttentionAnswer, lvlm::tensor_name::AttentionFull,
          lvlm::tensor_name::AttentionVision })
   {
@@ -72,7 +72,25 @@ void vtkLVLMTraceReader::Open()
     lvlm::fail(this->FileName, ": ", error.what());
   }
   *this->Shape = lvlm::shapeOf(trace);
-  this->OpenTime.Modified();
+}
+
+void vtkLVLMTraceReader::Open()
+{
+  if (this->Opened && this->OpenTime > this->GetMTime())
+  {
+    return;
+  }
+  this->Opened = nullptr;
+  try
+  {
+    this->Ranks->run([this] { this->OpenHere(); });
+    this->OpenTime.Modified();
+  }
+  catch (...)
+  {
+    this->Opened = nullptr; // it may have worked here
+    throw;
+  }
 }
 
 int vtkLVLMTraceReader::RequestInformation(
@@ -81,7 +99,9 @@ int vtkLVLMTraceReader::RequestInformation(
   try
   {
     this->Open();
-    lvlm::announceTrace(outputs->GetInformationObject(0), *this->Shape);
+    vtkInformation* outInfo = outputs->GetInformationObject(0);
+    outInfo->Set(CAN_HANDLE_PIECE_REQUEST(), 1);
+    lvlm::announceTrace(outInfo, *this->Shape);
     return 1;
   }
   catch (const std::exception& error)

@@ -5,6 +5,9 @@
  *
  * Gives the same data object as LLaVA Inference (see TraceVTK.h). The file is memory-mapped:
  * opening costs nothing that grows with it, and a filter that looks at one layer reads one layer.
+ * In a parallel run each rank has the attention of its own layers (contiguous, see
+ * Models/Core/RankLayers.h); the picture and everything small is on all ranks.
+ *
  * The tokens of the answer are the time steps 0..T-1; the data itself does not change with time.
  */
 #ifndef vtkLVLMTraceReader_h
@@ -18,6 +21,7 @@
 
 namespace lvlm
 {
+class RankExchange;
 struct TraceShape;
 }
 
@@ -52,11 +56,14 @@ private:
   vtkLVLMTraceReader(const vtkLVLMTraceReader&) = delete;
   void operator=(const vtkLVLMTraceReader&) = delete;
 
-  /// Opens the file unless what is open is still what the properties ask for. Throws lvlm::Error.
+  /// Opens the file, on all ranks together, unless what is open is still what the properties ask
+  /// for. Throws lvlm::Error, the same on all ranks.
   void Open();
+  void OpenHere();
 
   vtkSmartPointer<vtkMultiBlockDataSet> Opened;
   std::unique_ptr<lvlm::TraceShape> Shape;
+  std::unique_ptr<lvlm::RankExchange> Ranks;
   vtkTimeStamp OpenTime;
 };
 

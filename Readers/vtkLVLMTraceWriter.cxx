@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceWriter.h"
 
+#include "RankExchange.h"
+#include "TraceOfRanks.h"
 #include "TraceVTK.h"
 
 #include "Models/Core/Error.h"
-#include "Models/Core/TraceFile.h"
 
 #include "vtkErrorCode.h"
 #include "vtkInformation.h"
+#include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
+#include "vtkStreamingDemandDrivenPipeline.h"
 
 vtkStandardNewMacro(vtkLVLMTraceWriter);
 
@@ -29,15 +32,31 @@ int vtkLVLMTraceWriter::FillInputPortInformation(int, vtkInformation* info)
   return 1;
 }
 
+vtkTypeBool vtkLVLMTraceWriter::ProcessRequest(
+  vtkInformation* request, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  if (request->Has(vtkStreamingDemandDrivenPipeline::REQUEST_UPDATE_EXTENT()))
+  {
+    lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0));
+    return 1;
+  }
+  return this->Superclass::ProcessRequest(request, inputs, outputs);
+}
+
 void vtkLVLMTraceWriter::WriteData()
 {
   try
   {
-    if (!this->FileName || !*this->FileName)
-    {
-      lvlm::fail("FileName is empty: name the .lvlm file to write");
-    }
-    lvlm::writeTrace(this->FileName, lvlm::traceFromVTK(this->GetInput(), true));
+    lvlm::RankExchange ranks;
+    ranks.run(
+      [&]
+      {
+        if (!this->FileName || !*this->FileName)
+        {
+          lvlm::fail("FileName is empty: name the .lvlm file to write");
+        }
+        lvlm::writeTraceOfRanks(this->FileName, lvlm::traceFromVTK(this->GetInput(), true), ranks);
+      });
   }
   catch (const std::exception& error)
   {

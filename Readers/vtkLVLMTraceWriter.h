@@ -4,7 +4,8 @@
  * @brief   writes a trace (`.lvlm`)
  *
  * Input: what LLaVA Inference or LVLM Trace Reader give. Every tensor is written in the type that
- * it is stored in; the file appears under its name only once it is complete.
+ * it is stored in. In a parallel run rank 0 writes what all ranks have: the file is that of one
+ * rank. It appears under its name only once it is complete.
  */
 #ifndef vtkLVLMTraceWriter_h
 #define vtkLVLMTraceWriter_h
@@ -24,6 +25,9 @@ public:
   vtkSetFilePathMacro(FileName);
   vtkGetFilePathMacro(FileName);
   ///@}
+
+  vtkTypeBool ProcessRequest(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
 
 protected:
   vtkLVLMTraceWriter() = default;

@@ -70,19 +70,6 @@ AnswerRows imageRows(const Trace& trace)
   return { trace, trace.imageStart, trace.grid.count() };
 }
 
-std::string layerText(std::int64_t layer)
-{
-  return "layer " + std::to_string(layer);
-}
-
-Indices heldLayers(const AnswerRows& rows, const Indices& layers)
-{
-  Indices held;
-  std::copy_if(layers.begin(), layers.end(), std::back_inserter(held),
-    [&](std::int64_t layer) { return rows.holds(layer); });
-  return held;
-}
-
 void accumulate(const std::vector<float>& row, Reduction reduction, double* values)
 {
   for (std::size_t i = 0; i < row.size(); ++i)
@@ -135,128 +122,107 @@ Indices resolveIndices(const Indices& wanted, std::int64_t count, const std::str
   return result;
 }
 
-LayerMaps layerMaps(
+namespace
+{
+/// Parts of the chosen layers that this process holds; `width` numbers each, none filled in yet.
+LayerParts emptyParts(
+  const Indices& chosen, const AnswerRows& rows, std::size_t width, Reduction reduction)
+{
+  LayerParts parts;
+  parts.chosen = chosen;
+  std::copy_if(chosen.begin(), chosen.end(), std::back_inserter(parts.layers),
+    [&](std::int64_t layer) { return rows.holds(layer); });
+  parts.width = static_cast<std::int64_t>(width);
+  parts.values.assign(parts.layers.size() * width, startOf(reduction));
+  return parts;
+}
+
+void reportLayer(const LayerParts& parts, std::size_t l, const Progress& progress)
+{
+  report(progress, static_cast<double>(l) / static_cast<double>(parts.layers.size()),
+    "layer " + std::to_string(parts.layers[l]));
+}
+}
+
+LayerParts layerMaps(
   const Trace& trace, const Selection& selection, Reduction reduction, const Progress& progress)
 {
   AnswerRows rows = imageRows(trace);
   const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
   const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
-  LayerMaps maps;
-  maps.layers = heldLayers(rows, resolveIndices(selection.layers, trace.layerTotal, "Layers"));
-  maps.cells = trace.grid.count();
+  const auto cells = static_cast<std::size_t>(trace.grid.count());
+  LayerParts maps = emptyParts(
+    resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows, cells, reduction);
   maps.samples = static_cast<std::int64_t>(heads.size() * tokens.size());
-  maps.values.assign(maps.layers.size() * static_cast<std::size_t>(maps.cells), startOf(reduction));
   for (std::size_t l = 0; l < maps.layers.size(); ++l)
   {
-    double* values = maps.values.data() + l * static_cast<std::size_t>(maps.cells);
     for (const std::int64_t head : heads)
     {
-      report(progress, static_cast<double>(l) / static_cast<double>(maps.layers.size()),
-        layerText(maps.layers[l]));
+      reportLayer(maps, l, progress);
       rows.prepare(maps.layers[l], head, tokens.size());
       for (const std::int64_t token : tokens)
       {
-        accumulate(rows.read(maps.layers[l], head, token), reduction, values);
+        accumulate(
+          rows.read(maps.layers[l], head, token), reduction, maps.values.data() + l * cells);
       }
     }
   }
   return maps;
 }
 
-std::vector<float> combineLayers(const LayerMaps& maps, Reduction reduction)
-{
-  const auto cells = static_cast<std::size_t>(maps.cells);
-  std::vector<double> total(cells, startOf(reduction));
-  for (std::size_t at = 0; at < maps.values.size(); ++at)
-  {
-    double& value = total[at % cells];
-    value =
-      reduction == Reduction::Mean ? value + maps.values[at] : std::max(value, maps.values[at]);
-  }
-  return finished(total.data(), cells, reduction,
-    static_cast<double>(maps.samples) * static_cast<double>(maps.layers.size()));
-}
-
-std::vector<float> attentionMap(
-  const Trace& trace, const Selection& selection, Reduction reduction, const Progress& progress)
-{
-  return combineLayers(layerMaps(trace, selection, reduction, progress), reduction);
-}
-
-std::vector<float> attentionOfLayers(
-  const Trace& trace, const Selection& selection, Reduction reduction, const Progress& progress)
-{
-  const LayerMaps maps = layerMaps(trace, selection, reduction, progress);
-  return finished(
-    maps.values.data(), maps.values.size(), reduction, static_cast<double>(maps.samples));
-}
-
-std::vector<float> attentionOfHeads(const Trace& trace, const Selection& selection,
-  std::int64_t layer, Reduction reduction, const Progress& progress)
+LayerParts headMaps(const Trace& trace, const Selection& selection, std::int64_t layer,
+  Reduction reduction, const Progress& progress)
 {
   AnswerRows rows = imageRows(trace);
   const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
   const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
-  const std::int64_t chosen = resolveIndices({ layer }, trace.layerTotal, "Layer").front();
-  if (!rows.holds(chosen))
-  {
-    fail("Layer: ", chosen, " is held by another process");
-  }
   const auto cells = static_cast<std::size_t>(trace.grid.count());
-  std::vector<double> values(heads.size() * cells, startOf(reduction));
-  for (std::size_t h = 0; h < heads.size(); ++h)
+  LayerParts maps = emptyParts(
+    resolveIndices({ layer }, trace.layerTotal, "Layer"), rows, heads.size() * cells, reduction);
+  maps.samples = static_cast<std::int64_t>(tokens.size());
+  for (std::size_t h = 0; !maps.layers.empty() && h < heads.size(); ++h)
   {
     report(progress, static_cast<double>(h) / static_cast<double>(heads.size()),
       "head " + std::to_string(heads[h]));
-    rows.prepare(chosen, heads[h], tokens.size());
+    rows.prepare(maps.layers[0], heads[h], tokens.size());
     for (const std::int64_t token : tokens)
     {
-      accumulate(rows.read(chosen, heads[h], token), reduction, values.data() + h * cells);
+      accumulate(
+        rows.read(maps.layers[0], heads[h], token), reduction, maps.values.data() + h * cells);
     }
   }
-  return finished(values.data(), values.size(), reduction, static_cast<double>(tokens.size()));
+  return maps;
 }
 
-PatchAttention patchAttention(
+LayerParts patchSums(
   const Trace& trace, const Indices& patches, const Selection& selection, const Progress& progress)
 {
   const Indices chosen = resolveIndices(patches, trace.grid.count(), "Patches");
   const auto [low, high] = std::minmax_element(chosen.begin(), chosen.end());
   AnswerRows rows(trace, trace.imageStart + *low, *high - *low + 1);
-  PatchAttention result;
-  result.heads = resolveIndices(selection.heads, rows.heads(), "Heads");
-  const Indices layers =
-    heldLayers(rows, resolveIndices(selection.layers, trace.layerTotal, "Layers"));
+  const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
   const auto T = static_cast<std::size_t>(rows.tokens());
-  std::vector<double> perHead(result.heads.size() * T, 0.0);
-  for (std::size_t l = 0; l < layers.size(); ++l)
+  LayerParts sums = emptyParts(resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows,
+    heads.size() * T, Reduction::Mean);
+  sums.samples = static_cast<std::int64_t>(chosen.size());
+  double* sum = sums.values.data();
+  for (std::size_t l = 0; l < sums.layers.size(); ++l)
   {
-    for (std::size_t h = 0; h < result.heads.size(); ++h)
+    for (const std::int64_t head : heads)
     {
-      report(progress, static_cast<double>(l) / static_cast<double>(layers.size()),
-        layerText(layers[l]));
-      rows.prepare(layers[l], result.heads[h], T);
-      for (std::size_t t = 0; t < T; ++t)
+      reportLayer(sums, l, progress);
+      rows.prepare(sums.layers[l], head, T);
+      for (std::size_t t = 0; t < T; ++t, ++sum)
       {
-        const auto& row = rows.read(layers[l], result.heads[h], static_cast<std::int64_t>(t));
-        double& sum = perHead[h * T + t];
+        const auto& row = rows.read(sums.layers[l], head, static_cast<std::int64_t>(t));
         for (const std::int64_t patch : chosen)
         {
-          sum += row[static_cast<std::size_t>(patch - *low)];
+          *sum += row[static_cast<std::size_t>(patch - *low)];
         }
       }
     }
   }
-  const double samples = static_cast<double>(layers.size()) * static_cast<double>(chosen.size());
-  result.perHead = finished(perHead.data(), perHead.size(), Reduction::Mean, samples);
-  std::vector<double> mean(T, 0.0);
-  for (std::size_t i = 0; i < perHead.size(); ++i)
-  {
-    mean[i % T] += perHead[i];
-  }
-  result.mean =
-    finished(mean.data(), T, Reduction::Mean, samples * static_cast<double>(result.heads.size()));
-  return result;
+  return sums;
 }
 
 namespace
@@ -280,38 +246,126 @@ Indices positionsOf(const Trace& trace, Role role)
 }
 }
 
-HeadSummary headSummary(
+LayerParts headSums(
   const Trace& trace, const Selection& selection, Source source, const Progress& progress)
 {
   const Indices positions =
     positionsOf(trace, source == Source::Image ? Role::Image : Role::Question);
   AnswerRows rows(trace, positions.front(), positions.back() - positions.front() + 1);
   const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
-  HeadSummary summary;
-  summary.layers = heldLayers(rows, resolveIndices(selection.layers, trace.layerTotal, "Layers"));
-  const double samples = static_cast<double>(tokens.size()) * static_cast<double>(positions.size());
-  for (const std::int64_t layer : summary.layers)
+  LayerParts sums = emptyParts(resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows,
+    static_cast<std::size_t>(rows.heads()), Reduction::Mean);
+  sums.samples = static_cast<std::int64_t>(tokens.size() * positions.size());
+  double* sum = sums.values.data();
+  for (std::size_t l = 0; l < sums.layers.size(); ++l)
   {
-    report(progress,
-      static_cast<double>(summary.values.size()) /
-        static_cast<double>(summary.layers.size() * static_cast<std::size_t>(rows.heads())),
-      layerText(layer));
-    for (std::int64_t head = 0; head < rows.heads(); ++head)
+    reportLayer(sums, l, progress);
+    for (std::int64_t head = 0; head < rows.heads(); ++head, ++sum)
     {
-      double sum = 0.0;
-      rows.prepare(layer, head, tokens.size());
+      rows.prepare(sums.layers[l], head, tokens.size());
       for (const std::int64_t token : tokens)
       {
-        const auto& row = rows.read(layer, head, token);
+        const auto& row = rows.read(sums.layers[l], head, token);
         for (const std::int64_t position : positions)
         {
-          sum += row[static_cast<std::size_t>(position - positions.front())];
+          *sum += row[static_cast<std::size_t>(position - positions.front())];
         }
       }
-      summary.values.push_back(static_cast<float>(sum / samples));
     }
   }
-  return summary;
+  return sums;
+}
+
+LayerParts joinLayers(const std::vector<LayerParts>& parts)
+{
+  LayerParts all = parts.at(0);
+  all.layers = all.chosen;
+  all.values.clear();
+  for (const std::int64_t layer : all.chosen)
+  {
+    bool found = false;
+    for (std::size_t p = 0; p < parts.size() && !found; ++p)
+    {
+      const LayerParts& part = parts[p];
+      if (part.chosen != all.chosen || part.width != all.width || part.samples != all.samples ||
+        part.values.size() != part.layers.size() * static_cast<std::size_t>(part.width))
+      {
+        fail("process ", p, " looks at other layers, heads or tokens than process 0");
+      }
+      const auto at = std::find(part.layers.begin(), part.layers.end(), layer);
+      found = at != part.layers.end();
+      if (found)
+      {
+        const auto first = part.values.begin() + (at - part.layers.begin()) * part.width;
+        all.values.insert(all.values.end(), first, first + part.width);
+      }
+    }
+    if (!found)
+    {
+      fail("layer ", layer, " of the trace is in none of ", parts.size(), " processes");
+    }
+  }
+  return all;
+}
+
+namespace
+{
+void checkComplete(const LayerParts& all)
+{
+  if (all.layers != all.chosen ||
+    all.values.size() != all.layers.size() * static_cast<std::size_t>(all.width))
+  {
+    fail(all.layers.size(), " of ", all.chosen.size(), " chosen layers are there");
+  }
+}
+
+/// Layers in one, not yet divided by the number of samples.
+std::vector<double> reducedLayers(const LayerParts& all, Reduction reduction)
+{
+  checkComplete(all);
+  const auto width = static_cast<std::size_t>(all.width);
+  std::vector<double> total(width, startOf(reduction));
+  for (std::size_t at = 0; at < all.values.size(); ++at)
+  {
+    double& value = total[at % width];
+    value = reduction == Reduction::Mean ? value + all.values[at] : std::max(value, all.values[at]);
+  }
+  return total;
+}
+
+double samplesOfAll(const LayerParts& all)
+{
+  return static_cast<double>(all.samples) * static_cast<double>(all.layers.size());
+}
+}
+
+std::vector<float> acrossLayers(const LayerParts& all, Reduction reduction)
+{
+  const std::vector<double> total = reducedLayers(all, reduction);
+  return finished(total.data(), total.size(), reduction, samplesOfAll(all));
+}
+
+std::vector<float> eachLayer(const LayerParts& all, Reduction reduction)
+{
+  checkComplete(all);
+  return finished(
+    all.values.data(), all.values.size(), reduction, static_cast<double>(all.samples));
+}
+
+PatchAttention patchAttention(const LayerParts& all, std::int64_t answerTokens)
+{
+  const auto T = static_cast<std::size_t>(answerTokens);
+  const std::vector<double> perHead = reducedLayers(all, Reduction::Mean); // [heads, T]
+  std::vector<double> mean(T, 0.0);
+  for (std::size_t i = 0; i < perHead.size(); ++i)
+  {
+    mean[i % T] += perHead[i];
+  }
+  PatchAttention result;
+  result.perHead = finished(perHead.data(), perHead.size(), Reduction::Mean, samplesOfAll(all));
+  result.mean = finished(
+    mean.data(), T, Reduction::Mean, samplesOfAll(all) * static_cast<double>(perHead.size() / T));
+  return result;
 }
 
 namespace

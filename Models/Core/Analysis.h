@@ -28,13 +28,6 @@ enum class Reduction
   Maximum
 };
 
-/// Which positions a head summary averages over.
-enum class Source
-{
-  Image,
-  Question
-};
-
 /// `wanted` as indices in [0, count), in the given order, each once; all of them when empty.
 /// `what` names the list in the error, e.g. "Layers".
 Indices resolveIndices(const Indices& wanted, std::int64_t count, const std::string& what);
@@ -46,54 +39,61 @@ struct Selection
   Indices heads;
 };
 
-/// The attention to every patch, reduced over heads and tokens but not yet over layers: what one
-/// process contributes when the layers are spread over several. Combining the layers in order makes
-/// the result the same, bit by bit, on any number of processes.
-struct LayerMaps
+/// What one process contributes to a result over layers that may be spread over several: numbers
+/// for each chosen layer that it holds. joinLayers() puts the parts of all processes into the order
+/// of the choice, and what is made of that is the same, bit by bit, on any number of processes.
+struct LayerParts
 {
-  Indices layers;             ///< the layers that were chosen and that this process holds
-  std::vector<double> values; ///< [layers, rows*cols]: sums (Mean) or maxima (Maximum)
-  std::int64_t cells = 0;     ///< rows*cols
-  std::int64_t samples = 0;   ///< heads x tokens that went into each value
+  Indices chosen;             ///< all chosen layers in the order of the choice, in every process
+  Indices layers;             ///< those of them that `values` has
+  std::vector<double> values; ///< [layers, width]: sums (Mean) or maxima (Maximum)
+  std::int64_t width = 0;     ///< numbers a layer
+  std::int64_t samples = 0;   ///< how many numbers went into each value
 };
-LayerMaps layerMaps(const Trace& trace, const Selection& selection, Reduction reduction,
+
+/// The attention to every patch, reduced over heads and tokens: width rows*cols.
+LayerParts layerMaps(const Trace& trace, const Selection& selection, Reduction reduction,
   const Progress& progress = {});
 
-/// One map [rows*cols] of all layers of `maps`.
-std::vector<float> combineLayers(const LayerMaps& maps, Reduction reduction);
-
-/// Attention of the selected answer rows to the image: [rows*cols], row-major, row 0 at the top.
-std::vector<float> attentionMap(const Trace& trace, const Selection& selection, Reduction reduction,
-  const Progress& progress = {});
-
-/// One map a selected layer: [layers, rows*cols].
-std::vector<float> attentionOfLayers(const Trace& trace, const Selection& selection,
+/// The attention of each chosen head of one layer to every patch, reduced over tokens: width
+/// heads*rows*cols. `selection.layers` is not looked at.
+LayerParts headMaps(const Trace& trace, const Selection& selection, std::int64_t layer,
   Reduction reduction, const Progress& progress = {});
 
-/// One map a selected head of one layer: [heads, rows*cols]. `selection.layers` is not looked at.
-std::vector<float> attentionOfHeads(const Trace& trace, const Selection& selection,
-  std::int64_t layer, Reduction reduction, const Progress& progress = {});
+/// Sums over some patches: width heads*T. `patches` are row-major; `selection.answerTokens` is not
+/// looked at.
+LayerParts patchSums(const Trace& trace, const Indices& patches, const Selection& selection,
+  const Progress& progress = {});
 
-/// The reverse: how much each answer token looks at some patches.
+/// Which positions a head summary averages over.
+enum class Source
+{
+  Image,
+  Question
+};
+/// Sums over the chosen tokens and the positions of that kind: width Hd. `selection.heads` is not
+/// looked at. Throws when the trace has no position of that kind.
+LayerParts headSums(
+  const Trace& trace, const Selection& selection, Source source, const Progress& progress = {});
+
+/// The parts of all processes as one that has every chosen layer. Where several have a layer, the
+/// first counts. Throws Error for parts that do not belong together, or a layer that none has.
+LayerParts joinLayers(const std::vector<LayerParts>& parts);
+
+///@{
+/// Results of parts that have every chosen layer; throws Error for others.
+/// All layers in one: [width].
+std::vector<float> acrossLayers(const LayerParts& all, Reduction reduction);
+/// Each layer for itself: [layers, width].
+std::vector<float> eachLayer(const LayerParts& all, Reduction reduction);
+/// How much each answer token looks at the patches of patchSums().
 struct PatchAttention
 {
-  Indices heads;              ///< the chosen heads
   std::vector<float> mean;    ///< [T] over patches, layers and heads
   std::vector<float> perHead; ///< [heads, T] over patches and layers
 };
-/// `patches` are row-major; `selection.answerTokens` is not looked at.
-PatchAttention patchAttention(const Trace& trace, const Indices& patches,
-  const Selection& selection, const Progress& progress = {});
-
-/// How much each head of each layer looks at the image, or at the question.
-struct HeadSummary
-{
-  Indices layers;            ///< the layers that were chosen and that this process holds
-  std::vector<float> values; ///< [layers, Hd] mean over the chosen tokens and the positions
-};
-/// `selection.heads` is not looked at. Throws when the trace has no position of that kind.
-HeadSummary headSummary(
-  const Trace& trace, const Selection& selection, Source source, const Progress& progress = {});
+PatchAttention patchAttention(const LayerParts& all, std::int64_t answerTokens);
+///@}
 
 /// The pieces of the recorded alternatives [T, k], row-major: from the metadata key
 /// `answer.topk_token` (JSON, a list of T lists of k strings) when the trace has it; else a piece

@@ -11,8 +11,8 @@ namespace
 {
 namespace tn = tensor_name;
 
-/// Slabs of `attention.full` from the first layer up. Throws Error unless they are all of the
-/// model's.
+/// Slabs of `attention.full` from the first layer up, -1 where another process has it. Throws Error
+/// unless all layers of the model are recorded.
 std::vector<std::int64_t> slabsInOrder(const Trace& trace)
 {
   const Tensor& layers = trace.tensor(tn::AttentionFullLayers);
@@ -32,6 +32,12 @@ std::vector<std::int64_t> slabsInOrder(const Trace& trace)
   {
     fail("rollout needs attention.full of all ", std::max(trace.layerTotal, layers.count()),
       " layers, each once; the trace has ", layers.count(), ": capture all full layers");
+  }
+  std::fill(slabs.begin(), slabs.end(), -1);
+  const std::vector<std::int64_t> held = trace.fullLayers();
+  for (std::size_t slab = 0; slab < held.size(); ++slab)
+  {
+    slabs[static_cast<std::size_t>(held[slab])] = static_cast<std::int64_t>(slab);
   }
   return slabs;
 }
@@ -88,52 +94,51 @@ private:
 };
 }
 
-std::vector<float> attentionRollout(
-  const Trace& trace, const Indices& answerTokens, Reduction reduction, const Progress& progress)
+Rollout::Rollout(const Trace& trace, const Indices& answerTokens, Reduction reduction)
+  : Full(trace.tensor(tn::AttentionFull)), Kind(reduction),
+    Keys(static_cast<std::size_t>(trace.keys()))
 {
   const Indices tokens = resolveIndices(answerTokens, trace.answerLength(), "AnswerTokens");
-  const std::vector<std::int64_t> slabs = slabsInOrder(trace);
-  const Tensor& full = trace.tensor(tn::AttentionFull);
-  const auto K = static_cast<std::size_t>(trace.keys());
-  std::vector<std::vector<double>> rows(tokens.size(), std::vector<double>(K, 0.0));
-  std::size_t last = 0;
+  this->Slabs = slabsInOrder(trace);
+  this->rows.assign(tokens.size() * this->Keys, 0.0);
   for (std::size_t i = 0; i < tokens.size(); ++i)
   {
     const auto own = static_cast<std::size_t>(trace.promptLength - 1 + tokens[i]);
-    rows[i][own] = 1;
-    last = std::max(last, own);
+    this->rows[i * this->Keys + own] = 1;
+    this->LastQuery = std::max(this->LastQuery, own);
   }
-  std::vector<std::vector<double>> next = rows;
-  for (std::size_t layer = slabs.size(); layer-- > 0;)
+}
+
+void Rollout::descend(std::int64_t layer)
+{
+  MixedRow mixed(this->Full, this->Slabs[static_cast<std::size_t>(layer)], this->Kind);
+  std::vector<double> next(this->rows.size(), 0.0);
+  for (std::size_t query = 0; query <= this->LastQuery; ++query)
   {
-    report(progress, 1 - static_cast<double>(layer + 1) / static_cast<double>(slabs.size()),
-      "Rollout, layer " + std::to_string(layer));
-    MixedRow mixed(full, slabs[layer], reduction);
-    for (auto& row : next)
+    const std::vector<double>& weights = mixed.read(static_cast<std::int64_t>(query));
+    for (std::size_t row = 0; row < this->rows.size(); row += this->Keys)
     {
-      std::fill(row.begin(), row.end(), 0.0);
-    }
-    for (std::size_t query = 0; query <= last; ++query)
-    {
-      const std::vector<double>& weights = mixed.read(static_cast<std::int64_t>(query));
-      for (std::size_t i = 0; i < rows.size(); ++i)
+      const double share = this->rows[row + query];
+      for (std::size_t key = 0; share != 0 && key <= query; ++key)
       {
-        const double share = rows[i][query];
-        for (std::size_t key = 0; share != 0 && key <= query; ++key)
-        {
-          next[i][key] += share * weights[key];
-        }
+        next[row + key] += share * weights[key];
       }
     }
-    rows.swap(next);
   }
-  std::vector<float> result;
-  result.reserve(rows.size() * K);
-  for (const auto& row : rows)
+  this->rows.swap(next);
+}
+
+std::vector<float> attentionRollout(
+  const Trace& trace, const Indices& answerTokens, Reduction reduction, const Progress& progress)
+{
+  Rollout rollout(trace, answerTokens, reduction);
+  for (std::int64_t layer = rollout.layers(); layer-- > 0;)
   {
-    result.insert(result.end(), row.begin(), row.end());
+    report(progress, 1 - static_cast<double>(layer + 1) / static_cast<double>(rollout.layers()),
+      "Rollout, layer " + std::to_string(layer));
+    rollout.descend(layer);
   }
-  return result;
+  return { rollout.rows.begin(), rollout.rows.end() };
 }
 
 std::vector<float> imageSpan(const Trace& trace, const std::vector<float>& rows)

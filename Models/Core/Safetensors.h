@@ -40,10 +40,23 @@ private:
   std::map<std::string, Tensor> Tensors;
 };
 
+/// Gives the bytes of a tensor, in order, to `put`; any number of times.
+using PutBytes = std::function<void(const void* data, std::size_t bytes)>;
+using TensorBytes =
+  std::function<void(const std::string& name, const Tensor& tensor, const PutBytes& put)>;
+
 /// Writes all tensors, largest alignment first as the reference writer does, so that each starts
 /// aligned. The file appears under `path` only once it is complete. Throws Error.
 void writeSafetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
   const std::map<std::string, std::string>& metadata);
+
+/// The same for tensors that are described only: `bytes` is called once for each, in the order of
+/// the file.
+void writeSafetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
+  const std::map<std::string, std::string>& metadata, const TensorBytes& bytes);
+
+/// Calls `bytes` as writeSafetensors does, for a process that helps another one that writes.
+void visitInFileOrder(const std::map<std::string, Tensor>& tensors, const TensorBytes& bytes);
 
 } // namespace lvlm
 

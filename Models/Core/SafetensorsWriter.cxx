@@ -54,7 +54,8 @@ std::string headerOf(
   return text;
 }
 
-void writeAll(const std::string& path, const std::string& header, const std::vector<Entry>& order)
+void writeAll(const std::string& path, const std::string& header, const std::vector<Entry>& order,
+  const TensorBytes& bytes)
 {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   if (!out)
@@ -66,8 +67,21 @@ void writeAll(const std::string& path, const std::string& header, const std::vec
   out.write(header.data(), static_cast<std::streamsize>(header.size()));
   for (const auto& [name, tensor] : order)
   {
-    out.write(
-      reinterpret_cast<const char*>(tensor->data), static_cast<std::streamsize>(tensor->bytes()));
+    std::size_t written = 0;
+    bytes(name, *tensor,
+      [&](const void* data, std::size_t count)
+      {
+        out.write(static_cast<const char*>(data), static_cast<std::streamsize>(count));
+        written += count;
+        if (!out)
+        {
+          fail(path, ": cannot be written: ", std::strerror(errno));
+        }
+      });
+    if (written != tensor->bytes())
+    {
+      fail(path, ": tensor '", name, "' has ", tensor->bytes(), " bytes, ", written, " came");
+    }
   }
   out.close();
   if (!out)
@@ -80,13 +94,29 @@ void writeAll(const std::string& path, const std::string& header, const std::vec
 void writeSafetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
   const std::map<std::string, std::string>& metadata)
 {
+  writeSafetensors(path, tensors, metadata,
+    [](const std::string&, const Tensor& tensor, const PutBytes& put)
+    { put(tensor.data, tensor.bytes()); });
+}
+
+void visitInFileOrder(const std::map<std::string, Tensor>& tensors, const TensorBytes& bytes)
+{
+  for (const auto& [name, tensor] : inFileOrder(tensors))
+  {
+    bytes(name, *tensor, [](const void*, std::size_t) {});
+  }
+}
+
+void writeSafetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
+  const std::map<std::string, std::string>& metadata, const TensorBytes& bytes)
+{
   const std::vector<Entry> order = inFileOrder(tensors);
   // Written beside and renamed, since `path` itself may be the file that the tensors are mapped
   // from.
   const std::string partial = path + "." + std::to_string(::getpid()) + ".partial";
   try
   {
-    writeAll(partial, headerOf(order, metadata), order);
+    writeAll(partial, headerOf(order, metadata), order, bytes);
     if (std::rename(partial.c_str(), path.c_str()) != 0)
     {
       fail(path, ": cannot be created: ", std::strerror(errno));

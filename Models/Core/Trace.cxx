@@ -115,8 +115,10 @@ void checkAttention(const Trace& trace)
   const std::int64_t K = trace.keys();
   if (trace.has(tn::AttentionAnswer))
   {
-    checkFloating(trace, tn::AttentionAnswer, { -1, -1, T, K });
-    const std::int64_t layers = trace.tensor(tn::AttentionAnswer).extent(0);
+    // No layers at all are fine in one of several processes.
+    const auto& shape = trace.tensor(tn::AttentionAnswer).shape;
+    const std::int64_t layers = shape.empty() || trace.layerTotal < 1 ? -1 : shape[0];
+    checkFloating(trace, tn::AttentionAnswer, { layers, -1, T, K });
     if (trace.layerBegin < 0 || trace.layerBegin > trace.layerTotal - layers)
     {
       fail(
@@ -129,9 +131,20 @@ void checkAttention(const Trace& trace)
   }
   if (trace.has(tn::AttentionFull))
   {
-    checkFloating(trace, tn::AttentionFull, { -1, -1, K, K });
-    checkShape(trace, tn::AttentionFullLayers, { trace.tensor(tn::AttentionFull).extent(0) });
+    checkShape(trace, tn::AttentionFullLayers, { -1 });
     checkType(trace, tn::AttentionFullLayers, DType::I64);
+    const Tensor& listed = trace.tensor(tn::AttentionFullLayers);
+    for (std::int64_t i = 0; trace.has(tn::AttentionAnswer) && i < listed.count(); ++i)
+    {
+      const std::int64_t layer = listed.as<std::int64_t>()[i];
+      if (layer < 0 || layer >= trace.layerTotal)
+      {
+        fail(
+          "tensor '", tn::AttentionFullLayers, "' names layer ", layer, " of ", trace.layerTotal);
+      }
+    }
+    const auto held = static_cast<std::int64_t>(trace.fullLayers().size());
+    checkFloating(trace, tn::AttentionFull, { held, -1, K, K });
   }
   if (trace.has(tn::AttentionVision))
   {
@@ -185,6 +198,24 @@ const Tensor& Trace::tensor(const std::string& name) const
     fail("the trace has no tensor '", name, "'");
   }
   return found->second;
+}
+
+std::vector<std::int64_t> Trace::fullLayers() const
+{
+  const Tensor& listed = this->tensor(tensor_name::AttentionFullLayers);
+  const auto* layers = listed.as<std::int64_t>();
+  std::vector<std::int64_t> held(layers, layers + listed.count());
+  const Tensor& full = this->tensor(tensor_name::AttentionFull);
+  if (this->has(tensor_name::AttentionAnswer) && !full.shape.empty() &&
+    full.shape[0] != listed.count())
+  {
+    const std::int64_t end =
+      this->layerBegin + this->tensor(tensor_name::AttentionAnswer).extent(0);
+    held.erase(std::remove_if(held.begin(), held.end(),
+                 [&](std::int64_t layer) { return layer < this->layerBegin || layer >= end; }),
+      held.end());
+  }
+  return held;
 }
 
 void Trace::validate() const

@@ -65,8 +65,9 @@ struct Trace
   std::int64_t promptLength = 0;   ///< P
   std::int64_t imageStart = 0;     ///< first image position
   PatchGrid grid;
-  /// Tensors by the names above. In a parallel run `attention.answer` holds this rank's layers
-  /// only.
+  /// Tensors by the names above. In a parallel run `attention.answer` holds this rank's layers only
+  /// (possibly none), and so does `attention.full`; `attention.full.layers` lists those of all
+  /// ranks. Everything else is the same on all ranks.
   std::map<std::string, Tensor> tensors;
   std::int64_t layerBegin = 0; ///< model layer of the first slab of `attention.answer`
   std::int64_t layerTotal = 0; ///< L of the model; 0 when there is no `attention.answer`
@@ -76,6 +77,9 @@ struct Trace
   std::int64_t positions() const { return static_cast<std::int64_t>(this->tokens.size()); } ///< P+T
   std::int64_t answerLength() const { return this->positions() - this->promptLength; }      ///< T
   std::int64_t keys() const { return this->positions() - 1; }                               ///< K
+  /// The model layers that `attention.full` has here, slab by slab: all of `attention.full.layers`,
+  /// or those of them that are among this process's layers.
+  std::vector<std::int64_t> fullLayers() const;
   bool has(const std::string& name) const { return this->tensors.count(name) != 0; }
   /// Throws Error that names the missing tensor.
   const Tensor& tensor(const std::string& name) const;

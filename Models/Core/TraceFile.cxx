@@ -3,7 +3,6 @@
 
 #include "Error.h"
 #include "Json.h"
-#include "Safetensors.h"
 
 #include <charconv>
 #include <set>
@@ -156,6 +155,13 @@ Trace readTrace(const std::string& path)
 
 void writeTrace(const std::string& path, const Trace& trace)
 {
+  writeTrace(path, trace,
+    [](const std::string&, const Tensor& tensor, const PutBytes& put)
+    { put(tensor.data, tensor.bytes()); });
+}
+
+void writeTrace(const std::string& path, const Trace& trace, const TensorBytes& bytes)
+{
   try
   {
     trace.validate();
@@ -164,12 +170,16 @@ void writeTrace(const std::string& path, const Trace& trace)
   {
     fail(path, ": not written: ", error.what());
   }
-  if (trace.has(tensor_name::AttentionAnswer) &&
-    trace.tensor(tensor_name::AttentionAnswer).extent(0) != trace.layerTotal)
+  const bool whole = (!trace.has(tensor_name::AttentionAnswer) ||
+                       trace.tensor(tensor_name::AttentionAnswer).extent(0) == trace.layerTotal) &&
+    (!trace.has(tensor_name::AttentionFull) ||
+      trace.tensor(tensor_name::AttentionFull).extent(0) ==
+        trace.tensor(tensor_name::AttentionFullLayers).extent(0));
+  if (!whole)
   {
     fail(path, ": not written: this process holds a part of the trace's layers only");
   }
-  writeSafetensors(path, trace.tensors, metadataOf(trace));
+  writeSafetensors(path, trace.tensors, metadataOf(trace), bytes);
 }
 
 } // namespace lvlm

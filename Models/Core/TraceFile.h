@@ -5,6 +5,7 @@
 #ifndef LVLM_CORE_TRACEFILE_H
 #define LVLM_CORE_TRACEFILE_H
 
+#include "Safetensors.h"
 #include "Trace.h"
 
 #include <string>
@@ -18,6 +19,10 @@ Trace readTrace(const std::string& path);
 
 /// Writes a whole trace. Throws Error, also when `trace` holds a part of its layers only.
 void writeTrace(const std::string& path, const Trace& trace);
+
+/// The same for a trace whose layers are spread over processes: `trace` describes it as a whole,
+/// and `bytes` brings the numbers of each tensor (see Safetensors.h).
+void writeTrace(const std::string& path, const Trace& trace, const TensorBytes& bytes);
 
 } // namespace lvlm
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <random>
 
 namespace
@@ -59,6 +60,15 @@ lvlm::Trace makeTrace(const std::vector<float>& all, std::int64_t first = 0, std
   return trace;
 }
 
+using Parts = std::vector<lvlm::LayerParts>;
+
+std::vector<float> attentionMap(const lvlm::Trace& trace, const lvlm::Selection& selection,
+  lvlm::Reduction reduction, const lvlm::Progress& progress = {})
+{
+  const Parts parts{ lvlm::layerMaps(trace, selection, reduction, progress) };
+  return lvlm::acrossLayers(lvlm::joinLayers(parts), reduction);
+}
+
 double at(
   const std::vector<float>& all, std::int64_t l, std::int64_t h, std::int64_t t, std::int64_t key)
 {
@@ -80,8 +90,8 @@ void testMap(const std::vector<float>& all)
 {
   const lvlm::Trace trace = makeTrace(all);
   const lvlm::Selection selection{ { -1, 1 }, { 0, 2 }, { 3, 1, 0 } };
-  const auto mean = lvlm::attentionMap(trace, selection, lvlm::Reduction::Mean);
-  const auto maximum = lvlm::attentionMap(trace, selection, lvlm::Reduction::Maximum);
+  const auto mean = attentionMap(trace, selection, lvlm::Reduction::Mean);
+  const auto maximum = attentionMap(trace, selection, lvlm::Reduction::Maximum);
   CHECK(mean.size() == Rows * Cols && maximum.size() == Rows * Cols);
   for (std::int64_t patch = 0; patch < Rows * Cols; ++patch)
   {
@@ -107,30 +117,64 @@ void testMap(const std::vector<float>& all)
 void testMaximumOfNegativeNumbers()
 {
   const lvlm::Trace trace = makeTrace(std::vector<float>(L * Hd * T * K, -2.0f));
-  CHECK(lvlm::attentionMap(trace, {}, lvlm::Reduction::Maximum)[0] == -2.0f);
+  CHECK(attentionMap(trace, {}, lvlm::Reduction::Maximum)[0] == -2.0f);
 }
 
-/// Layers spread over processes give, bit by bit, what one process gives.
+/// Layers spread over processes give, bit by bit, what one process gives, in the chosen order.
 void testSplitLayers(const std::vector<float>& all)
 {
+  const auto parts =
+    [&all](const std::vector<std::pair<std::int64_t, std::int64_t>>& spans, const auto& analyse)
+  {
+    Parts result;
+    for (const auto& [first, count] : spans)
+    {
+      result.push_back(analyse(makeTrace(all, first, count)));
+    }
+    return lvlm::joinLayers(result);
+  };
+  const lvlm::Selection selection{ { 2, 0 }, { 2, 0, 1 }, {} };
   for (const auto reduction : { lvlm::Reduction::Mean, lvlm::Reduction::Maximum })
   {
-    const auto whole = lvlm::attentionMap(makeTrace(all), {}, reduction);
-    lvlm::LayerMaps merged = lvlm::layerMaps(makeTrace(all, 0, 1), {}, reduction);
-    const lvlm::LayerMaps rest = lvlm::layerMaps(makeTrace(all, 1, 2), {}, reduction);
-    CHECK(merged.layers == lvlm::Indices({ 0 }) && rest.layers == lvlm::Indices({ 1, 2 }));
-    merged.layers.insert(merged.layers.end(), rest.layers.begin(), rest.layers.end());
-    merged.values.insert(merged.values.end(), rest.values.begin(), rest.values.end());
-    CHECK(lvlm::combineLayers(merged, reduction) == whole);
+    const std::vector<std::function<lvlm::LayerParts(const lvlm::Trace&)>> analyses{
+      [&](const lvlm::Trace& t) { return lvlm::layerMaps(t, selection, reduction); },
+      [&](const lvlm::Trace& t) { return lvlm::headMaps(t, selection, -2, reduction); },
+      [&](const lvlm::Trace& t) {
+        return lvlm::patchSums(t, { 4, 1 }, selection);
+      },
+      [&](const lvlm::Trace& t) { return lvlm::headSums(t, selection, lvlm::Source::Question); }
+    };
+    for (const auto& analyse : analyses)
+    {
+      const lvlm::LayerParts whole = parts({ { 0, L } }, analyse);
+      // Also with a process that has none, and with two that have the same ones.
+      const std::vector<std::vector<std::pair<std::int64_t, std::int64_t>>> splits{
+        { { 0, 1 }, { 1, 2 } }, { { 0, 1 }, { 1, 1 }, { 2, 1 }, { L, 0 } }, { { 0, L }, { 0, L } }
+      };
+      for (const auto& spans : splits)
+      {
+        const lvlm::LayerParts joined = parts(spans, analyse);
+        CHECK(joined.layers == whole.layers && joined.values == whole.values);
+        CHECK(lvlm::acrossLayers(joined, reduction) == lvlm::acrossLayers(whole, reduction));
+      }
+    }
+    CHECK_THROWS(
+      parts({ { 0, 1 } }, analyses[0]), "layer 2 of the trace is in none of 1 processes");
+    CHECK_THROWS(
+      lvlm::eachLayer(analyses[0](makeTrace(all, 0, 1)), reduction), "1 of 3 chosen layers");
   }
+  CHECK_THROWS(lvlm::joinLayers({ lvlm::layerMaps(makeTrace(all, 0, 1), {}, lvlm::Reduction::Mean),
+                 lvlm::layerMaps(makeTrace(all), selection, lvlm::Reduction::Mean) }),
+    "process 1 looks at other layers");
 }
 
 void testVolumes(const std::vector<float>& all)
 {
   const lvlm::Trace trace = makeTrace(all);
+  const auto mean = lvlm::Reduction::Mean;
   const auto layers =
-    lvlm::attentionOfLayers(trace, { { 2 }, { 1, 0 }, { 3 } }, lvlm::Reduction::Mean);
-  const auto heads = lvlm::attentionOfHeads(trace, { { 2 }, {}, {} }, -1, lvlm::Reduction::Mean);
+    lvlm::eachLayer(lvlm::layerMaps(trace, { { 2 }, { 1, 0 }, { 3 } }, mean), mean);
+  const auto heads = lvlm::eachLayer(lvlm::headMaps(trace, { { 2 }, {}, {} }, -1, mean), mean);
   CHECK(layers.size() == 2 * Rows * Cols && heads.size() == Hd * Rows * Cols);
   for (std::int64_t patch = 0; patch < Rows * Cols; ++patch)
   {
@@ -139,13 +183,14 @@ void testVolumes(const std::vector<float>& all)
     CHECK(layers[Rows * Cols + i] == static_cast<float>(at(all, 0, 3, 2, ImageStart + patch)));
     CHECK(heads[Rows * Cols + i] == static_cast<float>(at(all, L - 1, 1, 2, ImageStart + patch)));
   }
-  CHECK_THROWS(lvlm::attentionOfHeads(trace, {}, L, lvlm::Reduction::Mean), "Layer: 3");
+  CHECK_THROWS(lvlm::headMaps(trace, {}, L, mean), "Layer: 3");
 }
 
 void testPatches(const std::vector<float>& all)
 {
-  const auto result = lvlm::patchAttention(makeTrace(all), { -1, 1 }, { {}, { 0, 2 }, { 2, 0 } });
-  CHECK(result.heads == lvlm::Indices({ 2, 0 }));
+  const lvlm::Indices heads{ 2, 0 };
+  const auto result =
+    lvlm::patchAttention(lvlm::patchSums(makeTrace(all), { -1, 1 }, { {}, { 0, 2 }, heads }), T);
   for (std::int64_t t = 0; t < T; ++t)
   {
     double mean = 0.0;
@@ -156,7 +201,7 @@ void testPatches(const std::vector<float>& all)
       {
         for (const std::int64_t patch : { 1, 5 })
         {
-          sum += at(all, l, result.heads[h], t, ImageStart + patch);
+          sum += at(all, l, heads[h], t, ImageStart + patch);
         }
       }
       CHECK_NEAR(result.perHead[h * T + static_cast<std::size_t>(t)], sum / 4.0, 1e-7);
@@ -164,16 +209,19 @@ void testPatches(const std::vector<float>& all)
     }
     CHECK_NEAR(result.mean[static_cast<std::size_t>(t)], mean, 1e-7);
   }
-  CHECK_THROWS(
-    lvlm::patchAttention(makeTrace(all), { 6 }, {}), "Patches: 6 is out of range [-6, 5]");
+  CHECK_THROWS(lvlm::patchSums(makeTrace(all), { 6 }, {}), "Patches: 6 is out of range [-6, 5]");
 }
 
 void testSummary(const std::vector<float>& all)
 {
-  const auto image = lvlm::headSummary(makeTrace(all), { { 1, 2 }, {}, {} }, lvlm::Source::Image);
-  const auto question =
-    lvlm::headSummary(makeTrace(all), { {}, { -1 }, {} }, lvlm::Source::Question);
-  CHECK(image.values.size() == L * Hd && question.layers == lvlm::Indices({ L - 1 }));
+  const auto summary = [&](const lvlm::Selection& selection, lvlm::Source source)
+  {
+    return lvlm::eachLayer(
+      lvlm::headSums(makeTrace(all), selection, source), lvlm::Reduction::Mean);
+  };
+  const auto image = summary({ { 1, 2 }, {}, {} }, lvlm::Source::Image);
+  const auto question = summary({ {}, { -1 }, {} }, lvlm::Source::Question);
+  CHECK(image.size() == L * Hd && question.size() == Hd);
   for (std::int64_t h = 0; h < Hd; ++h)
   {
     double toImage = 0.0;
@@ -189,17 +237,17 @@ void testSummary(const std::vector<float>& all)
         toQuestion += at(all, L - 1, h, t, key);
       }
     }
-    CHECK_NEAR(image.values[static_cast<std::size_t>(Hd + h)], toImage / (2 * Rows * Cols), 1e-7);
-    CHECK_NEAR(question.values[static_cast<std::size_t>(h)], toQuestion / (T * Question), 1e-7);
+    CHECK_NEAR(image[static_cast<std::size_t>(Hd + h)], toImage / (2 * Rows * Cols), 1e-7);
+    CHECK_NEAR(question[static_cast<std::size_t>(h)], toQuestion / (T * Question), 1e-7);
   }
 }
 
 void testAbort(const std::vector<float>& all)
 {
   const lvlm::Progress stop = [](double, const std::string&) { return false; };
-  CHECK_THROWS(lvlm::attentionMap(makeTrace(all), {}, lvlm::Reduction::Mean, stop), "aborted");
-  CHECK_THROWS(lvlm::patchAttention(makeTrace(all), {}, {}, stop), "aborted");
-  CHECK_THROWS(lvlm::headSummary(makeTrace(all), {}, lvlm::Source::Image, stop), "aborted");
+  CHECK_THROWS(attentionMap(makeTrace(all), {}, lvlm::Reduction::Mean, stop), "aborted");
+  CHECK_THROWS(lvlm::patchSums(makeTrace(all), {}, {}, stop), "aborted");
+  CHECK_THROWS(lvlm::headSums(makeTrace(all), {}, lvlm::Source::Image, stop), "aborted");
 }
 
 void testAlternatives(const std::vector<float>& all)

@@ -25,9 +25,10 @@ def resident():
     return tuple(int(values[key].split()[0]) * 1024 for key in ("RssAnon", "RssFile"))
 
 
-def write_sparse(path, dtype="F32"):
-    """A trace of a model with 32 layers and 32 heads; returns the size of its attention in bytes."""
-    rows, cols, heads, layers, answer = 24, 24, 32, 32, 6400
+def write_sparse(path, dtype="F32", gigabytes=100):
+    """A trace of a model with 32 layers and 32 heads, at least so large; returns the size of its attention in bytes."""
+    rows, cols, heads, layers = 24, 24, 32, 32
+    answer = 6400 if gigabytes > 1 else 320
     roles = ["system"] * 5 + ["image"] * (rows * cols) + ["question"] * 20 + ["answer"] * answer
     prompt, keys = len(roles) - answer, len(roles) - 1
     width = {"F32": 4, "BF16": 2}[dtype]
@@ -90,6 +91,7 @@ class Large(lt.TestCase):
         for what, proxy in (
                 ("map of one token, all layers and heads", simple.LVLMAttentionMap(Input=trace, AnswerTokens=[3])),
                 ("volume of one token", simple.LVLMLayerVolume(Input=trace, AnswerTokens=[3])),
+                ("slice of the volume", self.slice_of(simple.LVLMLayerVolume(Input=trace, AnswerTokens=[5]))),
                 ("heads of one layer, one token", simple.LVLMLayerVolume(Input=trace, AnswerTokens=[-1], Axis="Heads")),
                 ("head summary of one token", simple.LVLMHeadSummary(Input=trace, AnswerTokens=[3])),
                 ("head summary of one layer", simple.LVLMHeadSummary(Input=trace, Layers=[7], AnswerTokens=range(0, 6400, 100)))):
@@ -97,6 +99,23 @@ class Large(lt.TestCase):
             proxy.UpdatePipeline()
             proxy.GetDataInformation()
             self.assertSmall("%s (%.2f s)" % (what, time.perf_counter() - start))
+
+    @staticmethod
+    def slice_of(volume):
+        """Across all layers."""
+        plane = simple.Slice(Input=volume, SliceType="Plane")
+        plane.SliceType.Origin, plane.SliceType.Normal = [12.0, 12.0, 12.0], [1.0, 0.0, 0.0]
+        return plane
+
+    def test_head_summary_of_a_whole_layer(self):
+        """All rows of a layer, gigabytes of them: none stays in memory of the process's own."""
+        trace = self.open("BF16")
+        summary = simple.LVLMHeadSummary(Input=trace, Layers=[7])
+        start = time.perf_counter()
+        table = lt.fetch(summary, port=1)
+        self.report("head summary of one layer (%.1f s)" % (time.perf_counter() - start))
+        self.assertEqual(table.GetNumberOfRows(), 32)
+        self.assertLess(self.grown()[0], 500 * MEGABYTE)
 
     def test_float32(self):
         self.run_all("F32")

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file TraceOfRanks.h
+/// A trace whose layers are spread over the ranks becomes one file.
+#ifndef LVLM_READERS_TRACEOFRANKS_H
+#define LVLM_READERS_TRACEOFRANKS_H
+
+#include "Models/Core/Trace.h"
+
+#include <string>
+
+namespace lvlm
+{
+
+class RankExchange;
+
+/// Writes the trace of which each rank has its `own` layers: rank 0 writes, the attention of the
+/// others comes to it in bounded chunks, and the file is the one that a single rank writes. To be
+/// called on all ranks, inside ranks.run().
+void writeTraceOfRanks(const std::string& path, const Trace& own, RankExchange& ranks);
+
+} // namespace lvlm
+
+#endif

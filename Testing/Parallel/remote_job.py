@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client of a pvserver, as test_remote.py starts it: remote_job.py PORT JOB FOLDER."""
+import os
+import sys
+import time
+
+from paraview import servermanager, simple
+
+PORT, JOB, FOLDER = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+
+def path(name):
+    return os.path.join(FOLDER, name)
+
+
+def say(text):
+    """Tells the test how far this client has come."""
+    print(text, flush=True)
+
+
+def connect():
+    simple.Connect("localhost", PORT)
+    # On the server alone: the client knows the proxies from it, and needs no LibTorch.
+    simple.LoadPlugin(os.environ["LVLM_PLUGIN"], remote=True, ns=None)
+    say("connected to %d ranks" % servermanager.ActiveConnection.GetNumberOfDataPartitions())
+
+
+def picture(proxy, name, representation=None):
+    view = simple.CreateView("RenderView")
+    view.ViewSize = [400, 300]
+    shown = simple.Show(proxy, view)
+    if representation:
+        shown.SetRepresentationType(representation)
+    simple.ColorBy(shown, ("POINTS" if representation else "CELLS", "attention"))
+    view.ResetCamera()
+    simple.Render(view)
+    simple.SaveScreenshot(path(name), view, ImageResolution=[400, 300])
+
+
+def analyse():
+    connect()
+    trace = simple.OpenDataFile(path("large.lvlm"))
+    say("%s with %d time steps" % (trace.GetXMLName(), len(trace.TimestepValues)))
+    heat = simple.LVLMAttentionMap(Input=trace, AnswerTokens=[0])
+    picture(heat, "map.png")
+    volume = simple.LVLMLayerVolume(Input=trace, AnswerTokens=[0])
+    picture(volume, "volume.png", "Volume")
+    picture(simple.LVLMOverlay(Input=heat), "overlay.png")
+    sheet = simple.CreateView("SpreadSheetView")
+    simple.Show(simple.LVLMTokens(Input=trace), sheet)
+    simple.Render(sheet)
+    say("%d rows" % sheet.GetClientSideObject().GetNumberOfRows())
+    table = servermanager.Fetch(simple.LVLMHeadSummary(Input=trace, AnswerTokens=[0]), idx=1)
+    say("summary of %d heads" % table.GetNumberOfRows())
+    information = trace.GetDataInformation().GetArrayInformation("attention.answer", 0)
+    say("attention in %s" % (information.GetComponentRange(0),))
+    simple.SaveData(path("copy.lvlm"), proxy=simple.LVLMTraceReader(FileName=path("small.lvlm")))
+    say("done")
+
+
+def wrong():
+    """Errors of the server reach the client, which goes on."""
+    connect()
+    trace = simple.LVLMTraceReader(FileName=path("small.lvlm"))
+    heat = simple.LVLMAttentionMap(Input=trace, Layers=[99])
+    heat.UpdatePipeline()
+    heat.Layers = [0]
+    heat.UpdatePipeline()
+    say("range %s" % (heat.CellData["attention"].GetRange(),))
+
+
+def wait():
+    """Works, waits until the server is gone, and works on."""
+    connect()
+    trace = simple.LVLMTraceReader(FileName=path("small.lvlm"))
+    simple.LVLMAttentionMap(Input=trace).UpdatePipeline()
+    say("ready")
+    while not os.path.exists(path("gone")):
+        time.sleep(0.1)
+    try:
+        simple.LVLMTokens(Input=trace).UpdatePipeline()
+        say("no error")
+    except Exception as error:  # whatever ParaView throws
+        say("error: %s" % error)
+
+
+def ask():
+    """One question; the answer and a map of it."""
+    connect()
+    image = simple.PNGSeriesReader(FileNames=[os.environ["LVLM_SCENE"]])
+    trace = simple.LLaVAInference(Input=image, Prompt="What color is the star?", MaxNewTokens=int(os.environ["LVLM_TOKENS"]))
+    say("asking")
+    trace.UpdatePipeline()
+    trace.UpdatePropertyInformation()
+    say("answer: %s" % trace.GetPropertyValue("Answer"))
+    heat = simple.LVLMAttentionMap(Input=trace, Layers=[-1])
+    picture(heat, "asked.png")
+    picture(simple.LVLMLayerVolume(Input=trace), "asked-volume.png", "Volume")
+    say("done")
+
+
+{"analyse": analyse, "wrong": wrong, "wait": wait, "ask": ask}[JOB]()
+sys.stdout.flush()
+os._exit(0)
