@@ -55,17 +55,20 @@ def write_traces(folder):
         file.write(content[:-100])
 
 
-def run(ranks, folder):
-    out = os.path.join(folder, "ranks-%d" % ranks)
-    os.mkdir(out)
+def pvbatch(ranks, *arguments):
     command = [os.environ["LVLM_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
-               "-np", str(ranks), os.environ["LVLM_PVBATCH"], "--sym",
-               os.path.join(FOLDER, "analysis_job.py"), folder]
+               "-np", str(ranks), os.environ["LVLM_PVBATCH"], *arguments]
     # pvpython is an MPI process of its own: its variables would make mpirun believe to be one of its ranks.
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PMI_", "OPAL_", "ORTE_"))}
     done = subprocess.run(command, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200, check=False)
     if done.returncode:
         raise AssertionError("%d ranks: exit code %d\n%s" % (ranks, done.returncode, done.stdout))
+
+
+def run(ranks, folder):
+    out = os.path.join(folder, "ranks-%d" % ranks)
+    os.mkdir(out)
+    pvbatch(ranks, "--sym", os.path.join(FOLDER, "analysis_job.py"), folder)
     results = []
     for rank in range(ranks):
         with open(os.path.join(out, "rank-%d" % rank), "rb") as file:
@@ -184,6 +187,30 @@ class Ranks(unittest.TestCase):
             np.testing.assert_allclose(table["attention"], raw, rtol=2e-7)
             if ranks > 1:
                 self.assertNotEqual(first[:4], (0, cols, 0, rows))
+
+    def test_abort_of_the_first_rank_stops_all(self):
+        for ranks in RANKS:
+            for rank in self.results[ranks]:
+                stopped_graph, graph, stopped_map, heat = rank["aborted"]
+                self.assertEqual((stopped_graph, stopped_map), ((0, ""), (0, "")), ranks)
+                self.assertGreater(heat[0], 0)
+            self.assertGreater(self.results[ranks][0]["aborted"][1][0], 0)
+
+    def test_volume_is_drawn_by_two_ranks(self):
+        """Within the tolerance that compositing of two halves leaves."""
+        pictures = {}
+        for ranks in (1, 2):
+            out = os.path.join(self.folder.name, "pictures-%d" % ranks)
+            os.mkdir(out)
+            pvbatch(ranks, "--force-offscreen-rendering", os.path.join(FOLDER, "render_job.py"),
+                    os.path.join(self.folder.name, "four.lvlm"), out)
+            pictures[ranks] = {name: lt.pixels(os.path.join(out, name + ".png")) for name in ("volume", "contour")}
+        for name, one in pictures[1].items():
+            other = pictures[2][name]
+            drawn = (np.abs(one - one[0, 0]).max(axis=-1) > 8).mean()
+            self.assertGreater(drawn, 0.05, name)
+            self.assertLess(np.abs(one - other).mean(), 4.0, name)
+            self.assertLess((np.abs(one - other).max(axis=-1) > 48).mean(), 0.03, name)
 
     def test_errors_are_the_same_on_all_ranks(self):
         expected = {

@@ -191,6 +191,17 @@ def volume_points(image, name="attention"):
     return array(image.GetPointData().GetArray(name)).reshape(planes, rows, cols)[:, ::-1]
 
 
+def pixels(path):
+    """A PNG picture as [rows, columns, channels] of whole numbers, the bottom row first."""
+    from vtkmodules.vtkIOImage import vtkPNGReader
+    reader = vtkPNGReader()
+    reader.SetFileName(path)
+    reader.Update()
+    image = reader.GetOutput()
+    width, height, _ = image.GetDimensions()
+    return array(image.GetPointData().GetScalars()).reshape(height, width, -1).astype(int)
+
+
 def main():
     """For `if __name__`: runs the file's tests and tells CTest how they went."""
     result = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
