@@ -175,9 +175,8 @@ def main() -> None:
     print("Question:", args.question)
     print_answer(trace)
 
-    words = []  # every token of the answer but the end token, which looks at nothing in particular
-    answer_length = len(trace.TimestepValues)
-    words = list(range(max(1, answer_length - 1)))
+    # Every token of the answer but the end token, which looks at nothing in particular.
+    words = list(range(max(1, len(trace.TimestepValues) - 1)))
     for name, view in (("overlay", overlay_view(trace, words)), ("heads", heads_view(trace)),
                        ("layers", layers_view(trace, words))):
         path = args.output / f"{name}.png"
@@ -186,6 +185,8 @@ def main() -> None:
     simple.SaveData(str(args.output / "first_question.lvlm"), proxy=trace)
     simple.SaveState(str(args.output / "first_question.pvsm"))
     print("Wrote", args.output / "first_question.lvlm", "and", args.output / "first_question.pvsm")
+    for view in simple.GetRenderViews():  # while the display is there: at exit, drivers may complain
+        simple.Delete(view)
 
 
 main()

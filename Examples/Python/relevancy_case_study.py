@@ -8,12 +8,12 @@ asked for the colour of another shape, which it gets right, and for that of the 
 is written has a row for each question: the picture, where the colour word's relevancy lies on it, and how the relevancy
 is divided between the image and the words.
 
-How to read it. The first row is the control: 38 % of the relevancy of "green" falls on the image, and there on the
-circle that was asked about. In the second row the image's share drops to 7 %; what is left of the map lies scattered
-beside the shapes, and the words "color", "heart", "The" and "What" carry nearly all: "red" was made from the
-question. The third row asks the same question where a red heart is shown and the answer happens to be true; its
-share, 5 %, is that of the habit, not that of the control. The answer is right and yet not taken from the picture,
-which a test of right and wrong answers would not find.
+How to read it. The first row is the control: 46 % of the relevancy of "green" falls on the image, and there on the
+circle that was asked about. In the second row the image's share drops to 8 %; what is left of the map lies on the
+star, which nobody asked about, and the words "What", "color", "The" and "heart" carry nearly all: "red" was made from
+the question. The third row asks the same question where a red heart is shown and the answer happens to be true; its
+share, 3 %, is that of the habit, not that of the control, and the map is brightest at the square. The answer is right
+and yet not taken from the picture, which a test of right and wrong answers would not find.
 
 What it does not show. Each map has its own colour scale, so a bright map need not be an important one: read it
 together with the image's share. And relevancy is a first-order reading of one forward pass

@@ -8,6 +8,7 @@
 #include "Models/Core/Checkpoint.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h> // newer ATen.h do not bring it
 
 #include <map>
 #include <memory>

@@ -11,6 +11,7 @@ Pointing game: the share of scenes whose highest patch lies on the object, that 
 inside the object's mask. Energy: the share of the map's sum that falls inside the mask, patches on its border by their part.
 Chance: what a random patch, and a map that is the same everywhere, would score. "Best layer" is chosen afterwards, by its
 own score on these scenes: an upper bound for one that is chosen in advance. Errors are one standard error over scenes.
+Needs Pillow in ParaView's Python (Debian: python3-pil).
 """
 import argparse
 import sys
