@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Asks a LLaVA with Hugging Face's transformers and writes what happened as a `.lvlm` trace, for ParaView to open elsewhere.
+
+    python export_trace.py --model FOLDER_OR_HUB_NAME --image PICTURE --question TEXT --output TRACE.lvlm
+                           [--device cuda] [--precision float16] [--payload f16] [--full-layers -1 ...] [--vision] [--relevancy]
+
+Needs torch, transformers (4.41 or newer) and Pillow, but no ParaView. In a loop over many questions, load the model once:
+
+    from export_trace import Options, export, load
+    llava = load("llava-hf/llava-1.5-7b-hf", device="cuda", precision="float16")
+    export(llava, Image.open("cat.png"), "What is this?", Path("cat.lvlm"), Options(payload="f16"))
+
+Memory beside model and cache: one layer's attention [heads, n, n] at a time. What is recorded goes to disk as it comes: beside the
+trace, room for the trace once more is needed until it is complete. The trace appears under its name only when it is.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lvlm_export.generation import Answer, Sampling, Stores, generate  # noqa: E402
+from lvlm_export.llava import PRECISIONS, Llava, load  # noqa: E402
+from lvlm_export.prompt import Prompt, chat_layout, make_prompt, prompt_parts  # noqa: E402
+from lvlm_export.relevancy import Relevancy  # noqa: E402
+from lvlm_export.trace_file import PAYLOADS, Array, RowStore, scratch_folder, write_trace  # noqa: E402
+
+
+@dataclass
+class Options:
+    system: str = ""
+    template: str | None = None  # with {image} and {prompt}; None: the checkpoint's own
+    max_new_tokens: int = 64
+    alternatives: int = 5
+    sampling: Sampling = field(default_factory=Sampling)
+    payload: str = "f32"  # of attention
+    full_layers: list[int] = field(default_factory=lambda: [-1])  # whose matrices are kept whole
+    answer: bool = True  # keep the answer's rows of all layers
+    vision: bool = False  # keep the vision tower's attention
+    relevancy: bool = False
+    progress: bool = False  # on stderr
+
+    def __post_init__(self):
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max-new-tokens {self.max_new_tokens} is less than 1")
+        if self.alternatives < 1:
+            raise ValueError(f"alternatives {self.alternatives} is less than 1")
+        if self.payload not in PAYLOADS:
+            raise ValueError(f"payload {self.payload!r} is none of {', '.join(PAYLOADS)}")
+
+    def say(self, text: str) -> None:
+        if self.progress:
+            print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
+
+
+def resolved_layers(layers: list[int], count: int) -> list[int]:
+    for layer in layers:
+        if not -count <= layer < count:
+            raise ValueError(f"layer {layer} is out of range: the decoder has layers 0 to {count - 1}")
+    return sorted({layer % count for layer in layers})
+
+
+def make_stores(llava: Llava, folder: Path, prompt_length: int, options: Options) -> Stores:
+    """Room for the longest answer; what is not written takes no disk."""
+    T, K = options.max_new_tokens, prompt_length + options.max_new_tokens - 1
+    layers, heads = len(llava.decoder_layers), llava.config.text_config.num_attention_heads
+    full = resolved_layers(options.full_layers, layers)
+    vision = llava.config.vision_config
+    tokens = llava.grid**2 + llava.has_class_token
+    return Stores(
+        RowStore(folder, layers, heads, T, K, options.payload) if options.answer else None,
+        RowStore(folder, len(full), heads, K, K, options.payload) if full else None,
+        RowStore(folder, llava.layers_used, vision.num_attention_heads, tokens, tokens, options.payload) if options.vision else None,
+        full)
+
+
+def attention_tensors(stores: Stores, prompt_length: int, answer_length: int) -> dict:
+    tensors, K = {}, prompt_length + answer_length - 1
+    if stores.answer is not None:
+        stores.answer.crop(answer_length, K)
+        tensors["attention.answer"] = stores.answer
+    if stores.full is not None:
+        stores.full.crop(K, K)
+        tensors |= {"attention.full": stores.full, "attention.full.layers": Array(np.array(stores.full_layers, np.int64))}
+    if stores.vision is not None:
+        tensors["attention.vision"] = stores.vision
+    return tensors
+
+
+def relevancy_tensors(llava: Llava, prompt: Prompt, pixels: torch.Tensor, answer: list[int], options: Options) -> dict:
+    relevancy, T = Relevancy(llava, prompt, pixels), len(answer)
+    tables: dict[str, np.ndarray] = {}
+    for token in range(T):
+        options.say(f"relevancy of token {token + 1} of {T}")
+        for name, row in relevancy.maps(answer, token).items():
+            width = len(prompt.ids) + T - 1 if name == "decoder" else len(row)
+            tables.setdefault(name, np.zeros((T, width), np.float32))[token, :len(row)] = row
+    return {f"relevancy.{name}": Array(table) for name, table in tables.items()}
+
+
+def answer_tensors(prompt: Prompt, answer: Answer, seen: torch.Tensor) -> dict:
+    return {"image": Array(seen.numpy()), "tokens.id": Array(np.array(prompt.ids + answer.ids, np.int64)),
+            "answer.logprob": Array(np.array(answer.logprob, np.float32)),
+            "answer.topk_id": Array(np.array(answer.topk_id, np.int64)),
+            "answer.topk_logprob": Array(np.array(answer.topk_logprob, np.float32))}
+
+
+def metadata_of(llava: Llava, prompt: Prompt, answer: Answer, question: str, options: Options) -> dict[str, str]:
+    """The names and values are those that the plugin itself writes."""
+    def text(value):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    pieces = llava.tokenizer.convert_ids_to_tokens
+    precision = {v: k for k, v in PRECISIONS.items()}[llava.head.weight.dtype]
+    where = llava.model.name_or_path
+    metadata = {
+        "format": "lvlm-trace", "version": "1", "model": llava.name, "prompt": prompt.text,
+        "answer": llava.tokenizer.decode(answer.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+        "tokens": text(prompt.pieces + pieces(answer.ids)), "roles": text(prompt.roles + ["answer"] * len(answer.ids)),
+        "prompt_length": str(len(prompt.ids)), "image_start": str(prompt.image_start), "grid": f"{llava.grid},{llava.grid}",
+        "answer.topk_token": text([pieces(row) for row in answer.topk_id]),
+        "model_directory": os.path.abspath(where) if os.path.isdir(where) else where,
+        "question": question, "system_prompt": options.system, "chat_template": prompt.layout, "image_mode": "Default",
+        "temperature": f"{options.sampling.temperature:g}", "top_p": f"{options.sampling.top_p:g}", "seed": str(options.sampling.seed),
+        "precision": {"float32": "Float32", "bfloat16": "BFloat16", "float16": "Float16"}[precision],
+        "device": str(llava.device), "written_by": f"export_trace.py, transformers {transformers.__version__}"}
+    if options.relevancy:
+        metadata |= {"relevancy.mode": "exact", "relevancy.normalized": "1"}
+    return metadata
+
+
+def export(llava: Llava, image: Image.Image, question: str, target: Path, options: Options = Options()) -> str:
+    """Asks, writes the trace `target` and returns the answer. Raises ValueError or OSError that says what is wrong."""
+    target = Path(target)
+    in_question = llava.image_token in question
+    layout = options.template or chat_layout(llava.processor, bool(options.system), llava.image_token, in_question)
+    parts = prompt_parts(layout, question, options.system, llava.image_token)
+    prompt = make_prompt(parts, layout, llava.tokenizer, llava.image_id, llava.image_features, llava.keeps_class_token)
+    seen, pixels = llava.see(image)
+    with scratch_folder(target) as folder:
+        stores = make_stores(llava, folder, len(prompt.ids), options)
+        answer = generate(llava, prompt, pixels, stores, options.sampling, options.max_new_tokens, options.alternatives, options.say)
+        tensors = answer_tensors(prompt, answer, seen) | attention_tensors(stores, len(prompt.ids), len(answer.ids))
+        if options.relevancy:
+            tensors |= relevancy_tensors(llava, prompt, pixels, answer.ids, options)
+        options.say("writing")
+        metadata = metadata_of(llava, prompt, answer, question, options)
+        write_trace(target, tensors, metadata)
+    options.say("")
+    return metadata["answer"]
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="export_trace.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="checkpoint folder, or a name on Hugging Face's hub")
+    parser.add_argument("--image", required=True, type=Path)
+    parser.add_argument("--question", required=True)
+    parser.add_argument("--output", required=True, type=Path, help="the trace to write, .lvlm")
+    parser.add_argument("--system", default="", help="system prompt")
+    parser.add_argument("--template", help=r"chat template with {image} and {prompt}, e.g. 'USER: {image}\n{prompt} ASSISTANT:'; "
+                        r"\n is a line break (default: the checkpoint's own)")
+    parser.add_argument("--max-new-tokens", type=int, default=64)
+    parser.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest token each time (default)")
+    parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--alternatives", type=int, default=5, help="likeliest tokens recorded at each step")
+    parser.add_argument("--payload", choices=list(PAYLOADS), default="f32", help="number type of the recorded attention")
+    parser.add_argument("--full-layers", nargs="*", default=["-1"], metavar="LAYER",
+                        help="layers whose matrices are kept whole: indices (negative ones from the end), 'all', or nothing; "
+                        "default: the last one")
+    parser.add_argument("--no-answer", action="store_true", help="leave out the answer's attention rows of all layers")
+    parser.add_argument("--vision", action="store_true", help="keep the vision tower's attention")
+    parser.add_argument("--relevancy", action="store_true", help="compute relevancy maps of all answer tokens (exact mode)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="float32", help="number type of the computation")
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> str:
+    try:
+        with Image.open(args.image) as opened:
+            image = opened.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{args.image}: cannot be read as a picture: {error}") from error
+    options = Options(
+        system=args.system, template=args.template and args.template.replace(r"\n", "\n"), max_new_tokens=args.max_new_tokens,
+        alternatives=args.alternatives, sampling=Sampling(args.temperature, args.top_p, args.seed), payload=args.payload,
+        full_layers=[], answer=not args.no_answer, vision=args.vision, relevancy=args.relevancy, progress=sys.stderr.isatty())
+    llava = load(args.model, args.device, args.precision)
+    count = len(llava.decoder_layers)
+    try:
+        options.full_layers = list(range(count)) if args.full_layers == ["all"] else [int(layer) for layer in args.full_layers]
+    except ValueError as error:
+        raise ValueError(f"full-layers {' '.join(args.full_layers)!r}: neither indices of layers nor 'all'") from error
+    return export(llava, image, args.question, args.output, options)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = arguments(argv)
+    try:
+        answer = run(args)
+    except (OSError, ValueError, KeyError, torch.cuda.OutOfMemoryError) as error:
+        print(f"export_trace.py: error: {error}", file=sys.stderr)
+        return 1
+    print(f"{answer}\n{args.output}: {args.output.stat().st_size} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

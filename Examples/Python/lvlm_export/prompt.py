@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a question to the positions of the sequence and their roles, as Models/Llava/Prompt of the plugin gives them."""
+
+from dataclasses import dataclass
+
+SLOTS = ("{image}", "{prompt}", "{system}")
+
+
+@dataclass
+class Prompt:
+    text: str  # with one image token
+    layout: str  # the template with its slots, as the plugin's ChatTemplate takes it
+    ids: list[int]  # [P], the image token repeated for each image position
+    pieces: list[str]  # [P]
+    roles: list[str]  # [P]
+    image_start: int  # the first patch
+    feature_start: int  # the first image position: one before, where the class token is kept
+
+
+def _content(question: str, image_token: str) -> list[dict]:
+    text = {"type": "text", "text": question}
+    return [text] if image_token in question else [{"type": "image"}, text]
+
+
+def chat_layout(processor, with_system: bool, image_token: str, image_in_question: bool) -> str:
+    """The checkpoint's own chat template as text with slots."""
+    template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
+    if not template:
+        raise ValueError("the checkpoint has no chat template: give one, such as --template 'USER: {image}\\n{prompt} ASSISTANT:'")
+    messages = [{"role": "user", "content": _content((image_token if image_in_question else "") + "{prompt}", image_token)}]
+    if with_system:
+        messages.insert(0, {"role": "system", "content": [{"type": "text", "text": "{system}"}]})
+    owner = processor if getattr(processor, "chat_template", None) else processor.tokenizer
+    layout = owner.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    begin = processor.tokenizer.bos_token
+    if begin and layout.startswith(begin):  # the tokenizer adds it
+        layout = layout[len(begin):]
+    layout = layout.replace(image_token, "" if image_in_question else "{image}")
+    wanted = ["{prompt}"] + ["{image}"] * (not image_in_question) + ["{system}"] * with_system
+    for slot in wanted:
+        if layout.count(slot) != 1:
+            raise ValueError(f"the checkpoint's chat template gives {layout!r}, which does not hold {slot} once: give another "
+                             "one with --template")
+    return layout
+
+
+def prompt_parts(layout: str, question: str, system: str, image_token: str) -> list[tuple[str, str]]:
+    """The prompt as (kind, text): kinds `template`, `system`, `image`, `question`. Free-form templates as the plugin has them."""
+    if not question.strip():
+        raise ValueError("the question is empty")
+    in_question = image_token in question
+    if "{prompt}" not in layout or not ("{image}" in layout or in_question):
+        raise ValueError(f"the template {layout!r} lacks {{image}} or {{prompt}}")
+    if system and "{system}" not in layout:
+        raise ValueError(f"the template {layout!r} has no {{system}} for the system prompt")
+    parts, rest = [], layout
+    while rest:
+        at, slot = min(((rest.find(s), s) for s in SLOTS if s in rest), default=(len(rest), ""))
+        parts.append(("template", rest[:at]))
+        rest = rest[at + len(slot):]
+        if slot == "{image}" and in_question:
+            rest = rest[rest.startswith("\n"):]
+        elif slot == "{image}":
+            parts.append(("image", image_token))
+        elif slot == "{system}":
+            parts.append(("system", system))
+        elif slot == "{prompt}":
+            before, mark, after = question.partition(image_token)
+            parts += [("question", before), ("image", mark), ("question", after)]
+    return [part for part in parts if part[1]]
+
+
+def _token_roles(ids: list[int], parts: list[tuple[str, str]], tokenizer) -> list[str]:
+    """Of each token, by the part of the text that it begins in; one across a border counts to what follows."""
+    roles, head, begin, asked = ["special"] * len(ids), "", 0, False
+    for index, (kind, text) in enumerate(parts):
+        head += text
+        end = len(ids)
+        if index + 1 < len(parts):
+            known = tokenizer(head)["input_ids"]
+            common = next((i for i, pair in enumerate(zip(ids, known)) if pair[0] != pair[1]), min(len(ids), len(known)))
+            end = max(begin, common)
+        asked = asked or kind == "question"
+        role = kind if kind != "template" else "special" if asked else "system"
+        roles[begin:end] = [role] * (end - begin)
+        begin = end
+    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return ["special" if token in special else role for token, role in zip(ids, roles)]
+
+
+def make_prompt(parts: list[tuple[str, str]], layout: str, tokenizer, image_id: int, features: int, class_token: bool) -> Prompt:
+    """Tokenizes the whole text at once, then repeats the image token for `features` positions, the first of which is the class
+    token's where that is kept."""
+    text = "".join(part for _, part in parts)
+    ids = tokenizer(text)["input_ids"]
+    images = ids.count(image_id)
+    if images != 1:
+        raise ValueError(f"the prompt has {images} image tokens ({tokenizer.convert_ids_to_tokens(image_id)!r}), exactly one is "
+                         f"needed: {text!r}")
+    at = ids.index(image_id)
+    roles = _token_roles(ids, parts, tokenizer)
+    pieces = tokenizer.convert_ids_to_tokens(ids)
+    span = ["special"] * class_token + ["image"] * (features - class_token)
+    return Prompt(text, layout, ids[:at] + [image_id] * features + ids[at + 1:],
+                  pieces[:at] + [pieces[at]] * features + pieces[at + 1:],
+                  roles[:at] + span + roles[at + 1:], at + class_token, at)

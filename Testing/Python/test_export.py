@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+r"""Traces of Examples/Python/export_trace.py, that is of Hugging Face's own code, against live inference of the embedded model.
+
+The committed trace was made by
+
+    cp -r Models/TinyLlava /tmp && python Examples/Python/export_trace.py --model /tmp/TinyLlava --relevancy \
+        --image Models/TinyLlava/scenes/star_left_of_circle.png --question "What color is the star?" --output Testing/Data/export/star.lvlm
+
+where `python` has torch and transformers. With LVLM_EXPORT_PYTHON naming such a Python, the exporter itself is run too, on more pictures,
+questions, options and checkpoints (otherwise that part is skipped):
+
+    LVLM_EXPORT_PYTHON=/path/to/venv/bin/python ctest --test-dir build -R Python.test_export --output-on-failure
+"""
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+
+import numpy as np
+
+import lvlm_testing as lt
+from paraview import servermanager, simple
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODEL = ROOT / "Models" / "TinyLlava"
+SCENES = MODEL / "scenes"
+STAR = SCENES / "star_left_of_circle.png"
+GOLDEN = ROOT / "Testing" / "Data" / "export" / "star.lvlm"
+PYTHON = os.environ.get("LVLM_EXPORT_PYTHON")
+
+# Of each number array, the largest difference that is allowed; `relevancy.*` relative to the largest value.
+TOLERANCES = {"attention": 1e-5, "logprob": 1e-4, "relevancy": 1e-4}
+
+
+def arrays_of(data):
+    """All arrays of a data object by (association, name); composite ones by block too."""
+    if data.IsA("vtkMultiBlockDataSet"):
+        found = {}
+        for index in range(data.GetNumberOfBlocks()):
+            block = data.GetBlock(index)
+            if block is not None:
+                name = data.GetMetaData(index).Get(data.NAME()) if data.HasMetaData(index) else str(index)
+                found |= {(name, *key): values for key, values in arrays_of(block).items()}
+        return found
+    found = {}
+    attributes = {"rows": data.GetRowData()} if data.IsA("vtkTable") else {
+        "points": data.GetPointData(), "cells": data.GetCellData()}
+    for kind, attribute in attributes.items():
+        for index in range(attribute.GetNumberOfArrays()):
+            values = attribute.GetAbstractArray(index)
+            if values.IsA("vtkStringArray"):
+                found[kind, values.GetName()] = [values.GetValue(i) for i in range(values.GetNumberOfValues())]
+            else:
+                found[kind, values.GetName()] = lt.array(values)
+    if data.IsA("vtkPolyData"):
+        found["geometry", "points"] = lt.array(data.GetPoints().GetData()) if data.GetNumberOfPoints() else np.zeros(0)
+    return found
+
+
+class ExportCase(lt.TestCase):
+    def ask(self, picture, question, **properties):
+        reader = simple.PNGSeriesReader(FileNames=[str(picture)])
+        return simple.LLaVAInference(Input=reader, Prompt=question, **properties)
+
+    def assertClose(self, ours, theirs, what, attention_tolerance=TOLERANCES["attention"]):
+        if isinstance(ours, list) or ours.dtype.kind in "iub":
+            np.testing.assert_array_equal(ours, theirs, str(what))
+            return
+        # Everything that a filter makes of attention is a mean or a maximum of it, or is compared by its own size.
+        name = " ".join(what)
+        tolerance = attention_tolerance
+        if "logprob" in name:
+            tolerance = TOLERANCES["logprob"]
+        elif "relevancy" in name:
+            tolerance = TOLERANCES["relevancy"] * max(np.abs(ours).max(initial=0), 1e-30)
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=tolerance, err_msg=str(what))
+
+    def assertSame(self, ours, theirs, what, **tolerance):
+        """Two data objects: the same blocks and arrays, texts and whole numbers equal, the others close."""
+        self.assertEqual(ours.GetClassName(), theirs.GetClassName(), what)
+        a, b = arrays_of(ours), arrays_of(theirs)
+        self.assertEqual(sorted(a), sorted(b), what)
+        self.assertTrue(a, what)
+        for key in a:
+            self.assertClose(a[key], b[key], (what, *key), **tolerance)
+
+    def assertSameTrace(self, live, exported, **tolerance):
+        ours, theirs = lt.fetch(live), lt.fetch(exported)
+        names = {key[0] for key in arrays_of(theirs)}
+        for name in sorted(names - {"relevancy.decoder", "relevancy.vision", "relevancy.joint", "relevancy.joint_token"}):
+            self.assertSame(lt.block(ours, name), lt.block(theirs, name), name, **tolerance)
+        for name in ("prompt_length", "image_start", "heads", "layer_total"):
+            a, b = (data.GetFieldData().GetArray(name) for data in (ours, theirs))
+            self.assertEqual(a.GetValue(0), b.GetValue(0), name)
+        for name in ("model", "prompt", "answer", "question", "system_prompt", "temperature", "top_p", "seed", "precision", "device",
+                     "image_mode", "answer.topk_token"):
+            a, b = (data.GetFieldData().GetAbstractArray(name) for data in (ours, theirs))
+            self.assertEqual(a.GetValue(0), b.GetValue(0), name)
+
+    def assertSameRelevancy(self, live, exported, tokens):
+        """Recorded maps against those that the model gives now: every token, every map and the table of words."""
+        for token in range(tokens):
+            a, b = (simple.LVLMRelevancy(Input=trace, AnswerTokens=[token]) for trace in (live, exported))
+            for port in (0, 1):
+                self.assertSame(lt.fetch(a, port), lt.fetch(b, port), f"relevancy of token {token} port {port}")
+
+
+class Golden(ExportCase):
+    """The committed trace."""
+
+    def setUp(self):
+        super().setUp()
+        self.assertLess(GOLDEN.stat().st_size, 1 << 20)
+        self.live = self.ask(STAR, "What color is the star?")
+        self.exported = simple.LVLMTraceReader(FileName=str(GOLDEN))
+
+    def test_every_block(self):
+        self.assertSameTrace(self.live, self.exported)
+        names = {key[0] for key in arrays_of(lt.fetch(self.exported))}
+        self.assertEqual(names, {"image", "tokens", "answer", "attention.answer", "attention.full", "relevancy.decoder",
+                                 "relevancy.vision", "relevancy.joint", "relevancy.joint_token"})
+
+    def test_time_steps(self):
+        self.exported.UpdatePipelineInformation()
+        self.live.UpdatePipeline()
+        self.live.UpdatePipelineInformation()
+        self.assertEqual(list(self.exported.TimestepValues), list(self.live.TimestepValues))
+        self.assertGreater(len(self.exported.TimestepValues), 3)
+
+    def test_every_filter(self):
+        for make, ports, options in (
+                (simple.LVLMTokens, 1, {}),
+                (simple.LVLMAttentionMap, 1, dict(AnswerTokens=[3], Layers=[-1])),
+                (simple.LVLMAttentionMap, 1, dict(Reduction="Maximum")),
+                (simple.LVLMPatchAttention, 1, dict(Patches=[0, 70, 71, 143])),
+                (simple.LVLMHeadSummary, 2, dict(Source="Image")),
+                (simple.LVLMHeadSummary, 2, dict(Source="Question")),
+                (simple.LVLMLayerVolume, 1, {}),
+                (simple.LVLMLayerVolume, 1, dict(Axis="Heads", Layer=-1)),
+                (simple.LVLMCausalGraph, 4, dict(AnswerToken=3))):
+            a, b = make(Input=self.live, **options), make(Input=self.exported, **options)
+            for port in range(ports):
+                with self.subTest(filter=make.__name__, port=port, **{k: str(v) for k, v in options.items()}):
+                    self.assertSame(lt.fetch(a, port), lt.fetch(b, port), make.__name__)
+
+    def test_overlay(self):
+        """The same picture, but for a colour step where a number falls on the other side of a border."""
+        pictures = [lt.fetch(simple.LVLMOverlay(Input=simple.LVLMAttentionMap(Input=trace))) for trace in (self.live, self.exported)]
+        ours, theirs = (lt.array(picture.GetPointData().GetArray(0)).astype(int) for picture in pictures)
+        self.assertGreater(ours.std(), 10)
+        self.assertLessEqual(np.abs(ours - theirs).max(), 2)
+
+    def test_relevancy(self):
+        self.assertSameRelevancy(self.live, self.exported, 6)
+
+    def test_recorded_relevancy_needs_no_model(self):
+        """The exporter's machine has the model in a folder that is not here."""
+        folder = lt.fetch(self.exported).GetFieldData().GetAbstractArray("model_directory").GetValue(0)
+        relevancy = simple.LVLMRelevancy(Input=self.exported, AnswerTokens=[2], ModelDirectory="/nowhere")
+        self.assertGreater(lt.fetch(relevancy).GetCellData().GetArray("decoder").GetRange()[1], 0, folder)
+
+
+# Takes command lines on its input, and tells of each how it went: torch and transformers are imported but once.
+WORKER = """
+import contextlib, io, json, sys
+from export_trace import main
+for line in sys.stdin:
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+        code = main(json.loads(line))
+    print(json.dumps([code, errors.getvalue()]), flush=True)
+"""
+
+
+@unittest.skipUnless(PYTHON, "LVLM_EXPORT_PYTHON names no Python with transformers")
+class Run(ExportCase):
+    """Runs the exporter."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "LD_LIBRARY_PATH")}
+        environment["PYTHONPATH"] = str(ROOT / "Examples" / "Python")
+        cls.worker = subprocess.Popen([PYTHON, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                      text=True, env=environment)
+        cls.addClassCleanup(cls.worker.communicate)
+
+    def export(self, *options, model=MODEL, image=STAR, question="What color is the star?", name="out.lvlm", fails=False):
+        command = ["--model", model, "--image", image, "--question", question, "--output", self.path(name), *options]
+        self.worker.stdin.write(json.dumps([str(part) for part in command]) + "\n")
+        self.worker.stdin.flush()
+        code, errors = json.loads(self.worker.stdout.readline())
+        self.assertEqual(code != 0, fails, errors)
+        self.assertLessEqual(set(os.listdir(self.folder.name)), {name})
+        return errors if fails else simple.LVLMTraceReader(FileName=self.path(name))
+
+    def test_everything_that_can_be_recorded(self):
+        exported = self.export("--full-layers", "all", "--vision", "--relevancy", image=SCENES / "four_shapes.png",
+                               question="Describe the image.")
+        live = self.ask(SCENES / "four_shapes.png", "Describe the image.", CaptureFullLayers=[0, 1, 2, 3], CaptureVision=1,
+                        MaxNewTokens=64)
+        self.assertSameTrace(live, exported)
+        self.assertIsNotNone(lt.block(lt.fetch(exported), "attention.vision"))
+        self.assertSameRelevancy(live, exported, 5)
+
+    def test_other_picture_question_and_limits(self):
+        exported = self.export("--system", "Be brief.", "--template", r"{system} USER: {image}\n{prompt} ASSISTANT:", "--max-new-tokens",
+                               "3", "--alternatives", "2", "--full-layers", "0", "2", image=ROOT / "Testing/Data/image/odd.png",
+                               question="Is there a red star?")
+        live = self.ask(ROOT / "Testing/Data/image/odd.png", "Is there a red star?", SystemPrompt="Be brief.", MaxNewTokens=3,
+                        Alternatives=2, CaptureFullLayers=[0, 2])
+        self.assertSameTrace(live, exported)
+        roles = lt.column(lt.block(lt.fetch(exported), "tokens"), "role")
+        self.assertIn("system", roles)
+
+    def test_half_precision_payloads(self):
+        live = self.ask(STAR, "What color is the star?")
+        for payload, tolerance in (("f16", 2**-11), ("bf16", 2**-8)):
+            exported = self.export("--payload", payload)
+            self.assertSameTrace(live, exported, attention_tolerance=tolerance)
+
+    def test_random_checkpoints(self):
+        """Grouped queries, tied and untied, biases, a sliding window; templates of their own."""
+        picture = ROOT / "Testing/Data/llava/picture.png"
+        for name in ("multihead-f32", "grouped-bf16-sharded", "tied-f32", "bias-bf16-qwen2", "window-f16-mistral", "llama3-rope-f32",
+                     "new-names-f32-sharded", "new-names-tied-bf16"):
+            with self.subTest(name):
+                folder = ROOT / "Testing/Data/llava" / name
+                exported = self.export("--template", r"USER: {image}\n{prompt} ASSISTANT:", "--max-new-tokens", "12", "--full-layers",
+                                       "all", "--vision", "--relevancy", model=folder, image=picture)
+                live = self.ask(picture, "What color is the star?", ModelDirectory=str(folder), MaxNewTokens=12,
+                                CaptureFullLayers=[0, 1, 2], CaptureVision=1, ChatTemplate="USER: {image}\n{prompt} ASSISTANT:")
+                self.assertSameTrace(live, exported)
+                self.assertSameRelevancy(live, exported, 12)
+
+    def test_errors(self):
+        for options, needle in (
+                (dict(model="/nowhere"), "/nowhere"),
+                (dict(image="/nowhere.png"), "/nowhere.png"),
+                (dict(image=MODEL / "config.json"), "config.json: cannot be read as a picture"),
+                (dict(question=" "), "question is empty"),
+                (dict(question="<image> and <image>"), "2 image tokens"),
+                (dict(model=ROOT / "Testing/Data/llava/multihead-f32"), "no chat template")):
+            self.assertIn(needle, self.export(fails=True, **options))
+        for options, needle in ((["--full-layers", "4"], "layer 4 is out of range: the decoder has layers 0 to 3"),
+                                (["--full-layers", "some"], "'some'"), (["--max-new-tokens", "0"], "max-new-tokens 0"),
+                                (["--temperature", "-1"], "temperature -1"), (["--top-p", "0"], "top-p 0"),
+                                (["--device", "cuda:77"], "'cuda:77' is not available"),
+                                (["--template", "{prompt}"], "lacks {image}"), (["--system", "x", "--template", "{image}{prompt}"], "{system}")):
+            self.assertIn(needle, self.export(*options, fails=True))
+        self.assertEqual(os.listdir(self.folder.name), [])
+
+
+if __name__ == "__main__":
+    lt.main()
