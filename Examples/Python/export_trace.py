@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lvlm_export.generation import Answer, Sampling, Stores, generate  # noqa: E402
 from lvlm_export.llava import PRECISIONS, Llava, load  # noqa: E402
-from lvlm_export.prompt import Prompt, chat_layout, make_prompt, prompt_parts  # noqa: E402
+from lvlm_export.prompt import Prompt, chat_layout, make_prompt, pieces_of, prompt_parts  # noqa: E402
 from lvlm_export.relevancy import Relevancy  # noqa: E402
 from lvlm_export.trace_file import PAYLOADS, Array, RowStore, scratch_folder, write_trace  # noqa: E402
 
@@ -120,7 +120,9 @@ def metadata_of(llava: Llava, prompt: Prompt, answer: Answer, question: str, opt
     def text(value):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
-    pieces = llava.tokenizer.convert_ids_to_tokens
+    def pieces(ids):
+        return pieces_of(llava.tokenizer, ids)
+
     precision = {v: k for k, v in PRECISIONS.items()}[llava.head.weight.dtype]
     where = llava.model.name_or_path
     metadata = {

@@ -181,6 +181,7 @@ class Run(ExportCase):
     def setUpClass(cls):
         super().setUpClass()
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "LD_LIBRARY_PATH")}
+        environment["OMP_NUM_THREADS"] = "1"  # tests run side by side
         environment["PYTHONPATH"] = str(ROOT / "Examples" / "Python")
         cls.worker = subprocess.Popen([PYTHON, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                       text=True, env=environment)

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 SLOTS = ("{image}", "{prompt}", "{system}")
 
 
+def pieces_of(tokenizer, ids: list[int]) -> list[str]:
+    """The tokenizer's own pieces; empty for an id of the model that the tokenizer does not know."""
+    return [piece or "" for piece in tokenizer.convert_ids_to_tokens(ids)]
+
+
 @dataclass
 class Prompt:
     text: str  # with one image token
@@ -99,7 +104,7 @@ def make_prompt(parts: list[tuple[str, str]], layout: str, tokenizer, image_id: 
                          f"needed: {text!r}")
     at = ids.index(image_id)
     roles = _token_roles(ids, parts, tokenizer)
-    pieces = tokenizer.convert_ids_to_tokens(ids)
+    pieces = pieces_of(tokenizer, ids)
     span = ["special"] * class_token + ["image"] * (features - class_token)
     return Prompt(text, layout, ids[:at] + [image_id] * features + ids[at + 1:],
                   pieces[:at] + [pieces[at]] * features + pieces[at + 1:],
