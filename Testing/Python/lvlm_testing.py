@@ -83,6 +83,20 @@ class TraceData:
             "attention.answer": self.attention,
         }
 
+    def more_tensors(self, seed=3):
+        """The optional tensors that `tensors` leaves out, one of each kind of number."""
+        rng, cells = np.random.default_rng(seed), self.rows * self.cols
+        full = np.tril(rng.random((self.layers, self.heads, self.K, self.K)))
+        return {
+            "attention.full": (full / full.sum(axis=-1, keepdims=True)).astype("<f2"),
+            "attention.full.layers": np.arange(self.layers),
+            "attention.vision": BFloat16(rng.random((2, 3, 5, 5))),
+            "relevancy.decoder": rng.random((self.T, self.K)).astype("<f4"),
+            "relevancy.vision": rng.random((self.T, cells)).astype("<f4"),
+            "relevancy.joint": rng.random((self.T, cells)).astype("<f4"),
+            "relevancy.joint_token": rng.random((self.T, cells)).astype("<f4"),
+        }
+
     def metadata(self):
         return {
             "format": "lvlm-trace", "version": "1", "model": "numpy", "prompt": "What is this?\n",
