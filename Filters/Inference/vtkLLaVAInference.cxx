@@ -79,7 +79,8 @@ struct vtkLLaVAInference::Internals
     return question;
   }
 
-  bool isAnswered(const lvlm::Question& q, const std::shared_ptr<const lvlm::LlavaModel>& model) const
+  bool isAnswered(
+    const lvlm::Question& q, const std::shared_ptr<const lvlm::LlavaModel>& model) const
   {
     const auto key = [](const lvlm::Question& a)
     {
@@ -134,10 +135,8 @@ lvlm::TraceShape expectedShape(const std::string& directory)
 }
 
 vtkLLaVAInference::vtkLLaVAInference()
-  : Prompt("Describe the image.")
-  , ChatTemplate("Automatic")
-  , Device("cpu")
-  , Self(std::make_unique<Internals>())
+  : Prompt("Describe the image."), ChatTemplate("Automatic"), Device("cpu"),
+    Self(std::make_unique<Internals>())
 {
 }
 
@@ -213,8 +212,8 @@ int vtkLLaVAInference::RequestInformation(
   {
     shape = this->Self->HasTrace
       ? lvlm::shapeOf(this->Self->Trace)
-      : expectedShape(this->ModelDirectory.empty() ? lvlm::embeddedModelDirectory()
-                                                   : this->ModelDirectory);
+      : expectedShape(
+          this->ModelDirectory.empty() ? lvlm::embeddedModelDirectory() : this->ModelDirectory);
   }
   catch (const std::exception&) // RequestData says what is wrong, once it is asked for data
   {
@@ -227,8 +226,18 @@ int vtkLLaVAInference::RequestUpdateExtent(
   vtkInformation* request, vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
   this->Superclass::RequestUpdateExtent(request, inputs, outputs);
+  using Pipeline = vtkStreamingDemandDrivenPipeline;
+  vtkInformation* input = inputs[0]->GetInformationObject(0);
   // Time is the answer's token here and means nothing to whatever makes the picture.
-  inputs[0]->GetInformationObject(0)->Remove(vtkStreamingDemandDrivenPipeline::UPDATE_TIME_STEP());
+  input->Remove(Pipeline::UPDATE_TIME_STEP());
+  // Of several ranks each would otherwise be given a strip of the picture, and take it for the
+  // whole.
+  input->Set(Pipeline::UPDATE_PIECE_NUMBER(), 0);
+  input->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), 1);
+  if (input->Has(Pipeline::WHOLE_EXTENT()))
+  {
+    input->Set(Pipeline::UPDATE_EXTENT(), input->Get(Pipeline::WHOLE_EXTENT()), 6);
+  }
   return 1;
 }
 
@@ -246,7 +255,8 @@ int vtkLLaVAInference::RequestData(
       vtkImageData* image = vtkImageData::GetData(inputs[0]);
       const auto model = self.open(this);
       lvlm::Question question = self.question(this, *model);
-      question.image = lvlm::pictureFromVTK(image, colorsOf(this->GetInputArrayToProcess(0, inputs), image));
+      question.image =
+        lvlm::pictureFromVTK(image, colorsOf(this->GetInputArrayToProcess(0, inputs), image));
       if (!self.isAnswered(question, model))
       {
         self.HasTrace = false;
@@ -256,7 +266,8 @@ int vtkLLaVAInference::RequestData(
         self.Asked = std::move(question);
         self.AskedModel = model;
         self.HasTrace = true;
-        // The number of time steps is known only now: the next information pass tells it downstream.
+        // The number of time steps is known only now: the next information pass tells it
+        // downstream.
         this->Modified();
       }
       vtkMultiBlockDataSet::GetData(outputs)->ShallowCopy(lvlm::traceToVTK(self.Trace));

@@ -5,6 +5,7 @@
 #include "MemoryAdvice.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
 #include <unordered_map>
@@ -55,10 +56,30 @@ public:
       ((layer - this->LayerBegin) * this->heads() + head) * this->tokens() + token;
     this->Attention.toFloat(row * this->Attention.extent(3) + this->FirstKey,
       static_cast<std::int64_t>(this->Row.size()), this->Row.data());
+    this->checkFinite(layer, head, token);
     return this->Row;
   }
 
 private:
+  /// A mean would spread such a value over the map, a maximum would drop it silently.
+  void checkFinite(std::int64_t layer, std::int64_t head, std::int64_t token) const
+  {
+    constexpr float Largest = std::numeric_limits<float>::max();
+    bool good = true;
+    for (const float value : this->Row) // without a branch, so that it costs next to nothing
+    {
+      good &= std::abs(value) <= Largest;
+    }
+    if (!good)
+    {
+      const auto bad = std::find_if(
+        this->Row.begin(), this->Row.end(), [](float value) { return !std::isfinite(value); });
+      fail("tensor '", tn::AttentionAnswer, "' holds ", *bad, ", which is not finite, at layer ",
+        layer, ", head ", head, ", answer token ", token, ", position ",
+        this->FirstKey + (bad - this->Row.begin()));
+    }
+  }
+
   const Tensor& Attention;
   std::int64_t LayerBegin;
   std::int64_t FirstKey;

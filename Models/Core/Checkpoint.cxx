@@ -43,7 +43,7 @@ std::set<std::string> shardsOf(const std::string& index)
     if (name.empty() || name == ".." || name.find('/') != std::string::npos ||
       name.find('\0') != std::string::npos || fs::path(name).extension() != ".safetensors")
     {
-      fail(index, ": tensor '", tensor, "' names the shard ", file.dump().substr(0, 80),
+      fail(index, ": tensor '", tensor, "' names the shard ", excerpt(file, 80),
         ", which is not a .safetensors file of this folder");
     }
     shards.insert(name);

@@ -3,6 +3,10 @@
 
 #include "Error.h"
 #include "MappedFile.h"
+#include "Unicode.h"
+
+#include <set>
+#include <vector>
 
 namespace lvlm
 {
@@ -44,17 +48,49 @@ void checkDepth(std::string_view text, const std::string& source)
 }
 }
 
-nlohmann::json parseJson(std::string_view text, const std::string& source)
+namespace
+{
+nlohmann::json parsed(std::string_view text, const std::string& source,
+  const nlohmann::json::parser_callback_t& callback)
 {
   checkDepth(text, source);
   try
   {
-    return nlohmann::json::parse(text.begin(), text.end());
+    return nlohmann::json::parse(text.begin(), text.end(), callback);
   }
   catch (const nlohmann::json::exception& error)
   {
-    fail(source, ": malformed JSON: ", error.what());
+    fail(source, ": malformed JSON: ", toValidUtf8(error.what())); // it quotes the text
   }
+}
+}
+
+nlohmann::json parseJson(std::string_view text, const std::string& source)
+{
+  return parsed(text, source, nullptr);
+}
+
+nlohmann::json parseUniqueJson(std::string_view text, const std::string& source)
+{
+  using Event = nlohmann::json::parse_event_t;
+  std::vector<std::set<std::string>> keys; // of the objects around the one that is being read
+  return parsed(text, source,
+    [&](int, Event event, const nlohmann::json& value)
+    {
+      if (event == Event::object_start)
+      {
+        keys.emplace_back();
+      }
+      else if (event == Event::object_end)
+      {
+        keys.pop_back();
+      }
+      else if (event == Event::key && !keys.back().insert(value.get<std::string>()).second)
+      {
+        fail(source, ": malformed JSON: key ", excerpt(value, 80), " stands twice in an object");
+      }
+      return true;
+    });
 }
 
 nlohmann::json readJsonFile(const std::string& path, std::size_t maximumBytes)
@@ -65,6 +101,11 @@ nlohmann::json readJsonFile(const std::string& path, std::size_t maximumBytes)
     fail(path, ": ", file->size(), " bytes of JSON, more than the ", maximumBytes, " accepted");
   }
   return parseJson({ reinterpret_cast<const char*>(file->data()), file->size() }, path);
+}
+
+std::string excerpt(const nlohmann::json& value, std::size_t maximumBytes)
+{
+  return value.dump(-1, ' ', true).substr(0, maximumBytes);
 }
 
 } // namespace lvlm

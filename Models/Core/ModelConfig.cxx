@@ -36,8 +36,8 @@ struct Section
     }
     if (!value->is_number_integer() || *value < low || *value > high)
     {
-      fail(this->where, ": ", key, " = ", value->dump().substr(0, 40),
-        " is not a whole number in [", low, ", ", high, "]");
+      fail(this->where, ": ", key, " = ", excerpt(*value), " is not a whole number in [", low, ", ",
+        high, "]");
     }
     return value->get<std::int64_t>();
   }
@@ -52,8 +52,8 @@ struct Section
     const double number = value->is_number() ? value->get<double>() : std::nan("");
     if (!(number >= low && number <= high))
     {
-      fail(this->where, ": ", key, " = ", value->dump().substr(0, 40), " is not a number in [", low,
-        ", ", high, "]");
+      fail(this->where, ": ", key, " = ", excerpt(*value), " is not a number in [", low, ", ", high,
+        "]");
     }
     return number;
   }
@@ -67,7 +67,7 @@ struct Section
     }
     if (!value->is_string())
     {
-      fail(this->where, ": ", key, " = ", value->dump().substr(0, 40), " is not a string");
+      fail(this->where, ": ", key, " = ", excerpt(*value), " is not a string");
     }
     return value->get<std::string>();
   }
@@ -259,7 +259,7 @@ std::int64_t usedVisionLayers(const Section& root, std::int64_t layers)
   const Json* value = root.find("vision_feature_layer");
   if (value && value->is_array())
   {
-    fail(root.where, ": vision_feature_layer ", value->dump().substr(0, 40),
+    fail(root.where, ": vision_feature_layer ", excerpt(*value),
       ": a list of layers is not supported, one number is");
   }
   const std::int64_t layer = root.integer("vision_feature_layer", -2, -layers - 1, layers);
@@ -278,7 +278,7 @@ void addEndTokens(const Section& section, std::set<std::int64_t>& tokens)
   {
     if (!entry.is_number_integer() || entry < 0 || entry > MaximumVocabulary)
     {
-      fail(section.where, ": eos_token_id ", entry.dump().substr(0, 40), " is not a token id");
+      fail(section.where, ": eos_token_id ", excerpt(entry), " is not a token id");
     }
     tokens.insert(entry.get<std::int64_t>());
   }

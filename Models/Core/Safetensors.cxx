@@ -49,7 +49,7 @@ std::uint64_t unsignedOf(const Json& value, const std::string& where)
 {
   if (!value.is_number_integer() || (value.is_number_integer() && !value.is_number_unsigned()))
   {
-    fail(where, ": ", value.dump().substr(0, 40), " is not a length");
+    fail(where, ": ", excerpt(value), " is not a length");
   }
   return value.get<std::uint64_t>();
 }
@@ -170,7 +170,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : Path(path)
   const auto file = MappedFile::open(path);
   const std::uint64_t headerLength = readHeaderLength(*file, path);
   const std::byte* text = file->data() + sizeof headerLength;
-  const Json header = parseJson(
+  const Json header = parseUniqueJson(
     { reinterpret_cast<const char*>(text), static_cast<std::size_t>(headerLength) }, path);
   if (!header.is_object())
   {

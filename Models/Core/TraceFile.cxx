@@ -3,6 +3,7 @@
 
 #include "Error.h"
 #include "Json.h"
+#include "Unicode.h"
 
 #include <charconv>
 #include <set>
@@ -42,7 +43,7 @@ std::int64_t integer(const std::string& text, const std::string& key)
   const auto result = std::from_chars(text.data(), end, value);
   if (result.ec != std::errc() || result.ptr != end)
   {
-    fail("metadata key '", key, "': '", text.substr(0, 40), "' is not a whole number");
+    fail("metadata key '", key, "': '", toValidUtf8(text.substr(0, 40)), "' is not a whole number");
   }
   return value;
 }
@@ -52,7 +53,7 @@ PatchGrid gridOf(const std::string& text)
   const std::size_t comma = text.find(',');
   if (comma == std::string::npos)
   {
-    fail("metadata key 'grid': '", text.substr(0, 40), "' is not \"rows,cols\"");
+    fail("metadata key 'grid': '", toValidUtf8(text.substr(0, 40)), "' is not \"rows,cols\"");
   }
   std::string cols = text.substr(comma + 1);
   cols.erase(0, cols.find_first_not_of(' '));

@@ -118,6 +118,11 @@ void testHostile(const TempFolder& folder)
   CHECK_THROWS(open(file("[]", "")), "not a JSON object");
   CHECK_THROWS(open(file(std::string(100000, '['), "")), "deeper than");
   CHECK_THROWS(open(file("{\"t\":5}", "")), "entry without");
+  CHECK_THROWS(open(file(R"({"t":{},"t":{}})", "")), "\"t\" stands twice");
+  CHECK_THROWS(
+    open(file(R"({"__metadata__":{"a":"1","b":"2","a":"3"}})", "")), "\"a\" stands twice");
+  CHECK_THROWS(open(file(R"({"t":{"dtype":"F32","dtype":"F16"}})", "")), "\"dtype\" stands twice");
+  CHECK_THROWS(open(file("{\"\xff\":5}", "")), "UTF-8");
   CHECK_THROWS(open(file(entry("F32", "[1]", "[0]"), four)), "entry without");
   CHECK_THROWS(open(file(entry("F32", "[1]", "[0,8]"), four)), "leave the 4 bytes");
   CHECK_THROWS(open(file(entry("F32", "[1]", "[4,0]"), four)), "data_offsets");

@@ -104,8 +104,9 @@ class NotFinite(lt.TestCase):
         full = data.more_tensors()["attention.full"]
         full[2, 1, 6, 3] = np.nan
         trace = self.reader(data, tensors={**data.more_tensors(), "attention.full": full})
-        for make, options in ((simple.LVLMRelevancy, dict(Method="RolloutMean", AnswerTokens=[1])), (simple.LVLMCausalGraph, dict(AnswerToken=1, Heads=[1]))):
-            self.assertReports(make(Input=trace, **options).UpdatePipeline, "attention", "not finite")
+        self.assertReports(simple.LVLMRelevancy(Input=trace, Method="RolloutMean", AnswerTokens=[1]).UpdatePipeline, "attention.full", "not finite",
+                           "row 6")
+        self.assertReports(simple.LVLMCausalGraph(Input=trace, AnswerToken=1, Heads=[1]).UpdatePipeline, "attention of head", "(6, 3) is nan")
 
     def test_relevancy(self):
         data = lt.TraceData()
