@@ -32,9 +32,10 @@ Precision precisionOf(const Trace& trace)
   {
     return Precision::Float64;
   }
-  if (!name.empty() && name != "Float32")
+  // Float16 is what the exporter for GPUs may write: its weights, computed with in float32.
+  if (!name.empty() && name != "Float32" && name != "Float16")
   {
-    fail("the trace's precision '", name, "' is not Float32, BFloat16 or Float64");
+    fail("the trace's precision '", name, "' is not Float32, BFloat16, Float16 or Float64");
   }
   return Precision::Float32;
 }

@@ -27,10 +27,12 @@ RelevancyRun::RelevancyRun(std::shared_ptr<const LlavaModel> model, const Trace&
     this->Logprob.resize(static_cast<std::size_t>(this->T));
     trace.tensor(tensor_name::AnswerLogprob).toFloat(0, this->T, this->Logprob.data());
   }
-  // float32 reproduces itself on other machines to 1e-3 in the logits; bfloat16 has 8 bits.
+  // float32 reproduces itself on other machines to 1e-3 in the logits; bfloat16 has 8 bits,
+  // float16 11.
   const auto recorded = trace.extra.find("precision");
   const bool coarse = this->Model.options.precision == Precision::BFloat16 ||
-    (recorded != trace.extra.end() && recorded->second == "BFloat16");
+    (recorded != trace.extra.end() &&
+      (recorded->second == "BFloat16" || recorded->second == "Float16"));
   this->LogprobTolerance = coarse ? 0.5 : 0.01;
 }
 

@@ -173,6 +173,18 @@ for line in sys.stdin:
 """
 
 
+    def test_recorded_in_half_precision(self):
+        """Made by a GPU in float16, without relevancy: the model here computes it, from the same weights in float32."""
+        content = GOLDEN.read_bytes().replace(b'"precision": "Float32"', b'"precision": "Float16"')
+        path = pathlib.Path(self.path("half.lvlm"))
+        path.write_bytes(content.replace(b'"relevancy.', b'"forgotten.'))  # of the same length
+        trace = simple.LVLMTraceReader(FileName=str(path))
+        self.assertIsNone(lt.block(lt.fetch(trace), "relevancy.decoder"))
+        a, b = (simple.LVLMRelevancy(Input=t, AnswerTokens=[2], **more) for t, more in (
+            (self.live, {}), (trace, dict(ModelDirectory=str(MODEL)))))
+        self.assertSame(lt.fetch(a), lt.fetch(b), "relevancy")
+
+
 @unittest.skipUnless(PYTHON, "LVLM_EXPORT_PYTHON names no Python with transformers")
 class Run(ExportCase):
     """Runs the exporter."""

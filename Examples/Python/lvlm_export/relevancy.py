@@ -25,7 +25,8 @@ def _sweep(layers, calls: list[Call], gradients: dict[int, torch.Tensor], rows: 
         with torch.enable_grad(), attention_taps([layers[index]], lambda _, matrix: held.append(matrix)):
             output = first_of(layers[index](hidden, *call.args, **call.kwargs))
         gradient, slope = torch.autograd.grad(output, (hidden, held[0]), gradient)
-        moved = (slope[0].double() * held[0][0].detach().double()).clamp(min=0).mean(0)  # C, [S, S]
+        pull = slope[0].float().mul_(held[0][0].detach().float()).clamp_(min=0)
+        moved = pull.mean(0, dtype=torch.float64)  # C, [S, S]
         if not torch.isfinite(moved).all() or not torch.isfinite(gradient).all():
             raise ValueError(f"relevancy: a gradient in {what} layer {index} is not finite: use a wider precision")
         rows = rows + rows @ moved
