@@ -160,6 +160,17 @@ class Golden(ExportCase):
         relevancy = simple.LVLMRelevancy(Input=self.exported, AnswerTokens=[2], ModelDirectory="/nowhere")
         self.assertGreater(lt.fetch(relevancy).GetCellData().GetArray("decoder").GetRange()[1], 0, folder)
 
+    def test_recorded_in_half_precision(self):
+        """Made by a GPU in float16, without relevancy: the model here computes it, from the same weights in float32."""
+        content = GOLDEN.read_bytes().replace(b'"precision": "Float32"', b'"precision": "Float16"')
+        path = pathlib.Path(self.path("half.lvlm"))
+        path.write_bytes(content.replace(b'"relevancy.', b'"forgotten.'))  # of the same length
+        trace = simple.LVLMTraceReader(FileName=str(path))
+        self.assertIsNone(lt.block(lt.fetch(trace), "relevancy.decoder"))
+        a, b = (simple.LVLMRelevancy(Input=t, AnswerTokens=[2], **more) for t, more in (
+            (self.live, {}), (trace, dict(ModelDirectory=str(MODEL)))))
+        self.assertSame(lt.fetch(a), lt.fetch(b), "relevancy")
+
 
 # Takes command lines on its input, and tells of each how it went: torch and transformers are imported but once.
 WORKER = """
@@ -171,18 +182,6 @@ for line in sys.stdin:
         code = main(json.loads(line))
     print(json.dumps([code, errors.getvalue()]), flush=True)
 """
-
-
-    def test_recorded_in_half_precision(self):
-        """Made by a GPU in float16, without relevancy: the model here computes it, from the same weights in float32."""
-        content = GOLDEN.read_bytes().replace(b'"precision": "Float32"', b'"precision": "Float16"')
-        path = pathlib.Path(self.path("half.lvlm"))
-        path.write_bytes(content.replace(b'"relevancy.', b'"forgotten.'))  # of the same length
-        trace = simple.LVLMTraceReader(FileName=str(path))
-        self.assertIsNone(lt.block(lt.fetch(trace), "relevancy.decoder"))
-        a, b = (simple.LVLMRelevancy(Input=t, AnswerTokens=[2], **more) for t, more in (
-            (self.live, {}), (trace, dict(ModelDirectory=str(MODEL)))))
-        self.assertSame(lt.fetch(a), lt.fetch(b), "relevancy")
 
 
 @unittest.skipUnless(PYTHON, "LVLM_EXPORT_PYTHON names no Python with transformers")
