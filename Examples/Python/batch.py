@@ -278,4 +278,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Only to tell of failures: leaving a script by sys.exit leaves MPI unfinished, which mpirun takes for a crash.
+    if code := main():
+        sys.exit(code)
