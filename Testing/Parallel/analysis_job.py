@@ -9,7 +9,6 @@ import sys
 
 import lvlm_testing as lt
 from paraview import servermanager, simple
-from vtkmodules.vtkCommonExecutionModel import vtkExtentTranslator
 from vtkmodules.vtkParallelCore import vtkMultiProcessController
 
 CONTROLLER = vtkMultiProcessController.GetGlobalController()
@@ -21,7 +20,7 @@ def arrays_of(attributes):
     found = {}
     for i in range(attributes.GetNumberOfArrays()):
         array = attributes.GetAbstractArray(i)
-        if array.GetName() == "vtkGhostType":
+        if array.GetName() in ("vtkGhostType", "layer_begin"):  # of the piece, of the rank
             continue
         if array.IsA("vtkStringArray"):
             found[array.GetName()] = [array.GetValue(k) for k in range(array.GetNumberOfValues())]
@@ -80,15 +79,6 @@ def cases(trace):
     yield "selection", simple.LVLMPatchAttention(Input=trace, Selection=cells)
 
 
-def selected_by_rank(trace):
-    """Cell 0 of the last rank's piece of the map: a selection as the GUI makes it."""
-    cells = simple.IDSelectionSource(FieldType="CELL", IDs=[RANKS - 1, 0])
-    proxy = simple.LVLMPatchAttention(Input=trace, Selection=cells)
-    whole, piece = (0, 4, 0, 5, 0, 0), [0, 0, 0, 0, 0, 0]
-    vtkExtentTranslator().PieceToExtentThreadSafe(RANK, RANKS, 0, whole, piece, vtkExtentTranslator.BLOCK_MODE, 0)
-    return {"piece": piece, "table": outputs(proxy)}
-
-
 def failures(folder, trace):
     """Name -> what VTK reported on this rank; afterwards the same filter works."""
     def reported(work):
@@ -118,30 +108,6 @@ def failures(folder, trace):
     return result
 
 
-def aborted(trace):
-    """Rank 0 stops filters while they work: nothing comes out on any rank, and no error; then they work again."""
-    def rows():
-        return graph.GetClientSideObject().GetOutputDataObject(1).GetNumberOfRows()
-
-    def cells():
-        return heat.GetClientSideObject().GetOutputDataObject(0).GetNumberOfCells()
-    graph = simple.LVLMCausalGraph(Input=trace, Layer=0, AttentionThreshold=0.01, Alpha=0.2)  # the first rank's
-    heat = simple.LVLMAttentionMap(Input=trace)
-    result = []
-    for proxy, size in ((graph, rows), (heat, cells)):
-        algorithm = proxy.GetClientSideObject()
-        stop = algorithm.AddObserver("ProgressEvent", lambda filter, _: filter.SetAbortExecute(1)) if RANK == 0 else None
-        with lt.Errors() as errors:
-            proxy.UpdatePipeline()
-        result.append((size(), errors.text))
-        if stop is not None:
-            algorithm.RemoveObserver(stop)
-        proxy.Heads = [0]
-        proxy.UpdatePipeline()
-        result.append((size(), ""))
-    return result
-
-
 def main(folder):
     simple.LoadPlugin(lt.PLUGIN, remote=False, ns=None)
     out = os.path.join(folder, "ranks-%d" % RANKS)
@@ -156,9 +122,7 @@ def main(folder):
             results[name, "%s %d" % (what, number)] = outputs(proxy)
         writer = servermanager.writers.LVLMTraceWriter(Input=trace, FileName=os.path.join(out, name))
         writer.UpdatePipeline()
-        results[name, "by rank"] = selected_by_rank(trace)
     results["errors"] = failures(folder, trace)
-    results["aborted"] = aborted(trace)
     with open(os.path.join(out, "rank-%d" % RANK), "wb") as file:
         pickle.dump(results, file)
     print("rank %d of %d done" % (RANK, RANKS), flush=True)

@@ -20,7 +20,7 @@ for name in ("volume", "contour"):
         simple.ColorBy(shown, ("POINTS", "attention"))
     else:
         shown = simple.Show(simple.Contour(Input=volume, ContourBy=["POINTS", "attention"],
-                                           Isosurfaces=[low + 0.6 * (high - low)]), view)
+                                           Isosurfaces=[low + 0.15 * (high - low)]), view)
     view.CameraPosition, view.CameraFocalPoint = [160, 120, 260], [28, 15, 28]
     view.CameraViewUp = [0, 1, 0]
     simple.Render(view)

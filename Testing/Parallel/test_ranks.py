@@ -89,7 +89,7 @@ class Ranks(unittest.TestCase):
         cls.addClassCleanup(cls.folder.cleanup)
         write_traces(cls.folder.name)
         cls.results = {ranks: run(ranks, cls.folder.name) for ranks in RANKS}
-        cls.names = [key for key in cls.results[1][0] if isinstance(key, tuple) and key[1] not in ("held", "by rank")]
+        cls.names = [key for key in cls.results[1][0] if isinstance(key, tuple) and key[1] != "held"]
 
     def every(self):
         """(what, results of one rank, results by rank) of each port of each analysis."""
@@ -173,29 +173,6 @@ class Ranks(unittest.TestCase):
                 size, = struct.unpack("<Q", contents[0][:8])
                 self.assertGreater(len(contents[0]), size + 1000)
 
-    def test_cells_picked_on_a_piece(self):
-        """Cell 0 of the last rank is not cell 0 of the map, but the first one of that rank's piece."""
-        for ranks in RANKS:
-            results = [rank["two.lvlm", "by rank"] for rank in self.results[ranks]]
-            cols, rows = 4, 5
-            # The piece without ghost cells, as it was picked on.
-            first = results[-1]["piece"]
-            patch = (rows - 1 - first[2]) * cols + first[0]
-            data = complete_trace("two.lvlm", lambda v: v, lambda v: v, [0, 1])[0]
-            raw = data.attention[..., data.image_start + patch].mean(axis=(0, 1), dtype="f8")
-            table = results[0]["table"][0]["columns"]
-            np.testing.assert_allclose(table["attention"], raw, rtol=2e-7)
-            if ranks > 1:
-                self.assertNotEqual(first[:4], (0, cols, 0, rows))
-
-    def test_abort_of_the_first_rank_stops_all(self):
-        for ranks in RANKS:
-            for rank in self.results[ranks]:
-                stopped_graph, graph, stopped_map, heat = rank["aborted"]
-                self.assertEqual((stopped_graph, stopped_map), ((0, ""), (0, "")), ranks)
-                self.assertGreater(heat[0], 0)
-            self.assertGreater(self.results[ranks][0]["aborted"][1][0], 0)
-
     def test_volume_is_drawn_by_two_ranks(self):
         """Within the tolerance that compositing of two halves leaves."""
         pictures = {}
@@ -208,7 +185,7 @@ class Ranks(unittest.TestCase):
         for name, one in pictures[1].items():
             other = pictures[2][name]
             drawn = (np.abs(one - one[0, 0]).max(axis=-1) > 8).mean()
-            self.assertGreater(drawn, 0.05, name)
+            self.assertGreater(drawn, 0.005, name)
             self.assertLess(np.abs(one - other).mean(), 4.0, name)
             self.assertLess((np.abs(one - other).max(axis=-1) > 48).mean(), 0.03, name)
 
