@@ -31,7 +31,8 @@ def picture(proxy, name, representation=None):
     shown = simple.Show(proxy, view)
     if representation:
         shown.SetRepresentationType(representation)
-    simple.ColorBy(shown, ("POINTS" if representation else "CELLS", "attention"))
+    if not name.startswith("overlay"):
+        simple.ColorBy(shown, ("POINTS" if representation else "CELLS", "attention"))
     view.ResetCamera()
     simple.Render(view)
     simple.SaveScreenshot(path(name), view, ImageResolution=[400, 300])
@@ -45,7 +46,8 @@ def analyse():
     picture(heat, "map.png")
     volume = simple.LVLMLayerVolume(Input=trace, AnswerTokens=[0])
     picture(volume, "volume.png", "Volume")
-    picture(simple.LVLMOverlay(Input=heat), "overlay.png")
+    small = simple.LVLMTraceReader(FileName=path("small.lvlm"))
+    picture(simple.LVLMOverlay(Input=simple.LVLMAttentionMap(Input=small)), "overlay.png")
     sheet = simple.CreateView("SpreadSheetView")
     simple.Show(simple.LVLMTokens(Input=trace), sheet)
     simple.Render(sheet)
@@ -54,7 +56,7 @@ def analyse():
     say("summary of %d heads" % table.GetNumberOfRows())
     information = trace.GetDataInformation().GetArrayInformation("attention.answer", 0)
     say("attention in %s" % (information.GetComponentRange(0),))
-    simple.SaveData(path("copy.lvlm"), proxy=simple.LVLMTraceReader(FileName=path("small.lvlm")))
+    simple.SaveData(path("copy.lvlm"), proxy=small)
     say("done")
 
 
@@ -79,16 +81,16 @@ def wait():
         time.sleep(0.1)
     try:
         simple.LVLMTokens(Input=trace).UpdatePipeline()
-        say("no error")
     except Exception as error:  # whatever ParaView throws
         say("error: %s" % error)
+    say("still here")
 
 
 def ask():
     """One question; the answer and a map of it."""
     connect()
     image = simple.PNGSeriesReader(FileNames=[os.environ["LVLM_SCENE"]])
-    trace = simple.LLaVAInference(Input=image, Prompt="What color is the star?", MaxNewTokens=int(os.environ["LVLM_TOKENS"]))
+    trace = simple.LLaVAInference(Input=image, Prompt="What color is the star?")
     say("asking")
     trace.UpdatePipeline()
     trace.UpdatePropertyInformation()

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pvserver of two ranks and clients over loopback: what works, what travels, what goes wrong."""
+import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
+import numpy as np
+
 import lvlm_testing as lt
 from test_large import write_sparse
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(FOLDER))
-SECONDS = 100  # after that something hangs
+SECONDS = 180  # after that something hangs
 # pvpython is an MPI process of its own: its variables would make mpirun believe to be one of its ranks.
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PMI_", "OPAL_", "ORTE_"))}
 
@@ -29,7 +33,8 @@ class Server:
             self.process = subprocess.Popen(
                 [os.environ["LVLM_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", str(ranks),
                  os.environ["LVLM_PVSERVER"], "--server-port=0", "--force-offscreen-rendering", *options],
-                stdout=log, stderr=subprocess.STDOUT, env=CLEAN, start_new_session=True)
+                stdout=log, stderr=subprocess.STDOUT,
+                env={k: v for k, v in CLEAN.items() if k != "DISPLAY"})  # a server has none
         self.port = int(self.wait_for(r"Accepting connection\(s\): \S+:(\d+)"))
 
     def output(self):
@@ -46,11 +51,31 @@ class Server:
         raise AssertionError("the server did not say %r: %s" % (pattern, self.output()))
 
     def kill(self):
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)  # its own group: mpirun and the ranks
-        except ProcessLookupError:
-            pass
+        """At once, as when the machine goes: mpirun gives its ranks process groups of their own."""
+        if self.process.poll() is None:
+            for pid in descendants(self.process.pid):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
         self.process.wait()
+
+
+def descendants(pid):
+    """The process and everything that it started, the ranks first."""
+    children = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % name, encoding="ascii", errors="replace") as file:
+                parent = int(file.read().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(name))
+    found, at = [pid], 0
+    while at < len(found):
+        found += children.get(found[at], [])
+        at += 1
+    return found[::-1]
 
 
 def start_client(port, job, folder, **more):
@@ -58,7 +83,19 @@ def start_client(port, job, folder, **more):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**CLEAN, **more})
 
 
-class Remote(unittest.TestCase):
+def fill_first_row(path):
+    """Something to see: the first answer token's attention of head 0 in every layer."""
+    with open(path, "r+b") as file:
+        length, = struct.unpack("<Q", file.read(8))
+        entry = json.loads(file.read(length))["attention.answer"]
+        layers, heads, tokens, keys = entry["shape"]
+        rng = np.random.default_rng(1)
+        for layer in range(layers):
+            file.seek(8 + length + entry["data_offsets"][0] + layer * heads * tokens * keys * 4)
+            file.write(rng.random(600).astype("<f4").tobytes())
+
+
+class RemoteCase(unittest.TestCase):
     def setUp(self):
         self.temporary = tempfile.TemporaryDirectory()
         self.addCleanup(self.temporary.cleanup)
@@ -69,42 +106,41 @@ class Remote(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def server(self, *options):
-        server = Server(self.folder, 2, *options)
-        self.addCleanup(server.kill)
-        return server
+    def server(self, *options, ranks=2):
+        self.running = Server(self.folder, ranks, *options)
+        self.addCleanup(self.running.kill)
+        return self.running
 
     def finish(self, client, good=True):
         try:
             output = client.communicate(timeout=SECONDS)[0]
         except subprocess.TimeoutExpired:
             client.kill()
-            raise AssertionError("the client hangs: %s" % client.communicate()[0]) from None
+            raise AssertionError("the client hangs: %s\nthe server says: %s" % (
+                client.communicate()[0], self.running.output())) from None
         if good:
-            self.assertEqual(client.returncode, 0, output)
+            self.assertEqual(client.returncode, 0, "%s\nthe server says: %s" % (output, self.running.output()))
         return output
 
     def counted(self, port):
         """A port that leads to the server's, and the file that tells the bytes that came from there."""
         count = self.path("count")
-        proxy = subprocess.Popen([sys.executable or "python3", os.path.join(FOLDER, "counting_proxy.py"), str(port), count],
+        proxy = subprocess.Popen([shutil.which("python3"), os.path.join(FOLDER, "counting_proxy.py"), str(port), count],
                                  stdout=subprocess.PIPE, text=True)
         self.addCleanup(proxy.wait)
         self.addCleanup(proxy.kill)
         self.addCleanup(proxy.stdout.close)
         return int(proxy.stdout.readline()), count
 
-    def looks_like_something(self, name):
-        """The picture has more than one colour."""
-        from vtkmodules.vtkIOImage import vtkPNGReader
-        reader = vtkPNGReader()
-        reader.SetFileName(self.path(name))
-        reader.Update()
-        pixels = lt.array(reader.GetOutput().GetPointData().GetScalars())
-        self.assertGreater(len({tuple(p) for p in pixels[::7]}), 3, name)
+    def assertDrawn(self, name):
+        pixels = lt.pixels(self.path(name))
+        self.assertGreater((abs(pixels - pixels[0, 0]).max(axis=-1) > 8).mean(), 0.01, name)
 
+
+class Recorded(RemoteCase):
     def test_only_pictures_travel(self):
         size = write_sparse(self.path("large.lvlm"), gigabytes=1)
+        fill_first_row(self.path("large.lvlm"))
         self.assertGreater(size, 1000**3)
         server = self.server()
         port, count = self.counted(server.port)
@@ -112,21 +148,19 @@ class Remote(unittest.TestCase):
         for text in ("connected to 2 ranks", "LVLMTraceReader with", "done", "attention in (0.0, 1.0)", "summary of 1024 heads"):
             self.assertIn(text, output)
         rows = int(re.search(r"(\d+) rows", output).group(1))
-        self.assertEqual(rows, lt.TraceData and self.positions(self.path("large.lvlm")))
+        self.assertEqual(rows, self.positions(self.path("large.lvlm")))
         for name in ("map.png", "volume.png", "overlay.png"):
-            self.assertTrue(os.path.getsize(self.path(name)) > 0, name)
+            self.assertDrawn(name)
         with open(count, encoding="ascii") as file:
             travelled = int(file.read())
         print("%.2f MB of %.0f MB came to the client" % (travelled / 1e6, size / 1e6))
         self.assertGreater(travelled, 10_000)
         self.assertLess(travelled, size // 100)
-        with open(self.path("small.lvlm"), "rb") as one, open(self.path("copy.lvlm"), "rb") as two:
-            self.assertEqual(one.read()[-self.data.attention.nbytes // 2:], two.read()[-self.data.attention.nbytes // 2:])
+        with open(self.path("copy.lvlm"), "rb") as copy:  # saved on the server, by both ranks
+            self.assertIn(self.data.attention.tobytes(), copy.read())
 
     @staticmethod
     def positions(path):
-        import json
-        import struct
         with open(path, "rb") as file:
             length, = struct.unpack("<Q", file.read(8))
             return len(json.loads(json.loads(file.read(length))["__metadata__"]["tokens"]))
@@ -152,8 +186,21 @@ class Remote(unittest.TestCase):
             pass
         output = self.finish(client, good=False)
         self.assertGreaterEqual(client.returncode, 0, "killed by signal: %s" % output)
-        self.assertNotIn("no error", output)
-        self.assertRegex(output, r"(?i)error|closed|lost|disconnect")
+        self.assertRegex(output, r"ERR\|")
+        self.assertIn("still here", output)
+
+
+@unittest.skipUnless(os.environ.get("LVLM_INFERENCE"), "this build has no inference")
+class Inference(RemoteCase):
+    def ask(self, port):
+        return start_client(port, "ask", self.folder, LVLM_SCENE=os.path.join(
+            SOURCE, "Models", "TinyLlava", "scenes", "star_left_of_circle.png"))
+
+    def test_ask_map_volume_picture(self):
+        output = self.finish(self.ask(self.server(ranks=1).port))
+        self.assertRegex(output, r"answer: \w+")
+        for name in ("asked.png", "asked-volume.png"):
+            self.assertDrawn(name)
 
 
 if __name__ == "__main__":
