@@ -9,6 +9,8 @@ packages=(
   # What ParaView's rendering and Qt components ask for.
   qtbase5-dev libqt5opengl5-dev libglew-dev libx11-dev libfreetype-dev libboost-dev libxml2-dev libicu-dev
   libnetcdf-dev libhdf5-openmpi-dev qttools5-dev qtxmlpatterns5-dev-tools
+  # Without it ParaView's own toolbars show no icons.
+  libqt5svg5
   # Tools: build, compiler cache, X server for pictures and GUI tests.
   cmake ninja-build g++ ccache pkg-config xvfb xauth xdotool imagemagick fonts-dejavu-core python3-numpy python3-pil
 )

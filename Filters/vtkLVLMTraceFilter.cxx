@@ -3,6 +3,7 @@
 
 #include "OutputVTK.h"
 #include "RankPieces.h"
+#include "TokenTable.h"
 #include "vtkLVLMGuard.h"
 
 #include "Models/Core/Analysis.h"
@@ -123,6 +124,32 @@ void vtkLVLMTraceFilter::RemoveAllHeads()
 {
   this->Heads.clear();
   this->Modified();
+}
+
+vtkStringArray* vtkLVLMTraceFilter::GetTokenTable()
+{
+  vtkDataObject* data =
+    this->GetNumberOfInputConnections(0) > 0 ? this->GetInputDataObject(0, 0) : nullptr;
+  if (data && data == this->TokenTableData && data->GetMTime() < this->TokenTableTime)
+  {
+    return this->TokenTable;
+  }
+  this->TokenTable->Initialize();
+  this->TokenTableData = data;
+  try
+  {
+    lvlm::TraceShape shape;
+    if (data && lvlm::shapeOf(data, shape))
+    {
+      lvlm::answerRows(lvlm::traceFromVTK(data), this->TokenTable);
+    }
+  }
+  catch (const std::exception&)
+  {
+    this->TokenTable->Initialize(); // RequestData meets the same problem and reports it.
+  }
+  this->TokenTableTime.Modified();
+  return this->TokenTable;
 }
 
 vtkTypeBool vtkLVLMTraceFilter::ProcessRequest(

@@ -18,6 +18,9 @@
 
 #include "lvlmFiltersModule.h"
 #include "vtkAlgorithm.h"
+#include "vtkNew.h"
+#include "vtkStringArray.h"
+#include "vtkTimeStamp.h"
 
 #include "Models/Core/Error.h"
 
@@ -74,6 +77,11 @@ public:
   vtkGetVector2Macro(PatchRange, int);
   ///@}
 
+  /// The answer's tokens with what is known about each, for the user interface: the number of
+  /// columns, their names, then the values row by row (see LVLMTokens). Empty while there is no
+  /// trace.
+  vtkStringArray* GetTokenTable();
+
   vtkTypeBool ProcessRequest(
     vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
 
@@ -116,6 +124,10 @@ protected:
 private:
   vtkLVLMTraceFilter(const vtkLVLMTraceFilter&) = delete;
   void operator=(const vtkLVLMTraceFilter&) = delete;
+
+  vtkNew<vtkStringArray> TokenTable;
+  vtkTimeStamp TokenTableTime;
+  vtkDataObject* TokenTableData = nullptr; // only compared, never followed
 
   int RequestInformation(vtkInformationVector** inputs, vtkInformationVector* outputs);
   int RequestUpdateExtent(vtkInformationVector** inputs);

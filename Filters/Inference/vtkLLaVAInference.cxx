@@ -21,6 +21,7 @@
 #include "vtkPointData.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
 
+#include <algorithm>
 #include <cmath>
 #include <tuple>
 
@@ -35,7 +36,7 @@ struct vtkLLaVAInference::Internals
   std::shared_ptr<const lvlm::LlavaModel> AskedModel;
   lvlm::Trace Trace;
   bool HasTrace = false;
-  std::string Answer, ModelInformation, CostInformation;
+  std::string Answer, ModelInformation, CostInformation, EmbeddedModel;
 
   std::shared_ptr<const lvlm::LlavaModel> open(vtkLLaVAInference* self)
   {
@@ -173,6 +174,35 @@ const char* vtkLLaVAInference::GetModelInformation()
     this->Self->ModelInformation = error.what();
   }
   return this->Self->ModelInformation.c_str();
+}
+
+int* vtkLLaVAInference::GetLayerRange()
+{
+  std::int64_t layers = 0;
+  try
+  {
+    layers = this->Self->open(this)->config().text.layers;
+  }
+  catch (const std::exception&)
+  {
+    // ModelInformation tells what is wrong.
+  }
+  this->LayerRange[0] = static_cast<int>(-layers);
+  this->LayerRange[1] = static_cast<int>(std::max<std::int64_t>(layers - 1, 0));
+  return this->LayerRange;
+}
+
+const char* vtkLLaVAInference::GetEmbeddedModelDirectory()
+{
+  try
+  {
+    this->Self->EmbeddedModel = lvlm::embeddedModelDirectory();
+  }
+  catch (const std::exception&)
+  {
+    this->Self->EmbeddedModel.clear();
+  }
+  return this->Self->EmbeddedModel.c_str();
 }
 
 const char* vtkLLaVAInference::GetCostInformation()

@@ -145,6 +145,10 @@ public:
   const char* GetAnswer();
   /** Architecture, layers, heads, patches and size of the model in ModelDirectory, or why it cannot be used. */
   const char* GetModelInformation();
+  /** Lowest and highest index of the model's decoder layers, e.g. -32 and 31; 0 and 0 when the model cannot be used. */
+  int* GetLayerRange() VTK_SIZEHINT(2);
+  /** Folder of the model that ships with the plugin, its example pictures in `scenes`; "" where it is missing. */
+  const char* GetEmbeddedModelDirectory();
   /** What the question costs in memory at the longest answer, before it is asked; or why it cannot be. */
   const char* GetCostInformation();
 
@@ -179,6 +183,7 @@ private:
   bool CaptureVision = false;
   int Precision = FLOAT32;
   int Threads = 0;
+  int LayerRange[2] = { 0, 0 };
 
   struct Internals;
   std::unique_ptr<Internals> Self;

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class pqLVLMAskDialog
+ * @brief a picture, a question, a model: everything that lvlm.ask() takes
+ *
+ * Not modal: the pipeline can be looked at meanwhile. Remembers what was asked last. Ctrl+Return
+ * asks.
+ */
+#ifndef pqLVLMAskDialog_h
+#define pqLVLMAskDialog_h
+
+#include <QDialog>
+#include <QPointer>
+
+class QCheckBox;
+class QComboBox;
+class QDoubleSpinBox;
+class QLabel;
+class QPlainTextEdit;
+class QPushButton;
+class QSpinBox;
+class pqFileChooserWidget;
+class pqLVLMModelChooser;
+class pqServer;
+
+class pqLVLMAskDialog : public QDialog
+{
+  Q_OBJECT
+  typedef QDialog Superclass;
+
+public:
+  explicit pqLVLMAskDialog(QWidget* parent = nullptr);
+  ~pqLVLMAskDialog() override;
+
+  /// Offers the pictures of the session and opens.
+  void ask();
+
+  /// The call of lvlm.ask() that the dialog stands for.
+  QString call() const;
+
+private Q_SLOTS:
+  void run();
+  void showPicture();
+  void updateState();
+
+private:
+  Q_DISABLE_COPY(pqLVLMAskDialog)
+
+  QWidget* buildPicture();
+  QWidget* buildAnswer();
+  QWidget* buildCapture();
+  void fillPictures();
+  void choosePicture();
+  void restore();
+  void remember() const;
+  QString picture() const; ///< as a Python expression; empty when none is chosen
+
+  QPointer<pqServer> Server;
+  QComboBox* Picture;
+  pqFileChooserWidget* File;
+  QLabel* Preview;
+  QPlainTextEdit* Question;
+  pqLVLMModelChooser* Model;
+  QComboBox* ImageMode;
+  QSpinBox* Longest;
+  QDoubleSpinBox* Temperature;
+  QDoubleSpinBox* TopP;
+  QSpinBox* Seed;
+  QCheckBox* Vision;
+  QLabel* Problem;
+  QPushButton* Ask;
+};
+
+#endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pqLVLMAutoStart.h"
+
+#include "pqLVLMInterrupt.h"
+#include "pqLVLMSelection.h"
+
+pqLVLMAutoStart::pqLVLMAutoStart(QObject* parent) : Superclass(parent) {}
+
+pqLVLMAutoStart::~pqLVLMAutoStart() = default;
+
+void pqLVLMAutoStart::startup()
+{
+  new pqLVLMSelection(this);
+  new pqLVLMInterrupt(this);
+}
+
+void pqLVLMAutoStart::shutdown()
+{
+  qDeleteAll(this->children());
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pqLVLMInterrupt.h"
+
+#include "pqApplicationCore.h"
+#include "pqCoreUtilities.h"
+#include "pqPipelineSource.h"
+#include "pqProgressManager.h"
+#include "pqServerManagerModel.h"
+#include "vtkAlgorithm.h"
+#include "vtkCommand.h"
+#include "vtkSMProxy.h"
+
+#include <QApplication>
+#include <QEvent>
+
+#include <algorithm>
+
+namespace
+{
+constexpr int ShortestPause = 60; // milliseconds between two looks at the window's events
+constexpr int PauseFactor = 4;    // and as many times as long as the look took: drawing may be slow
+constexpr int LongestLook = 20;   // milliseconds
+
+pqProgressManager* progress()
+{
+  return pqApplicationCore::instance()->getProgressManager();
+}
+}
+
+pqLVLMInterrupt::pqLVLMInterrupt(QObject* parent) : Superclass(parent)
+{
+  pqServerManagerModel* model = pqApplicationCore::instance()->getServerManagerModel();
+  QObject::connect(model, &pqServerManagerModel::sourceAdded, this, &pqLVLMInterrupt::watch);
+  for (pqPipelineSource* source : model->findItems<pqPipelineSource*>())
+  {
+    this->watch(source);
+  }
+  QObject::connect(progress(), &pqProgressManager::abort, this, &pqLVLMInterrupt::abort);
+  if (QWidget* window = pqCoreUtilities::mainWidget())
+  {
+    window->installEventFilter(this);
+  }
+}
+
+pqLVLMInterrupt::~pqLVLMInterrupt() = default;
+
+void pqLVLMInterrupt::watch(pqPipelineSource* source)
+{
+  const QString name = source->getProxy()->GetXMLName();
+  auto* filter = vtkAlgorithm::SafeDownCast(source->getProxy()->GetClientSideObject());
+  if (!filter ||
+    !(name == "LLaVAInference" || name == "LVLMRelevancy" || name == "LVLMCausalGraph"))
+  {
+    return;
+  }
+  pqCoreUtilities::connect(filter, vtkCommand::StartEvent, this, SLOT(onStart(vtkObject*)));
+  pqCoreUtilities::connect(filter, vtkCommand::ProgressEvent, this, SLOT(onProgress()));
+  pqCoreUtilities::connect(filter, vtkCommand::EndEvent, this, SLOT(onEnd(vtkObject*)));
+}
+
+void pqLVLMInterrupt::onStart(vtkObject* filter)
+{
+  // A filter that undo and redo brought back is watched twice; it must not count twice.
+  if (this->Running.contains(static_cast<vtkAlgorithm*>(filter)))
+  {
+    return;
+  }
+  this->Running.insert(static_cast<vtkAlgorithm*>(filter));
+  if (this->Running.size() == 1)
+  {
+    progress()->setEnableProgress(true);
+    progress()->setEnableAbort(true);
+    this->SinceEvents.start();
+    this->Pause = 0;
+  }
+}
+
+void pqLVLMInterrupt::onEnd(vtkObject* filter)
+{
+  if (this->Running.remove(static_cast<vtkAlgorithm*>(filter)) && this->Running.isEmpty())
+  {
+    progress()->setEnableAbort(false);
+    progress()->setEnableProgress(false);
+  }
+}
+
+void pqLVLMInterrupt::onProgress()
+{
+  if (this->Looking || this->Running.isEmpty() || this->SinceEvents.elapsed() < this->Pause)
+  {
+    return;
+  }
+  this->Looking = true;
+  this->SinceEvents.start();
+  QApplication::processEvents(QEventLoop::AllEvents, LongestLook);
+  this->Pause = std::max<qint64>(ShortestPause, PauseFactor * this->SinceEvents.elapsed());
+  this->SinceEvents.start();
+  this->Looking = false;
+}
+
+void pqLVLMInterrupt::abort()
+{
+  for (vtkAlgorithm* filter : this->Running)
+  {
+    filter->SetAbortExecute(1);
+  }
+}
+
+bool pqLVLMInterrupt::eventFilter(QObject* watched, QEvent* event)
+{
+  if (event->type() == QEvent::Close && !this->Running.isEmpty())
+  {
+    // The window must not go away under a running filter: first it ends.
+    this->abort();
+    event->ignore();
+    return true;
+  }
+  return this->Superclass::eventFilter(watched, event);
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class pqLVLMModelChooser
+ * @brief a folder on the server's disk, and what the model in it is
+ *
+ * Below the folder: architecture, layers, size and the memory that the question takes, or why the
+ * model cannot be used.
+ */
+#ifndef pqLVLMModelChooser_h
+#define pqLVLMModelChooser_h
+
+#include "pqLVLMModelProbe.h"
+
+#include <QTimer>
+#include <QWidget>
+
+class QLabel;
+class pqFileChooserWidget;
+class pqServer;
+class vtkSMProxy;
+
+class pqLVLMModelChooser : public QWidget
+{
+  Q_OBJECT
+  Q_PROPERTY(QString directory READ directory WRITE setDirectory NOTIFY directoryChanged)
+  typedef QWidget Superclass;
+
+public:
+  explicit pqLVLMModelChooser(QWidget* parent = nullptr);
+  ~pqLVLMModelChooser() override;
+
+  void setServer(pqServer* server);
+
+  /// The filter whose other settings decide what the question costs.
+  void setQuestion(vtkSMProxy* filter);
+
+  /// The same by name, where there is no filter yet.
+  void setSettings(const QVariantMap& settings);
+
+  QString directory() const;
+  void setDirectory(const QString& directory);
+
+  /// Of the folder that is shown.
+  const lvlm::ModelStatus& status() const { return this->Status; }
+
+public Q_SLOTS:
+  /// Asks the server, now.
+  void refresh();
+  /// Asks the server once typing has paused.
+  void refreshSoon();
+
+Q_SIGNALS:
+  void directoryChanged();
+  void statusChanged();
+
+private:
+  Q_DISABLE_COPY(pqLVLMModelChooser)
+
+  pqFileChooserWidget* Folder;
+  QLabel* Line;
+  QTimer Pause;
+  pqServer* Server = nullptr;
+  vtkSMProxy* Question = nullptr;
+  QVariantMap Settings;
+  lvlm::ModelStatus Status;
+};
+
+#endif

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pqLVLMPython.h"
+
+#include "pqApplicationCore.h"
+#include "pqCoreUtilities.h"
+#include "pqUndoStack.h"
+#include "vtkCallbackCommand.h"
+#include "vtkNew.h"
+#include "vtkPythonInterpreter.h"
+#include "vtkSMTrace.h"
+
+#include <QApplication>
+#include <QMessageBox>
+#include <QObject>
+
+#include <string>
+
+namespace
+{
+/// Collects what Python writes to its error stream while it lives.
+class ErrorStream
+{
+public:
+  ErrorStream()
+  {
+    this->Callback->SetClientData(this);
+    this->Callback->SetCallback(
+      [](vtkObject*, unsigned long, void* self, void* text)
+      {
+        if (text)
+        {
+          static_cast<ErrorStream*>(self)->Text += static_cast<const char*>(text);
+        }
+      });
+    this->Interpreter->AddObserver(vtkCommand::ErrorEvent, this->Callback);
+  }
+
+  QString text() const { return QString::fromStdString(this->Text); }
+
+private:
+  std::string Text;
+  vtkNew<vtkCallbackCommand> Callback;
+  vtkNew<vtkPythonInterpreter> Interpreter;
+};
+
+/// The last line of a traceback, without the exception's type.
+QString messageOf(const QString& traceback)
+{
+  const QStringList lines = traceback.trimmed().split('\n');
+  const QString last = lines.isEmpty() ? QString() : lines.last().trimmed();
+  const int colon = last.indexOf(QStringLiteral(": "));
+  return colon > 0 && !last.left(colon).contains(' ') ? last.mid(colon + 2) : last;
+}
+
+void showError(const QString& label, const QString& traceback)
+{
+  auto* box = new QMessageBox(QMessageBox::Warning, label, messageOf(traceback), QMessageBox::Ok,
+    pqCoreUtilities::mainWidget());
+  box->setObjectName("LVLMMessage");
+  box->setAttribute(Qt::WA_DeleteOnClose);
+  box->setTextFormat(Qt::PlainText);
+  box->setDetailedText(traceback);
+  box->open();
+}
+}
+
+namespace lvlm
+{
+
+QString pythonString(const QString& text)
+{
+  QString literal;
+  for (const QChar c : text)
+  {
+    if (c == '\\' || c == '"')
+    {
+      literal += '\\';
+    }
+    literal += c == '\n' ? QStringLiteral("\\n") : c == '\r' ? QStringLiteral("\\r") : QString(c);
+  }
+  return '"' + literal + '"';
+}
+
+QString pythonCall(const QString& function, const QStringList& arguments)
+{
+  return QStringLiteral("lvlm.%1(%2)").arg(function, arguments.join(QStringLiteral(", ")));
+}
+
+bool runPython(const QString& label, const QString& call)
+{
+  // In a scope of its own: the user's Python shell shares __main__. ParaView comes first: it finds
+  // the modules of plugins.
+  const QString code =
+    QStringLiteral("from paraview.simple import FindSource\nimport lvlm\n") + call;
+  const QString script =
+    QStringLiteral("exec(%1, {'__name__': 'lvlm_gui'})").arg(pythonString(code));
+  BEGIN_UNDO_SET(label);
+  QApplication::setOverrideCursor(Qt::BusyCursor);
+  ErrorStream errors;
+  bool good = false;
+  {
+    SM_SCOPED_TRACE(BlockTraceItems);
+    good = vtkPythonInterpreter::RunSimpleString(script.toUtf8().data()) == 0;
+  }
+  QApplication::restoreOverrideCursor();
+  if (good)
+  {
+    const QByteArray line = QStringLiteral("import lvlm\n%1").arg(call).toUtf8();
+    SM_SCOPED_TRACE(TraceText).arg(line.data()).arg("comment", label.toUtf8().data());
+  }
+  END_UNDO_SET();
+  pqApplicationCore::instance()->render();
+  if (!good)
+  {
+    showError(label, errors.text());
+  }
+  return good;
+}
+
+} // namespace lvlm

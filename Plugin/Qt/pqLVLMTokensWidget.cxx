@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pqLVLMTokensWidget.h"
+
+#include "pqAnimationScene.h"
+#include "pqApplicationCore.h"
+#include "pqCoreUtilities.h"
+#include "pqLVLMTokenStrip.h"
+#include "pqServer.h"
+#include "pqServerManagerModel.h"
+#include "pqTimeKeeper.h"
+#include "vtkCommand.h"
+#include "vtkSMPropertyHelper.h"
+#include "vtkSMProxy.h"
+
+#include <QComboBox>
+#include <QEvent>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QPainter>
+#include <QScrollArea>
+#include <QVBoxLayout>
+
+#include <algorithm>
+#include <cmath>
+
+namespace
+{
+constexpr int HighestStrip = 220; // pixels, then it scrolls
+
+QPixmap gradient(const QPalette& palette, int height, qreal ratio)
+{
+  const int width = 2 * height;
+  QPixmap pixmap(QSize(width, height) * ratio);
+  pixmap.setDevicePixelRatio(ratio);
+  QPainter painter(&pixmap);
+  for (int x = 0; x < width; ++x)
+  {
+    painter.fillRect(x, 0, 1, height, pqLVLMTokenStrip::colorOf(x / (width - 1.0), palette));
+  }
+  return pixmap;
+}
+
+/// Probabilities are coloured from 0 to 1, other numbers from their lowest to their highest.
+std::pair<double, double> rangeOf(const QString& column, const QVector<double>& numbers)
+{
+  if (column == "probability")
+  {
+    return { 0.0, 1.0 };
+  }
+  double low = INFINITY, high = -INFINITY;
+  for (const double number : numbers)
+  {
+    if (std::isfinite(number))
+    {
+      low = std::min(low, number);
+      high = std::max(high, number);
+    }
+  }
+  return low <= high ? std::make_pair(low, high) : std::make_pair(0.0, 0.0);
+}
+}
+
+pqLVLMTokensWidget::pqLVLMTokensWidget(
+  vtkSMProxy* smproxy, vtkSMProperty* smproperty, QWidget* parent)
+  : Superclass(smproxy, smproperty, parent), Strip(new pqLVLMTokenStrip), Scroll(nullptr),
+    Column(new QComboBox(this)), Legend(new QLabel(this)), Chosen(new QLabel(this))
+{
+  auto* scroll = new QScrollArea(this);
+  this->Scroll = scroll;
+  this->Strip->setObjectName("Strip");
+  this->Strip->setSingle(this->isSingle());
+  this->Strip->setBackgroundRole(QPalette::Base);
+  this->Strip->setAutoFillBackground(true);
+  scroll->setWidget(this->Strip);
+  scroll->setWidgetResizable(true);
+  scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+  scroll->setFrameShape(QFrame::StyledPanel);
+  scroll->installEventFilter(this);
+  this->Column->setObjectName("Column");
+  this->Column->setToolTip(tr("The number that colours the tokens"));
+  this->Column->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+  this->Column->setMinimumContentsLength(5);
+  this->Chosen->setObjectName("Chosen");
+  this->Chosen->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+
+  auto* row = new QHBoxLayout;
+  row->addWidget(this->Chosen, 1);
+  row->addWidget(new QLabel(tr("Color"), this));
+  row->addWidget(this->Column);
+  row->addWidget(this->Legend);
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->setSpacing(4);
+  layout->addWidget(scroll);
+  layout->addLayout(row);
+
+  QObject::connect(
+    this->Strip, &pqLVLMTokenStrip::selectionEdited, this, [this]() { this->choose(); });
+  QObject::connect(
+    this->Strip, &pqLVLMTokenStrip::tokenActivated, this, [this](int token) { this->goTo(token); });
+  QObject::connect(this->Column, QOverload<int>::of(&QComboBox::currentIndexChanged), this,
+    [this](int) { this->showColors(); });
+  this->refresh();
+  this->linkProperty();
+  this->watch();
+}
+
+pqLVLMTokensWidget::~pqLVLMTokensWidget() = default;
+
+void pqLVLMTokensWidget::watch()
+{
+  pqCoreUtilities::connect(this->proxy(), vtkCommand::UpdateDataEvent, this, SLOT(refresh()));
+  vtkSMProxy* trace = vtkSMPropertyHelper(this->proxy(), "Input").GetAsProxy();
+  if (trace)
+  {
+    pqCoreUtilities::connect(trace, vtkCommand::UpdateDataEvent, this, SLOT(refresh()));
+  }
+  if (vtkSMProperty* follow = this->proxy()->GetProperty("FollowTime"))
+  {
+    pqCoreUtilities::connect(follow, vtkCommand::ModifiedEvent, this, SLOT(showTime()));
+  }
+  if (pqServer* server = this->server())
+  {
+    QObject::connect(server->getTimeKeeper(), SIGNAL(timeChanged()), this, SLOT(showTime()));
+  }
+  this->showTime();
+}
+
+bool pqLVLMTokensWidget::followsTime() const
+{
+  vtkSMProperty* follow = this->proxy()->GetProperty("FollowTime");
+  return follow && vtkSMPropertyHelper(follow).GetAsInt() != 0;
+}
+
+void pqLVLMTokensWidget::refresh()
+{
+  const pqLVLMTokenTable table = pqLVLMTokenTable::fetch(this->proxy());
+  if (table == this->Table && !this->Strip->tokens().isEmpty())
+  {
+    return;
+  }
+  this->Table = table;
+  const QString before = this->Column->currentText();
+  const QSignalBlocker blocker(this->Column);
+  this->Column->clear();
+  this->Column->addItems(table.numericColumns());
+  const QString wanted = before.isEmpty() ? QStringLiteral("probability") : before;
+  this->Column->setCurrentIndex(std::max(0, this->Column->findText(wanted)));
+  this->Column->setEnabled(this->Column->count() > 0);
+  this->showColors();
+  this->showTime();
+}
+
+void pqLVLMTokensWidget::showColors()
+{
+  const QString column = this->Column->currentText();
+  const QVector<double> numbers = this->Table.numbers(column);
+  const auto [low, high] = rangeOf(column, numbers);
+  QVector<pqLVLMTokenStrip::Token> tokens;
+  for (int t = 0; t < this->Table.size(); ++t)
+  {
+    const double span = high - low;
+    const double value = span > 0 ? (numbers.value(t) - low) / span : 0.0;
+    tokens.append({ this->Table.text(t), this->Table.description(t), this->Table.startsWord(t),
+      column.isEmpty() ? 0.0 : value });
+  }
+  this->Strip->setTokens(tokens);
+  const int height = this->fontMetrics().height() - 2;
+  this->Legend->setPixmap(gradient(this->palette(), height, this->devicePixelRatioF()));
+  this->Legend->setToolTip(
+    tr("%1 from %2 to %3").arg(column).arg(low, 0, 'g', 4).arg(high, 0, 'g', 4));
+  this->fitHeight();
+}
+
+void pqLVLMTokensWidget::fitHeight()
+{
+  const int inner = this->Strip->heightForWidth(this->Scroll->width() - 2) + 2;
+  this->Scroll->setFixedHeight(std::min(inner, HighestStrip));
+}
+
+bool pqLVLMTokensWidget::eventFilter(QObject* watched, QEvent* event)
+{
+  if (watched == this->Scroll && event->type() == QEvent::Resize)
+  {
+    this->fitHeight();
+  }
+  return this->Superclass::eventFilter(watched, event);
+}
+
+void pqLVLMTokensWidget::showTime()
+{
+  pqServer* server = this->server();
+  const double time = server ? server->getTimeKeeper()->getTime() : -1.0;
+  const bool inside = time >= 0 && time < this->Strip->tokens().size();
+  this->Strip->setCurrent(inside ? static_cast<int>(std::floor(time)) : -1);
+  this->showIndices(this->Strip->selection());
+}
+
+void pqLVLMTokensWidget::showIndices(const QList<int>& indices)
+{
+  const int count = this->Strip->tokens().isEmpty() ? this->count() : this->Strip->tokens().size();
+  QList<int> selection;
+  for (const int index : indices)
+  {
+    selection << (index < 0 ? index + count : index);
+  }
+  this->Strip->setSelection(selection);
+  QString text = selection.isEmpty() ? tr("all tokens") : tr("%n token(s)", "", selection.size());
+  if (selection.size() == 1)
+  {
+    text = tr("token %1").arg(selection[0]);
+  }
+  if (this->followsTime())
+  {
+    text = tr("token of the time: %1").arg(std::max(0, this->Strip->current()));
+  }
+  this->Chosen->setText(text);
+  this->Chosen->setToolTip(text);
+  this->Strip->setToolTip(this->followsTime() ? tr("Click a token to go to its time.") : QString());
+}
+
+void pqLVLMTokensWidget::choose()
+{
+  const QList<int> selection = this->Strip->selection();
+  if (this->followsTime() && !selection.isEmpty())
+  {
+    // The filter looks at the time alone: there the click must take effect.
+    this->goTo(selection.last());
+    this->setIndices(this->indices());
+    return;
+  }
+  this->showIndices(selection);
+  this->edit(selection);
+}
+
+void pqLVLMTokensWidget::goTo(int token)
+{
+  pqServerManagerModel* model = pqApplicationCore::instance()->getServerManagerModel();
+  const QList<pqAnimationScene*> scenes = model->findItems<pqAnimationScene*>(this->server());
+  if (!scenes.isEmpty())
+  {
+    scenes.first()->setAnimationTime(token);
+  }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class pqLVLMTokensWidget
+ * @brief chooser of answer tokens: the answer itself
+ *
+ * The panel_widget "lvlm_tokens" of AnswerTokens and AnswerToken. Shows what the filter's
+ * information property TokenTable says, so that it works with a remote server. A double click moves
+ * the time to a token; while the filter follows time, a click does.
+ */
+#ifndef pqLVLMTokensWidget_h
+#define pqLVLMTokensWidget_h
+
+#include "pqLVLMIndexProperty.h"
+#include "pqLVLMTokenTable.h"
+
+class QComboBox;
+class QLabel;
+class pqLVLMTokenStrip;
+
+class pqLVLMTokensWidget : public pqLVLMIndexProperty
+{
+  Q_OBJECT
+  typedef pqLVLMIndexProperty Superclass;
+
+public:
+  pqLVLMTokensWidget(vtkSMProxy* proxy, vtkSMProperty* property, QWidget* parent = nullptr);
+  ~pqLVLMTokensWidget() override;
+
+protected:
+  void showIndices(const QList<int>& indices) override;
+  bool eventFilter(QObject* watched, QEvent* event) override;
+
+private Q_SLOTS:
+  void refresh();
+  void showTime();
+  void showColors();
+
+private:
+  Q_DISABLE_COPY(pqLVLMTokensWidget)
+
+  void watch();
+  void fitHeight();
+  void choose();
+  void goTo(int token);
+  bool followsTime() const;
+
+  pqLVLMTokenTable Table;
+  pqLVLMTokenStrip* Strip;
+  QWidget* Scroll;
+  QComboBox* Column;
+  QLabel* Legend;
+  QLabel* Chosen;
+};
+
+#endif

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file GuiDriver.cxx
+/// Real Qt events for tests that run as Python scripts inside ParaView's GUI (see gui_testing.py):
+/// a plain C interface for ctypes. Widgets are named by a path of object names,
+/// "LVLMAskDialog/Question"; steps between may be left out.
+#include <QAction>
+#include <QApplication>
+#include <QComboBox>
+#include <QDockWidget>
+#include <QMainWindow>
+#include <QMouseEvent>
+#include <QPixmap>
+#include <QPointer>
+#include <QScreen>
+#include <QTimer>
+#include <QToolBar>
+#include <QWidget>
+#include <QtTest/QtTest>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#define GUI_DRIVER extern "C" __attribute__((visibility("default")))
+
+namespace
+{
+QMainWindow* mainWindow()
+{
+  for (QWidget* widget : QApplication::topLevelWidgets())
+  {
+    if (auto* window = qobject_cast<QMainWindow*>(widget))
+    {
+      return window;
+    }
+  }
+  return nullptr;
+}
+
+bool hasPath(const QWidget* widget, const QStringList& path)
+{
+  int at = path.size() - 1;
+  if (widget->objectName() != path[at])
+  {
+    return false;
+  }
+  for (const QWidget* above = widget->parentWidget(); above && at > 0;
+       above = above->parentWidget())
+  {
+    at -= above->objectName() == path[at - 1] ? 1 : 0;
+  }
+  return at == 0;
+}
+
+/// Visible widgets first.
+QWidget* find(const char* name)
+{
+  const QStringList path = QString::fromUtf8(name).split('/');
+  QWidget* found = nullptr;
+  for (QWidget* widget : QApplication::allWidgets())
+  {
+    if (hasPath(widget, path) && (!found || (widget->isVisible() && !found->isVisible())))
+    {
+      found = widget;
+    }
+  }
+  return found;
+}
+
+/// The innermost widget at the point: a view's events go to a child without a name.
+QWidget* innermost(QWidget* widget, const QPoint& at)
+{
+  QWidget* child = widget->childAt(at);
+  return child ? child : widget;
+}
+
+int copyText(const QString& text, char* out, int size)
+{
+  const QByteArray bytes = text.toUtf8();
+  std::snprintf(out, static_cast<std::size_t>(size), "%s", bytes.constData());
+  return bytes.size();
+}
+
+double clickedAt = 0;
+QPointer<QTimer> watching;
+QStringList watched;
+
+double now()
+{
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Of a menu or toolbar, whoever owns it.
+QAction* findAction(const char* name)
+{
+  for (const QWidget* widget : QApplication::allWidgets())
+  {
+    for (QAction* action : widget->actions())
+    {
+      if (action->objectName() == name)
+      {
+        return action;
+      }
+    }
+  }
+  return nullptr;
+}
+}
+
+GUI_DRIVER int gui_exists(const char* path)
+{
+  QWidget* widget = find(path);
+  return widget && widget->isVisible() ? 1 : 0;
+}
+
+GUI_DRIVER int gui_click(const char* path, int x, int y, int modifiers, int twice)
+{
+  QWidget* widget = find(path);
+  if (!widget || !widget->isVisible())
+  {
+    return 0;
+  }
+  const QPoint at = x < 0 ? widget->rect().center() : QPoint(x, y);
+  const auto keys = static_cast<Qt::KeyboardModifiers>(modifiers);
+  QTest::mouseClick(widget, Qt::LeftButton, keys, at);
+  if (twice)
+  {
+    QTest::mouseDClick(widget, Qt::LeftButton, keys, at);
+  }
+  return 1;
+}
+
+GUI_DRIVER int gui_drag(const char* path, int x0, int y0, int x1, int y1)
+{
+  QWidget* outer = find(path);
+  if (!outer || !outer->isVisible())
+  {
+    return 0;
+  }
+  QWidget* widget = innermost(outer, QPoint(x0, y0));
+  const auto inside = [&](int x, int y) { return widget->mapFrom(outer, QPoint(x, y)); };
+  QTest::mousePress(widget, Qt::LeftButton, Qt::NoModifier, inside(x0, y0));
+  for (int step = 1; step <= 4; ++step)
+  {
+    // QTest's own moves carry no buttons.
+    const QPoint at = inside(x0 + (x1 - x0) * step / 4, y0 + (y1 - y0) * step / 4);
+    QMouseEvent move(
+      QEvent::MouseMove, at, widget->mapToGlobal(at), Qt::NoButton, Qt::LeftButton, Qt::NoModifier);
+    QApplication::sendEvent(widget, &move);
+    QTest::qWait(20);
+  }
+  QTest::mouseRelease(widget, Qt::LeftButton, Qt::NoModifier, inside(x1, y1));
+  return 1;
+}
+
+GUI_DRIVER int gui_move(const char* path, int x, int y)
+{
+  QWidget* outer = find(path);
+  if (!outer)
+  {
+    return 0;
+  }
+  QWidget* widget = innermost(outer, QPoint(x, y));
+  const QPoint at = widget->mapFrom(outer, QPoint(x, y));
+  QMouseEvent move(
+    QEvent::MouseMove, at, widget->mapToGlobal(at), Qt::NoButton, Qt::NoButton, Qt::NoModifier);
+  QApplication::sendEvent(widget, &move);
+  return 1;
+}
+
+GUI_DRIVER int gui_key(const char* path, int key, int modifiers)
+{
+  QWidget* widget = find(path);
+  if (!widget)
+  {
+    return 0;
+  }
+  widget->setFocus();
+  QTest::keyClick(widget, static_cast<Qt::Key>(key), static_cast<Qt::KeyboardModifiers>(modifiers));
+  return 1;
+}
+
+GUI_DRIVER int gui_type(const char* path, const char* text)
+{
+  QWidget* widget = find(path);
+  if (!widget || !widget->isVisible())
+  {
+    return 0;
+  }
+  widget->setFocus();
+  QTest::keyClick(widget, Qt::Key_A, Qt::ControlModifier);
+  QTest::keyClick(widget, Qt::Key_Delete);
+  QTest::keyClicks(widget, QString::fromUtf8(text));
+  return 1;
+}
+
+/// Clicks the toolbar's button of an action.
+GUI_DRIVER int gui_press(const char* action)
+{
+  QAction* found = findAction(action);
+  for (QWidget* owner : found ? found->associatedWidgets() : QList<QWidget*>())
+  {
+    auto* bar = qobject_cast<QToolBar*>(owner);
+    QWidget* button = bar ? bar->widgetForAction(found) : nullptr;
+    if (button)
+    {
+      QTest::mouseClick(button, Qt::LeftButton);
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/// -1: no such action, else whether it is enabled.
+GUI_DRIVER int gui_enabled(const char* action)
+{
+  QAction* found = findAction(action);
+  return found ? (found->isEnabled() ? 1 : 0) : -1;
+}
+
+/// Triggers an action of a menu or of a view's frame, whose buttons come and go.
+GUI_DRIVER int gui_trigger(const char* action, const char* inside)
+{
+  QWidget* owner = *inside ? find(inside) : nullptr;
+  QAction* found = owner ? owner->findChild<QAction*>(action) : findAction(action);
+  if (!found || !found->isEnabled())
+  {
+    return 0;
+  }
+  found->trigger();
+  return 1;
+}
+
+GUI_DRIVER int gui_choose(const char* path, const char* item)
+{
+  auto* box = qobject_cast<QComboBox*>(find(path));
+  const int index = box ? box->findText(QString::fromUtf8(item)) : -1;
+  if (index < 0)
+  {
+    return 0;
+  }
+  // As a person does with the keyboard: every step is an event of the box.
+  box->setFocus();
+  while (box->currentIndex() != index)
+  {
+    QTest::keyClick(box, box->currentIndex() < index ? Qt::Key_Down : Qt::Key_Up);
+  }
+  return 1;
+}
+
+GUI_DRIVER int gui_property(const char* path, const char* name, char* out, int size)
+{
+  QWidget* widget = find(path);
+  const QVariant value = widget ? widget->property(name) : QVariant();
+  return value.isValid() ? copyText(value.toString(), out, size) : -1;
+}
+
+/// The rectangle that an invokable QRect method(int) answers.
+GUI_DRIVER int gui_rect(const char* path, const char* method, int index, int* out)
+{
+  QWidget* widget = find(path);
+  QRect rect;
+  if (!widget ||
+    !QMetaObject::invokeMethod(widget, method, Q_RETURN_ARG(QRect, rect), Q_ARG(int, index)))
+  {
+    return 0;
+  }
+  const int values[] = { rect.x(), rect.y(), rect.width(), rect.height() };
+  std::copy(values, values + 4, out);
+  return 1;
+}
+
+GUI_DRIVER int gui_size(const char* path, int* out)
+{
+  QWidget* widget = find(path);
+  if (!widget)
+  {
+    return 0;
+  }
+  out[0] = widget->width();
+  out[1] = widget->height();
+  return 1;
+}
+
+GUI_DRIVER int gui_close(const char* path)
+{
+  QWidget* widget = find(path);
+  return widget && widget->close() ? 1 : 0;
+}
+
+GUI_DRIVER void gui_resize(int width, int height)
+{
+  if (QMainWindow* window = mainWindow())
+  {
+    window->move(0, 0);
+    window->resize(width, height);
+    QTest::qWait(50);
+    if (auto* dock = window->findChild<QDockWidget*>("propertiesDock"))
+    {
+      window->resizeDocks({ dock }, { width / 4 }, Qt::Horizontal);
+    }
+  }
+}
+
+GUI_DRIVER void gui_wait(int milliseconds)
+{
+  QTest::qWait(milliseconds);
+}
+
+/// Clicks later, while the caller is busy: the event loop has to turn for it. Tries again until the
+/// widget is enabled.
+GUI_DRIVER void gui_click_later(const char* path, int milliseconds)
+{
+  auto* timer = new QTimer(qApp);
+  clickedAt = 0;
+  QObject::connect(timer, &QTimer::timeout, timer,
+    [timer, name = std::string(path)]()
+    {
+      QWidget* widget = find(name.c_str());
+      if (widget && widget->isVisible() && widget->isEnabled())
+      {
+        timer->stop();
+        timer->deleteLater();
+        clickedAt = now();
+        QTest::mouseClick(widget, Qt::LeftButton);
+      }
+    });
+  timer->start(milliseconds);
+}
+
+/// When the later click came, in seconds of Python's time.monotonic(); 0 as long as it has not.
+GUI_DRIVER double gui_clicked_at()
+{
+  return clickedAt;
+}
+
+/// Notes a widget's property every 20 ms that the event loop turns, until gui_watched is called.
+GUI_DRIVER void gui_watch(const char* path, const char* name)
+{
+  watched.clear();
+  watching = new QTimer(qApp);
+  QObject::connect(watching, &QTimer::timeout, watching,
+    [widgetPath = std::string(path), property = std::string(name)]()
+    {
+      QWidget* widget = find(widgetPath.c_str());
+      if (widget && widget->isVisible())
+      {
+        watched << widget->property(property.c_str()).toString();
+      }
+    });
+  watching->start(20);
+}
+
+GUI_DRIVER int gui_watched(char* out, int size)
+{
+  delete watching;
+  return copyText(watched.join('\n'), out, size);
+}
+
+GUI_DRIVER int gui_screenshot(const char* file)
+{
+  return QApplication::primaryScreen()->grabWindow(0).save(QString::fromUtf8(file)) ? 1 : 0;
+}
+
+/// The visible widgets' paths, a line each, for whoever writes a test.
+GUI_DRIVER int gui_list(char* out, int size)
+{
+  QString text;
+  for (QWidget* widget : QApplication::allWidgets())
+  {
+    if (widget->isVisible() && !widget->objectName().isEmpty())
+    {
+      QString path = widget->objectName();
+      for (QWidget* above = widget->parentWidget(); above; above = above->parentWidget())
+      {
+        path = (above->objectName().isEmpty() ? QString(above->metaObject()->className())
+                                              : above->objectName()) +
+          '/' + path;
+      }
+      text += path + '\n';
+    }
+  }
+  return copyText(text, out, size);
+}
+
+/// The actions' names, a line each.
+GUI_DRIVER int gui_list_actions(char* out, int size)
+{
+  QString text;
+  for (const QAction* action :
+    mainWindow() ? mainWindow()->findChildren<QAction*>() : QList<QAction*>())
+  {
+    text += action->objectName() + " | " + action->text() + " | " +
+      (action->isEnabled() ? "on" : "off") + '\n';
+  }
+  return copyText(text, out, size);
+}
+
+GUI_DRIVER void gui_quit()
+{
+  QTimer::singleShot(0, qApp,
+    []()
+    {
+      QApplication::closeAllWindows();
+      QApplication::exit(0);
+    });
+}
