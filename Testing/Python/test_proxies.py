@@ -4,6 +4,7 @@ import os
 import xml.etree.ElementTree as ElementTree
 
 import lvlm_testing as lt
+import numpy as np
 from paraview import servermanager, simple
 
 XML_FOLDER = os.environ["LVLM_XML"]
@@ -87,6 +88,24 @@ class Proxies(lt.TestCase):
             fields = data.GetCellData() if data.GetCellData().GetNumberOfArrays() else data.GetPointData()
             values = lt.array(fields.GetArray(0)).tolist()
         return settings, values
+
+    def test_token_table(self):
+        """What the GUI's strip of tokens is told about the answer."""
+        data = lt.TraceData()
+        heat = simple.LVLMAttentionMap(Input=self.reader(data))
+        heat.Input.UpdatePipeline()  # the filter itself has not run
+        heat.SMProxy.UpdatePropertyInformation()
+        told = list(heat.GetProperty("TokenTable"))
+        columns = int(told[0])
+        names, values = told[1:columns + 1], told[columns + 1:]
+        self.assertEqual(len(values), columns * data.T)
+        rows = [dict(zip(names, values[t * columns:(t + 1) * columns])) for t in range(data.T)]
+        self.assertEqual([row["token"] for row in rows], data.tokens[data.P:])
+        for t, row in enumerate(rows):
+            self.assertAlmostEqual(float(row["logprob"]), data.logprob[t], places=5)
+            self.assertAlmostEqual(float(row["probability"]), float(np.exp(data.logprob[t])), places=5)
+            self.assertAlmostEqual(float(row["top3_logprob"]), data.topk_logprob[t, 2], places=5)
+        self.assertEqual([row["top1_token"] for row in rows], data.tokens[data.P:])
 
     def test_python_trace(self):
         """What the GUI's Python trace records runs again."""
