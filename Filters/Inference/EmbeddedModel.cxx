@@ -25,7 +25,8 @@ bool isModel(const fs::path& folder)
 fs::path ownFile()
 {
   Dl_info info{};
-  if (::dladdr(reinterpret_cast<const void*>(&embeddedModelDirectory), &info) == 0 || !info.dli_fname)
+  if (::dladdr(reinterpret_cast<const void*>(&embeddedModelDirectory), &info) == 0 ||
+    !info.dli_fname)
   {
     return {};
   }
@@ -52,7 +53,8 @@ std::string embeddedModelDirectory()
   {
     return LVLM_SOURCE_MODEL;
   }
-  fail("the embedded model was found neither beside the plugin (share/lvlm-interpret/TinyLlava) nor in ",
+  fail("the embedded model was found neither beside the plugin (share/lvlm-interpret/TinyLlava) "
+       "nor in ",
     LVLM_SOURCE_MODEL, ": set ModelDirectory or the environment variable LVLM_MODEL_DIRECTORY");
 }
 

@@ -9,8 +9,9 @@
 namespace lvlm
 {
 
-/// Folder of the embedded model: $LVLM_MODEL_DIRECTORY, else share/lvlm-interpret/TinyLlava of the prefix that the
-/// plugin was installed to, else the source tree that it was built from. Throws Error when none is there.
+/// Folder of the embedded model: $LVLM_MODEL_DIRECTORY, else share/lvlm-interpret/TinyLlava of the
+/// prefix that the plugin was installed to, else the source tree that it was built from. Throws
+/// Error when none is there.
 std::string embeddedModelDirectory();
 
 } // namespace lvlm

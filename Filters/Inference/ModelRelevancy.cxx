@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ModelRelevancy.h"
 
+#include "ControllerChannel.h"
+
 #include "Filters/GradientRelevancy.h"
+#include "Models/Core/RankTeam.h"
 #include "Models/Llava/Relevancy.h"
 
 #include <algorithm>
@@ -53,7 +56,8 @@ double temperatureOf(const Trace& trace)
   return value;
 }
 
-std::shared_ptr<const LlavaModel> openModel(const Trace& trace, const GradientRequest& request)
+std::shared_ptr<const LlavaModel> openModel(
+  const Trace& trace, const GradientRequest& request, const RankChannel& ranks)
 {
   const std::string recorded = extraOf(trace, "model_directory");
   const std::string directory = request.modelDirectory.empty() ? recorded : request.modelDirectory;
@@ -65,6 +69,8 @@ std::shared_ptr<const LlavaModel> openModel(const Trace& trace, const GradientRe
   }
   ModelOptions options;
   options.precision = precisionOf(trace);
+  options.rank = ranks.rank();
+  options.ranks = ranks.size();
   const std::string device = extraOf(trace, "device");
   options.device = !request.device.empty() ? request.device : device.empty() ? "cpu" : device;
   try
@@ -90,21 +96,22 @@ public:
   std::map<std::string, Tensor> compute(
     const Trace& trace, const GradientRequest& request, const Progress& progress) override
   {
-    this->follow(trace, openModel(trace, request));
+    ControllerChannel ranks;
+    this->follow(trace, request, ranks);
     RelevancyOptions options;
     options.mode = request.compatible ? RelevancyMode::Compatible : RelevancyMode::Exact;
     options.normalize = request.normalize;
     options.temperature = temperatureOf(trace);
-    const RelevancyMaps maps = this->Known->compute(request.tokens, options, progress);
+    const RelevancyMaps maps = this->Known->compute(request.tokens, options, progress, ranks);
     return { { tn::RelevancyDecoder, maps.decoder }, { tn::RelevancyVision, maps.vision },
       { tn::RelevancyJoint, maps.joint }, { tn::RelevancyJointToken, maps.jointToken } };
   }
 
 private:
-  /// Starts afresh when something that the maps depend on has changed.
-  void follow(const Trace& trace, std::shared_ptr<const LlavaModel> model)
+  /// What decides the maps.
+  static Trace decisive(const Trace& trace)
   {
-    Trace seen; // what decides the maps
+    Trace seen;
     for (const char* name : { tn::Image, tn::TokenId, tn::AnswerLogprob })
     {
       if (trace.has(name))
@@ -114,12 +121,30 @@ private:
     }
     seen.promptLength = trace.promptLength;
     seen.imageStart = trace.imageStart;
-    if (this->Known && this->Model == model && this->isSeen(seen))
+    return seen;
+  }
+
+  /// Starts afresh when something that the maps depend on has changed on one of the ranks.
+  void follow(const Trace& trace, const GradientRequest& request, RankChannel& ranks)
+  {
+    RankTeam team(ranks);
+    std::shared_ptr<const LlavaModel> model;
+    Trace seen;
+    const bool same = team.allAgree(
+      [&]
+      {
+        model = openModel(trace, request, ranks);
+        seen = decisive(trace);
+        return this->Known && this->Model == model && this->isSeen(seen);
+      });
+    if (same)
     {
       return;
     }
     this->Known.reset();
-    this->Known = std::make_unique<Relevancy>(model, trace);
+    std::unique_ptr<Relevancy> fresh;
+    team.together([&] { fresh = std::make_unique<Relevancy>(model, trace); });
+    this->Known = std::move(fresh);
     this->Model = std::move(model);
     this->Seen = std::move(seen);
   }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLLaVAInference.h"
 
+#include "ControllerChannel.h"
 #include "EmbeddedModel.h"
 #include "ModelRelevancy.h"
 #include "PictureFromVTK.h"
 
 #include "Filters/vtkLVLMGuard.h"
+#include "Models/Core/RankTeam.h"
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Runtime.h"
 #include "Readers/TraceVTK.h"
@@ -16,7 +18,6 @@
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
 #include "vtkMultiBlockDataSet.h"
-#include "vtkMultiProcessController.h"
 #include "vtkObjectFactory.h"
 #include "vtkPointData.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
@@ -31,6 +32,7 @@ struct vtkLLaVAInference::Internals
 {
   std::vector<int> FullLayers{ -1 };
   std::shared_ptr<const lvlm::LlavaModel> Model; ///< kept open while the filter lives
+  lvlm::Question Next;                           ///< what is to be answered
   /// The last question that was answered, and its answer.
   lvlm::Question Asked;
   std::shared_ptr<const lvlm::LlavaModel> AskedModel;
@@ -46,6 +48,9 @@ struct vtkLLaVAInference::Internals
     options.precision = Precisions[self->Precision];
     options.device = self->Device;
     options.threads = self->Threads;
+    const lvlm::ControllerChannel ranks;
+    options.rank = ranks.rank();
+    options.ranks = ranks.size();
     const std::string& given = self->ModelDirectory;
     this->Model =
       lvlm::LlavaModel::open(given.empty() ? lvlm::embeddedModelDirectory() : given, options);
@@ -113,12 +118,6 @@ vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
     lvlm::fail("the input has no array of colours on its points or cells");
   }
   return values;
-}
-
-bool runsHere()
-{
-  vtkMultiProcessController* controller = vtkMultiProcessController::GetGlobalController();
-  return !controller || controller->GetLocalProcessId() == 0;
 }
 
 /// What config.json says of a trace that does not exist yet: enough for the domains downstream.
@@ -213,10 +212,12 @@ const char* vtkLLaVAInference::GetCostInformation()
     const lvlm::Question question = this->Self->question(this, *model);
     const std::int64_t P = model->promptLength(question);
     const lvlm::QuestionCost cost = model->cost(question, P);
-    this->Self->CostInformation = "up to " + lvlm::byteText(cost.total()) + " for " +
-      std::to_string(P) + " prompt positions and " + std::to_string(question.maxNewTokens) +
-      " answer tokens: attention of the answer " + lvlm::byteText(cost.attentionAnswer) +
-      ", full matrices " + lvlm::byteText(cost.attentionFull) + ", vision tower " +
+    const bool alone = model->options().ranks == 1;
+    this->Self->CostInformation = "up to " + lvlm::byteText(cost.total()) +
+      (alone ? "" : " on the first rank") + " for " + std::to_string(P) + " prompt positions and " +
+      std::to_string(question.maxNewTokens) + " answer tokens: attention of the answer " +
+      lvlm::byteText(cost.attentionAnswer) + ", full matrices " +
+      lvlm::byteText(cost.attentionFull) + ", vision tower " +
       lvlm::byteText(cost.attentionVision) + ", keys and values " + lvlm::byteText(cost.cache) +
       ", buffers " + lvlm::byteText(cost.buffers);
   }
@@ -255,20 +256,41 @@ int vtkLLaVAInference::RequestInformation(
 int vtkLLaVAInference::RequestUpdateExtent(
   vtkInformation* request, vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
-  this->Superclass::RequestUpdateExtent(request, inputs, outputs);
   using Pipeline = vtkStreamingDemandDrivenPipeline;
-  vtkInformation* input = inputs[0]->GetInformationObject(0);
+  this->Superclass::RequestUpdateExtent(request, inputs, outputs);
+  vtkInformation* inInfo = inputs[0]->GetInformationObject(0);
   // Time is the answer's token here and means nothing to whatever makes the picture.
-  input->Remove(Pipeline::UPDATE_TIME_STEP());
-  // Of several ranks each would otherwise be given a strip of the picture, and take it for the
-  // whole.
-  input->Set(Pipeline::UPDATE_PIECE_NUMBER(), 0);
-  input->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), 1);
-  if (input->Has(Pipeline::WHOLE_EXTENT()))
+  inInfo->Remove(Pipeline::UPDATE_TIME_STEP());
+  // The first rank looks at the whole picture, the others at none of it.
+  if (lvlm::ControllerChannel().rank() > 0)
   {
-    input->Set(Pipeline::UPDATE_EXTENT(), input->Get(Pipeline::WHOLE_EXTENT()), 6);
+    const int none[6] = { 0, -1, 0, -1, 0, -1 };
+    inInfo->Set(Pipeline::UPDATE_EXTENT(), none, 6);
+  }
+  else if (inInfo->Has(Pipeline::WHOLE_EXTENT()))
+  {
+    inInfo->Set(Pipeline::UPDATE_PIECE_NUMBER(), 0);
+    inInfo->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), 1);
+    inInfo->Set(Pipeline::UPDATE_EXTENT(), inInfo->Get(Pipeline::WHOLE_EXTENT()), 6);
   }
   return 1;
+}
+
+bool vtkLLaVAInference::Prepare(vtkImageData* image, vtkDataArray* chosen, lvlm::RankTeam& team)
+{
+  Internals& self = *this->Self;
+  // One rank's failure is everybody's, and either all run the model or none.
+  return team.allAgree(
+    [&]
+    {
+      self.Model = self.open(this);
+      self.Next = self.question(this, *self.Model);
+      if (team.isFirst())
+      {
+        self.Next.image = lvlm::pictureFromVTK(image, colorsOf(chosen, image));
+      }
+      return self.isAnswered(self.Next, self.Model);
+    });
 }
 
 int vtkLLaVAInference::RequestData(
@@ -277,24 +299,27 @@ int vtkLLaVAInference::RequestData(
   return lvlm::guarded(this, outputs,
     [&]
     {
-      if (!runsHere())
-      {
-        return;
-      }
       Internals& self = *this->Self;
-      vtkImageData* image = vtkImageData::GetData(inputs[0]);
-      const auto model = self.open(this);
-      lvlm::Question question = self.question(this, *model);
-      question.image =
-        lvlm::pictureFromVTK(image, colorsOf(this->GetInputArrayToProcess(0, inputs), image));
-      if (!self.isAnswered(question, model))
+      lvlm::ControllerChannel ranks;
+      lvlm::RankTeam team(ranks);
+      if (!this->Prepare(
+            vtkImageData::GetData(inputs[0]), this->GetInputArrayToProcess(0, inputs), team))
       {
         self.HasTrace = false;
         self.Answer.clear();
-        self.Trace = model->ask(question, lvlm::progressOf(this));
+        try
+        {
+          self.Trace = self.Model->ask(self.Next, lvlm::progressOf(this), ranks);
+        }
+        catch (const lvlm::Aborted&)
+        {
+          // CheckAbort() has done so on the first rank: all must think the same of their outputs.
+          this->SetAbortOutput(true);
+          throw;
+        }
         self.Answer = self.Trace.answer;
-        self.Asked = std::move(question);
-        self.AskedModel = model;
+        self.Asked = std::move(self.Next);
+        self.AskedModel = self.Model;
         self.HasTrace = true;
         // The number of time steps is known only now: the next information pass tells it
         // downstream.

@@ -3,13 +3,17 @@
  * @class vtkLLaVAInference
  * @brief asks a LLaVA model about a picture and gives the trace of its answer
  *
- * Input: a flat vtkImageData with 1 to 4 colour components. Output: a trace (see Readers/TraceVTK.h), whose attention blocks
- * share the memory that inference captured into. Answer tokens are time steps once the answer is known.
+ * Input: a flat vtkImageData with 1 to 4 colour components. Output: a trace (see
+ * Readers/TraceVTK.h), whose attention blocks share the memory that inference captured into. Answer
+ * tokens are time steps once the answer is known.
  *
- * The model runs when the picture or a property that decides the answer has changed, not when time or a downstream filter asks
- * again. Models are shared by all filters of the process that use the same folder, precision and device.
+ * The model runs when the picture or a property that decides the answer has changed, not when time
+ * or a downstream filter asks again. Models are shared by all filters of the process that use the
+ * same folder, precision and device.
  *
- * On several ranks the first one runs the model; the others give an empty trace.
+ * On several ranks each maps and runs a contiguous part of the layers; the picture is the first
+ * one's. Every rank gives the trace with the attention of its own layers. What fails on one rank is
+ * an error on all.
  */
 #ifndef vtkLLaVAInference_h
 #define vtkLLaVAInference_h
@@ -19,6 +23,14 @@
 
 #include <memory>
 #include <string>
+
+class vtkDataArray;
+class vtkImageData;
+
+namespace lvlm
+{
+class RankTeam;
+}
 
 class LVLMINFERENCE_EXPORT vtkLLaVAInference : public vtkMultiBlockDataSetAlgorithm
 {
@@ -61,14 +73,15 @@ public:
   ///@}
 
   ///@{
-  /** Name of a chat template, or free-form text with {image} and {prompt}. Empty or "Automatic" (default): chosen
-   * from the checkpoint. */
+  /** Name of a chat template, or free-form text with {image} and {prompt}. Empty or "Automatic"
+   * (default): chosen from the checkpoint. */
   vtkSetStdStringFromCharMacro(ChatTemplate);
   vtkGetCharFromStdStringMacro(ChatTemplate);
   ///@}
 
   ///@{
-  /** How the picture becomes the model's square input. Default DEFAULT: as preprocessor_config.json says. */
+  /** How the picture becomes the model's square input. Default DEFAULT: as preprocessor_config.json
+   * says. */
   vtkSetClampMacro(ImageMode, int, DEFAULT, RESIZE);
   vtkGetMacro(ImageMode, int);
   ///@}
@@ -111,7 +124,8 @@ public:
   ///@}
 
   ///@{
-  /** Layers of CaptureFull: negative ones count from the end, an empty list means all. Default: the last. */
+  /** Layers of CaptureFull: negative ones count from the end, an empty list means all. Default: the
+   * last. */
   void AddCaptureFullLayer(int layer);
   void RemoveAllCaptureFullLayers();
   ///@}
@@ -136,20 +150,25 @@ public:
   ///@}
 
   ///@{
-  /** Threads; 0 (default) means all cores of the process, shared with the other ranks of the host. */
+  /** Threads; 0 (default) means all cores of the process, shared with the other ranks of the host.
+   */
   vtkSetClampMacro(Threads, int, 0, 1024);
   vtkGetMacro(Threads, int);
   ///@}
 
   /** The answer, once there is one; "" before. */
   const char* GetAnswer();
-  /** Architecture, layers, heads, patches and size of the model in ModelDirectory, or why it cannot be used. */
+  /** Architecture, layers, heads, patches and size of the model in ModelDirectory, or why it cannot
+   * be used. */
   const char* GetModelInformation();
-  /** Lowest and highest index of the model's decoder layers, e.g. -32 and 31; 0 and 0 when the model cannot be used. */
+  /** Lowest and highest index of the model's decoder layers, e.g. -32 and 31; 0 and 0 when the
+   * model cannot be used. */
   int* GetLayerRange() VTK_SIZEHINT(2);
-  /** Folder of the model that ships with the plugin, its example pictures in `scenes`; "" where it is missing. */
+  /** Folder of the model that ships with the plugin, its example pictures in `scenes`; "" where it
+   * is missing. */
   const char* GetEmbeddedModelDirectory();
-  /** What the question costs in memory at the longest answer, before it is asked; or why it cannot be. */
+  /** What the question costs in memory at the longest answer, before it is asked; or why it cannot
+   * be. */
   const char* GetCostInformation();
 
 protected:
@@ -167,6 +186,10 @@ protected:
 private:
   vtkLLaVAInference(const vtkLLaVAInference&) = delete;
   void operator=(const vtkLLaVAInference&) = delete;
+
+  /// Opens the model and puts the question together; whether its answer is there already. All ranks
+  /// at once.
+  bool Prepare(vtkImageData* image, vtkDataArray* chosen, lvlm::RankTeam& team);
 
   std::string ModelDirectory;
   std::string Prompt;

@@ -16,11 +16,10 @@ struct CaptureBuffer::Mapping
   float* data = nullptr;
   std::size_t bytes = 0;
 
-  explicit Mapping(std::size_t size)
-    : bytes(size)
+  explicit Mapping(std::size_t size) : bytes(size)
   {
-    void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory = ::mmap(
+      nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
     {
       fail("no room for ", size, " bytes of captured attention");
@@ -64,11 +63,8 @@ std::size_t CaptureBuffer::bytes(
 CaptureBuffer::CaptureBuffer(
   std::int64_t slabs, std::int64_t heads, std::int64_t rowCapacity, std::int64_t colCapacity)
   : Memory(std::make_shared<Mapping>(
-      std::max<std::size_t>(1, bytes(slabs, heads, rowCapacity, colCapacity))))
-  , Slabs(slabs)
-  , Heads(heads)
-  , Rows(rowCapacity)
-  , Cols(colCapacity)
+      std::max<std::size_t>(1, bytes(slabs, heads, rowCapacity, colCapacity)))),
+    Slabs(slabs), Heads(heads), Rows(rowCapacity), Cols(colCapacity)
 {
 }
 

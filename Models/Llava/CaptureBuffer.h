@@ -12,8 +12,9 @@
 namespace lvlm
 {
 
-/// A float32 tensor [slabs, heads, rows, cols] reserved for the longest possible answer. Pages that nothing was
-/// written to cost nothing; take() closes the gaps in place, so that the tensor is never held twice.
+/// A float32 tensor [slabs, heads, rows, cols] reserved for the longest possible answer. Pages that
+/// nothing was written to cost nothing; take() closes the gaps in place, so that the tensor is
+/// never held twice.
 class CaptureBuffer
 {
 public:

@@ -35,9 +35,9 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
   const std::int64_t n = x.size(0);
   const at::Tensor q =
     applyRope(splitHeads(apply(this->Query, x, workspace), config.heads), rope); // [Hd, n, d]
-  at::Tensor k =
-    applyRope(splitHeads(apply(this->Key, x, workspace), config.keyValueHeads), rope); // [Hkv, n, d]
-  at::Tensor v = splitHeads(apply(this->Value, x, workspace), config.keyValueHeads);   // [Hkv, n, d]
+  at::Tensor k = applyRope(
+    splitHeads(apply(this->Key, x, workspace), config.keyValueHeads), rope);         // [Hkv, n, d]
+  at::Tensor v = splitHeads(apply(this->Value, x, workspace), config.keyValueHeads); // [Hkv, n, d]
   if (cache)
   {
     cache->keys.narrow(1, first, n).copy_(k);
@@ -56,7 +56,7 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
 at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) const
 {
   const at::Tensor gate =
-    activate(this->Config.activation, apply(this->Gate, x, workspace)); // [n, I]
+    activate(this->Config.activation, apply(this->Gate, x, workspace));      // [n, I]
   return apply(this->Down, gate * apply(this->Up, x, workspace), workspace); // [n, D]
 }
 
@@ -69,25 +69,32 @@ at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std
   return middle + this->feedForward(rmsNorm(middle, this->PostNorm, eps), workspace);
 }
 
-Decoder::Decoder(const TextConfig& config, const WeightStore& weights)
-  : Config(config)
-  , Options(at::TensorOptions(weights.type()).device(weights.device()))
+Decoder::Decoder(const TextConfig& config, const WeightStore& weights, const LayerSpan& span)
+  : Config(config), Options(at::TensorOptions(weights.type()).device(weights.device())), Span(span)
 {
-  for (std::int64_t i = 0; i < config.layers; ++i)
+  for (std::int64_t i = span.begin; i < span.end; ++i)
   {
     this->Layers.emplace_back(config, weights, i);
   }
-  this->Embedding =
-    weights.stored("decoder.embed_tokens.weight", { config.vocabulary, config.hidden });
-  this->FinalNorm = weights.small("decoder.norm.weight", { config.hidden });
-  if (weights.has("lm_head.weight"))
+  const bool tied = !weights.has("lm_head.weight"); // Hugging Face does not save the matrix twice
+  if (this->hasFirst() || (this->hasLast() && tied))
   {
-    this->Head = weights.linear("lm_head", "lm_head", config.vocabulary, config.hidden);
+    this->Embedding =
+      weights.stored("decoder.embed_tokens.weight", { config.vocabulary, config.hidden });
   }
-  else // tied: Hugging Face does not save the matrix twice
+  if (!this->hasLast())
+  {
+    return;
+  }
+  this->FinalNorm = weights.small("decoder.norm.weight", { config.hidden });
+  if (tied)
   {
     this->Head.slot = "lm_head";
     this->Head.weight = this->Embedding;
+  }
+  else
+  {
+    this->Head = weights.linear("lm_head", "lm_head", config.vocabulary, config.hidden);
   }
 }
 
@@ -101,7 +108,7 @@ at::Tensor Decoder::embed(const std::vector<std::int64_t>& ids) const
     }
   }
   const at::Tensor index = at::tensor(at::ArrayRef<std::int64_t>(ids), at::kLong); // [n]
-  return at::index_select(this->Embedding, 0, index).to(this->Options); // [n, D]
+  return at::index_select(this->Embedding, 0, index).to(this->Options);            // [n, D]
 }
 
 at::Tensor Decoder::logits(const at::Tensor& hidden, Workspace& workspace) const
@@ -126,8 +133,8 @@ std::vector<LayerCache> Decoder::makeCache(std::int64_t capacity) const
 
 std::size_t Decoder::cacheBytes(std::int64_t capacity) const
 {
-  return static_cast<std::size_t>(2 * this->layers() * this->Config.keyValueHeads *
-    this->Config.headSize * capacity) *
+  return static_cast<std::size_t>(
+           2 * this->Span.count() * this->Config.keyValueHeads * this->Config.headSize * capacity) *
     c10::elementSize(c10::typeMetaToScalarType(this->Options.dtype()));
 }
 

@@ -4,6 +4,7 @@
 #include "Models/Core/Error.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace lvlm
 {
@@ -15,7 +16,8 @@ void checkFinite(const at::Tensor& values, const std::string& directory, const s
 {
   if (!at::isfinite(values).all().item<bool>())
   {
-    fail(directory, ": ", where, " gave a value that is not finite: its weights are damaged, or the ",
+    fail(directory, ": ", where,
+      " gave a value that is not finite: its weights are damaged, or the ",
       "precision is too low for this model");
   }
 }
@@ -33,8 +35,7 @@ void writeRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t firstHead,
     for (std::int64_t row = 0; row < n; ++row)
     {
       const std::int64_t seen = std::min(S, firstPosition + row + 1); // the causal part
-      buffer.write(
-        slab, firstHead + head, rowBegin + row, data + (head * n + row) * S, seen);
+      buffer.write(slab, firstHead + head, rowBegin + row, data + (head * n + row) * S, seen);
     }
   }
 }
@@ -56,25 +57,35 @@ std::vector<std::int64_t> resolveLayers(const std::vector<std::int64_t>& layers,
   return resolved;
 }
 
+std::vector<std::int64_t> layersIn(const LayerSpan& span, const std::vector<std::int64_t>& layers)
+{
+  std::vector<std::int64_t> inside;
+  std::copy_if(layers.begin(), layers.end(), std::back_inserter(inside),
+    [&span](std::int64_t layer) { return span.contains(layer); });
+  return inside;
+}
+
 Generation::Generation(
   const LlavaModel::Impl& model, const Question& question, const Prompt& prompt)
-  : Model(model)
-  , Input(prompt)
-  , FullLayers(resolveLayers(question.fullLayers, model.config.text.layers))
+  : Model(model), Input(prompt),
+    AllFullLayers(resolveLayers(question.fullLayers, model.config.text.layers)),
+    FullLayers(layersIn(model.decoder.span(), this->AllFullLayers))
 {
   const TextConfig& text = model.config.text;
   const VisionConfig& vision = model.config.vision;
   const std::int64_t K = static_cast<std::int64_t>(prompt.ids.size()) + question.maxNewTokens - 1;
   this->Cache = model.decoder.makeCache(K);
-  if (question.captureAnswer)
+  const std::int64_t layers = model.decoder.span().count();
+  this->CapturesAnswer = question.captureAnswer;
+  if (this->CapturesAnswer && layers > 0)
   {
-    this->Answer.emplace(text.layers, text.heads, question.maxNewTokens, K);
+    this->Answer.emplace(layers, text.heads, question.maxNewTokens, K);
   }
   if (!this->FullLayers.empty())
   {
     this->Full.emplace(static_cast<std::int64_t>(this->FullLayers.size()), text.heads, K, K);
   }
-  if (question.captureVision)
+  if (question.captureVision && model.decoder.hasFirst())
   {
     this->Vision.emplace(
       model.config.visionLayersUsed, vision.heads, vision.tokens(), vision.tokens());
@@ -89,8 +100,8 @@ void Generation::capture(
   if (this->Answer) // the last row is the query that predicts the next token
   {
     const std::int64_t position = this->Fed + n - 1;
-    writeRows(*this->Answer, layer, firstHead, position - (P - 1), position,
-      probabilities.narrow(1, n - 1, 1));
+    writeRows(*this->Answer, layer - this->Model.decoder.span().begin, firstHead,
+      position - (P - 1), position, probabilities.narrow(1, n - 1, 1));
   }
   const auto found = std::lower_bound(this->FullLayers.begin(), this->FullLayers.end(), layer);
   if (found != this->FullLayers.end() && *found == layer)
@@ -100,13 +111,14 @@ void Generation::capture(
   }
 }
 
-at::Tensor Generation::forward(
-  at::Tensor hidden, const Progress& progress, const std::string& what)
+at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const std::string& what)
 {
   const std::int64_t n = hidden.size(0);
-  const Rope rope = this->Model.decoder.rope(this->Fed, n);
-  const std::int64_t layers = this->Model.decoder.layers();
-  for (std::int64_t i = 0; i < layers; ++i)
+  const Decoder& decoder = this->Model.decoder;
+  const LayerSpan& span = decoder.span();
+  const std::int64_t layers = decoder.layers();
+  const Rope rope = decoder.rope(this->Fed, n);
+  for (std::int64_t i = span.begin; i < span.end; ++i)
   {
     report(progress, static_cast<double>(i) / static_cast<double>(layers),
       what + ", layer " + std::to_string(i + 1) + " of " + std::to_string(layers));
@@ -115,27 +127,30 @@ at::Tensor Generation::forward(
       this->capture(i, head, a);
       return at::Tensor();
     };
-    hidden = this->Model.decoder.layer(i).forward(hidden, rope, this->Fed,
-      &this->Cache[static_cast<std::size_t>(i)], this->Buffers, tap); // [n, D]
+    LayerCache& cache = this->Cache[static_cast<std::size_t>(i - span.begin)];
+    hidden =
+      decoder.layer(i).forward(hidden, rope, this->Fed, &cache, this->Buffers, tap); // [n, D]
     checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i));
   }
   this->Fed += n;
-  const at::Tensor logits =
-    this->Model.decoder.logits(hidden.narrow(0, n - 1, 1), this->Buffers).squeeze(0); // [V]
+  return hidden;
+}
+
+at::Tensor Generation::logits(const at::Tensor& hidden)
+{
+  const at::Tensor last = hidden.narrow(0, hidden.size(0) - 1, 1);                      // [1, D]
+  const at::Tensor logits = this->Model.decoder.logits(last, this->Buffers).squeeze(0); // [V]
   checkFinite(logits, this->Model.directory, "the output projection");
   return logits;
 }
 
-at::Tensor Generation::prefill(const at::Tensor& pixels, const Progress& progress)
+at::TensorOptions Generation::tensorOptions() const
 {
-  // Vision and text prefill share the bar by their layers, which cost about the same.
-  const double visionShare = static_cast<double>(this->Model.vision.layers()) /
-    static_cast<double>(this->Model.vision.layers() + this->Model.decoder.layers());
-  const auto part = [&](double from, double size)
-  {
-    return Progress([&progress, from, size](double fraction, const std::string& text)
-      { return !progress || progress(from + size * fraction, text); });
-  };
+  return at::TensorOptions(this->Model.weights.type()).device(this->Model.weights.device());
+}
+
+at::Tensor Generation::embedPrompt(const at::Tensor& pixels, const Progress& progress)
+{
   const VisionTower::LayerTap tap = [&](std::int64_t layer, std::int64_t head, const at::Tensor& a)
   {
     if (this->Vision)
@@ -145,35 +160,42 @@ at::Tensor Generation::prefill(const at::Tensor& pixels, const Progress& progres
     return at::Tensor();
   };
   const at::Tensor image =
-    this->Model.vision.forward(pixels, this->Buffers, tap, part(0, visionShare)); // [patches, D]
+    this->Model.vision.forward(pixels, this->Buffers, tap, progress); // [patches, D]
   checkFinite(image, this->Model.directory, "the vision tower");
   std::vector<std::int64_t> ids = this->Input.ids;
   const auto first = ids.begin() + static_cast<std::ptrdiff_t>(this->Input.featureStart);
-  std::fill(first, first + image.size(0), 0); // the image token itself may have no row
+  std::fill(first, first + image.size(0), 0);         // the image token itself may have no row
   at::Tensor hidden = this->Model.decoder.embed(ids); // [P, D]
   hidden.narrow(0, this->Input.featureStart, image.size(0)).copy_(image);
-  return this->forward(hidden, part(visionShare, 1 - visionShare), "Reading the prompt");
+  return hidden;
 }
 
-at::Tensor Generation::step(std::int64_t token, const Progress& progress)
+at::Tensor Generation::embedToken(std::int64_t token) const
 {
-  return this->forward(this->Model.decoder.embed({ token }), progress, "Answering");
+  return this->Model.decoder.embed({ token });
 }
 
 void Generation::moveCapture(Trace& trace, std::int64_t answerLength)
 {
   namespace tn = tensor_name;
-  const std::int64_t K = static_cast<std::int64_t>(this->Input.ids.size()) + answerLength - 1;
-  if (this->Answer)
+  const std::int64_t K = this->promptLength() + answerLength - 1;
+  const LayerSpan& span = this->Model.decoder.span();
+  const std::int64_t heads = this->Model.config.text.heads;
+  // Without layers of its own a rank says so: every rank's trace has the same tensors.
+  Tensor none;
+  if (this->CapturesAnswer)
   {
-    trace.tensors[tn::AttentionAnswer] = this->Answer->take(answerLength, K);
-    trace.layerTotal = this->Model.config.text.layers;
+    none.shape = { 0, heads, answerLength, K };
+    trace.tensors[tn::AttentionAnswer] = this->Answer ? this->Answer->take(answerLength, K) : none;
+    trace.layerBegin = span.begin;
+    trace.layerTotal = this->Model.decoder.layers();
   }
-  if (this->Full)
+  if (!this->AllFullLayers.empty())
   {
-    trace.tensors[tn::AttentionFull] = this->Full->take(K, K);
+    none.shape = { 0, heads, K, K };
+    trace.tensors[tn::AttentionFull] = this->Full ? this->Full->take(K, K) : none;
     trace.tensors[tn::AttentionFullLayers] =
-      Tensor::of(this->FullLayers, { static_cast<std::int64_t>(this->FullLayers.size()) });
+      Tensor::of(this->AllFullLayers, { static_cast<std::int64_t>(this->AllFullLayers.size()) });
   }
   if (this->Vision)
   {

@@ -15,29 +15,42 @@ namespace lvlm
 {
 
 /// Layers as 0-based, sorted, unique numbers. Throws Error for one out of range.
-std::vector<std::int64_t> resolveLayers(const std::vector<std::int64_t>& layers, std::int64_t count);
+std::vector<std::int64_t> resolveLayers(
+  const std::vector<std::int64_t>& layers, std::int64_t count);
+/// Those of the layers that are in the span.
+std::vector<std::int64_t> layersIn(const LayerSpan& span, const std::vector<std::int64_t>& layers);
 
-/// One question on one model, step by step. Not thread-safe; makes its own buffers.
+/// One question on the layers of one rank, step by step. Not thread-safe; makes its own buffers.
 class Generation
 {
 public:
   Generation(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt);
 
-  /// Vision tower, projector and the prompt through the decoder; logits of the first answer token [V].
-  at::Tensor prefill(const at::Tensor& pixels, const Progress& progress);
-  /// Feeds an answer token; logits of the next one [V].
-  at::Tensor step(std::int64_t token, const Progress& progress);
+  /// First rank: vision tower, projector and embeddings of the prompt, [P, D].
+  at::Tensor embedPrompt(const at::Tensor& pixels, const Progress& progress);
+  /// First rank: embedding of an answer token, [1, D].
+  at::Tensor embedToken(std::int64_t token) const;
+  /// This rank's layers on the next n positions: [n, D] -> [n, D].
+  at::Tensor layers(at::Tensor hidden, const Progress& progress, const std::string& what);
+  /// Last rank: logits of the next token [V] from the decoder's output [n, D].
+  at::Tensor logits(const at::Tensor& hidden);
+  std::int64_t promptLength() const { return static_cast<std::int64_t>(this->Input.ids.size()); }
+  /// Beats while this rank works.
+  Pulse& pulse() { return this->Buffers.pulse; }
+  /// The hidden states' type and place.
+  at::TensorOptions tensorOptions() const;
   /// Moves the captured tensors of an answer of T tokens into the trace.
   void moveCapture(Trace& trace, std::int64_t answerLength);
 
 private:
-  at::Tensor forward(at::Tensor hidden, const Progress& progress, const std::string& what);
   void capture(std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities);
 
   const LlavaModel::Impl& Model;
   const Prompt& Input;
-  std::int64_t Fed = 0; ///< positions in the cache
-  std::vector<std::int64_t> FullLayers;
+  std::int64_t Fed = 0;                    ///< positions in the cache
+  std::vector<std::int64_t> AllFullLayers; ///< of all ranks
+  std::vector<std::int64_t> FullLayers;    ///< of this rank
+  bool CapturesAnswer = false;
   std::vector<LayerCache> Cache;
   Workspace Buffers;
   std::optional<CaptureBuffer> Answer, Full, Vision;

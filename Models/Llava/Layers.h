@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file Layers.h
-/// The small parts of a transformer, each with the order of operations of Hugging Face's eager implementation.
-/// Differentiable: nothing here works in place on an input. Internal to Models/Llava.
+/// The small parts of a transformer, each with the order of operations of Hugging Face's eager
+/// implementation. Differentiable: nothing here works in place on an input. Internal to
+/// Models/Llava.
 #ifndef LVLM_LLAVA_LAYERS_H
 #define LVLM_LLAVA_LAYERS_H
 
@@ -15,9 +16,11 @@
 namespace lvlm
 {
 
-/// Sees attention probabilities as they are made: [heads of this call, queries, keys], first head's index.
-/// May return a replacement (same shape) that is used from there on; an undefined tensor keeps them.
-using AttentionTap = std::function<at::Tensor(std::int64_t firstHead, const at::Tensor& probabilities)>;
+/// Sees attention probabilities as they are made: [heads of this call, queries, keys], first head's
+/// index. May return a replacement (same shape) that is used from there on; an undefined tensor
+/// keeps them.
+using AttentionTap =
+  std::function<at::Tensor(std::int64_t firstHead, const at::Tensor& probabilities)>;
 
 at::Tensor activate(Activation activation, const at::Tensor& x);
 
@@ -32,7 +35,8 @@ struct Rope
 };
 
 /// Angles of positions [first, first + n), computed in float32.
-Rope ropeAngles(const TextConfig& config, std::int64_t first, std::int64_t n, const at::Tensor& like);
+Rope ropeAngles(
+  const TextConfig& config, std::int64_t first, std::int64_t n, const at::Tensor& like);
 
 /// Rotate-half RoPE on x [heads, n, headSize].
 at::Tensor applyRope(const at::Tensor& x, const Rope& rope);

@@ -8,6 +8,8 @@
 #include "Models/Core/Error.h"
 #include "Models/Core/ImageProcessor.h"
 #include "Models/Core/ModelConfig.h"
+#include "Models/Core/RankChannel.h"
+#include "Models/Core/RankLayers.h"
 #include "Models/Core/Trace.h"
 
 #include <cstdint>
@@ -18,10 +20,12 @@
 namespace lvlm
 {
 
-/// The type that activations have. Weights stay in their stored type on the mapped file in any case.
+/// The type that activations have. Weights stay in their stored type on the mapped file in any
+/// case.
 enum class Precision
 {
-  Float32,  ///< as Hugging Face with torch_dtype=float32 (the default: exact, and the fastest on CPUs)
+  Float32,  ///< as Hugging Face with torch_dtype=float32 (the default: exact, and the fastest on
+            ///< CPUs)
   BFloat16, ///< as Hugging Face with torch_dtype=bfloat16
   Float64   ///< for finite differences
 };
@@ -31,6 +35,10 @@ struct ModelOptions
   Precision precision = Precision::Float32;
   std::string device = "cpu"; ///< "cpu", "cuda", "cuda:1" ...
   int threads = 0;            ///< 0: standardThreads(), or 1 for a tiny model
+  /// Of a parallel run: which of how many contiguous parts of the layers this process runs. Rank 0
+  /// has the vision tower too, the last one with layers the output projection.
+  int rank = 0;
+  int ranks = 1;
 };
 
 /// Everything that decides an answer, and what to keep of its attention.
@@ -53,7 +61,7 @@ struct Question
   std::vector<std::int64_t> fullLayers{ -1 };
 };
 
-/// What one question would cost at the longest answer, in bytes.
+/// What one question would cost this rank at the longest answer, in bytes.
 struct QuestionCost
 {
   std::size_t attentionAnswer = 0;
@@ -71,9 +79,9 @@ struct QuestionCost
 class LlavaModel
 {
 public:
-  /// Opens a checkpoint folder; a model that is open already (same folder, precision, device, unchanged files) is
-  /// shared. Maps the weights and checks every shape; reads none of them but the norms and biases.
-  /// Throws Error.
+  /// Opens a checkpoint folder; a model that is open already (same folder, precision, device, rank,
+  /// unchanged files) is shared. Maps the weights and checks the shapes of those that this rank
+  /// uses; reads none of them but norms and biases. Throws Error.
   static std::shared_ptr<const LlavaModel> open(
     const std::string& directory, const ModelOptions& options = ModelOptions());
 
@@ -85,17 +93,28 @@ public:
 
   const LlavaConfig& config() const;
   const std::string& directory() const;
+  const ModelOptions& options() const;
+  /// The decoder layers that this rank runs.
+  LayerSpan span() const;
   /// One line for people: layers, heads, grid, size and type of the weights.
   std::string description() const;
 
-  /// P: positions of a question's prompt, image tokens included. Throws Error as ask() does for a bad prompt.
+  /// P: positions of a question's prompt, image tokens included. Throws Error as ask() does for a
+  /// bad prompt.
   std::int64_t promptLength(const Question& question) const;
 
   /// Cost of a question whose prompt has P positions. Throws Error for layers out of range.
   QuestionCost cost(const Question& question, std::int64_t promptLength) const;
 
-  /// Runs the model. May be called from several threads. Throws Error, and Aborted when `progress` says so.
+  /// Runs the model. May be called from several threads. Throws Error, and Aborted when `progress`
+  /// says so.
+  ///
+  /// In a parallel run all ranks ask the same question at the same time, over `ranks`; the picture
+  /// and `progress` are rank 0's. Each gets the whole trace but of the attention of the decoder
+  /// that of its own layers, and that of the tower on rank 0. What one of them throws is thrown on
+  /// all.
   Trace ask(const Question& question, const Progress& progress = Progress()) const;
+  Trace ask(const Question& question, const Progress& progress, RankChannel& ranks) const;
 
   struct Impl;
   /// The parts, for code inside Models/Llava and its tests.

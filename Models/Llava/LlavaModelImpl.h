@@ -28,7 +28,8 @@ struct LlavaModel::Impl
 
   Impl(const std::string& directory, const ModelOptions& options);
 
-  /// The seen picture as the tower's input: [3, H, W] in the compute type. Throws Error on a wrong size.
+  /// The seen picture as the tower's input: [3, H, W] in the compute type. Throws Error on a wrong
+  /// size.
   at::Tensor pixels(const RgbImage& seen) const;
 };
 

@@ -28,8 +28,8 @@ Role roleOf(PromptPart::Kind kind, bool questionSeen)
 
 /// How many tokens of `whole` lie in the first part of the text: the common start with that part's
 /// own tokens. A token across the border counts to what follows.
-std::size_t tokensBefore(const std::vector<std::int64_t>& whole, const std::string& head,
-  const Tokenizer& tokenizer)
+std::size_t tokensBefore(
+  const std::vector<std::int64_t>& whole, const std::string& head, const Tokenizer& tokenizer)
 {
   const std::vector<std::int64_t> ids = tokenizer.encode(head);
   const auto end = std::mismatch(whole.begin(), whole.end(), ids.begin(), ids.end()).first;
@@ -37,8 +37,8 @@ std::size_t tokensBefore(const std::vector<std::int64_t>& whole, const std::stri
 }
 
 /// Role of each token, special ones aside, from the part of the text that it starts in.
-std::vector<Role> rolesOf(const std::vector<std::int64_t>& ids, const std::vector<PromptPart>& parts,
-  const Tokenizer& tokenizer)
+std::vector<Role> rolesOf(const std::vector<std::int64_t>& ids,
+  const std::vector<PromptPart>& parts, const Tokenizer& tokenizer)
 {
   std::vector<Role> roles(ids.size(), Role::Special);
   std::string head;
@@ -48,8 +48,7 @@ std::vector<Role> rolesOf(const std::vector<std::int64_t>& ids, const std::vecto
   {
     head += parts[i].text;
     const bool last = i + 1 == parts.size();
-    const std::size_t to =
-      last ? ids.size() : std::max(from, tokensBefore(ids, head, tokenizer));
+    const std::size_t to = last ? ids.size() : std::max(from, tokensBefore(ids, head, tokenizer));
     questionSeen = questionSeen || parts[i].kind == PromptPart::Kind::Question;
     std::fill(roles.begin() + static_cast<std::ptrdiff_t>(from),
       roles.begin() + static_cast<std::ptrdiff_t>(to), roleOf(parts[i].kind, questionSeen));

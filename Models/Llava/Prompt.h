@@ -25,9 +25,9 @@ struct Prompt
   std::int64_t featureStart = 0;   ///< first image position
 };
 
-/// Tokenizes the whole text at once, as Hugging Face's processor does, then repeats the image token.
-/// Roles: template text before the question is `system`, after it `special`. Throws Error when the text does not
-/// hold exactly one image token.
+/// Tokenizes the whole text at once, as Hugging Face's processor does, then repeats the image
+/// token. Roles: template text before the question is `system`, after it `special`. Throws Error
+/// when the text does not hold exactly one image token.
 Prompt makePrompt(
   const std::vector<PromptPart>& parts, const Tokenizer& tokenizer, const LlavaConfig& config);
 

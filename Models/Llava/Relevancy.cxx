@@ -97,13 +97,14 @@ struct Relevancy::Impl
   }
 
   void complete(RelevancyRun::Results& results, const std::vector<std::int64_t>& tokens,
-    const RelevancyOptions& options, double temperature, const Progress& progress) const;
+    const RelevancyOptions& options, double temperature, RankTeam& team,
+    const Progress& progress) const;
 };
 
 /// Computes what is not known yet of these tokens.
 void Relevancy::Impl::complete(RelevancyRun::Results& results,
   const std::vector<std::int64_t>& tokens, const RelevancyOptions& options, double temperature,
-  const Progress& progress) const
+  RankTeam& team, const Progress& progress) const
 {
   const bool vision = options.vision || options.joint || options.jointToken;
   RelevancyRun::Tokens missing;
@@ -128,8 +129,8 @@ void Relevancy::Impl::complete(RelevancyRun::Results& results,
       const at::NoGradGuard guard;
       useThreads(this->run.model().options.threads);
       return options.mode == RelevancyMode::Compatible
-        ? this->run.compatible(missing, vision, options.joint, temperature, progress)
-        : this->run.exact(missing, vision, options.joint, progress);
+        ? this->run.compatible(missing, vision, options.joint, temperature, team, progress)
+        : this->run.exact(missing, vision, options.joint, team, progress);
     });
   for (auto& [token, result] : fresh)
   {
@@ -146,6 +147,13 @@ Relevancy::~Relevancy() = default;
 
 RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
   const RelevancyOptions& options, const Progress& progress)
+{
+  SingleRank alone;
+  return this->compute(tokens, options, progress, alone);
+}
+
+RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
+  const RelevancyOptions& options, const Progress& progress, RankChannel& ranks)
 {
   Impl& self = *this->Self;
   if (!(options.temperature >= 0 && options.temperature <= 1e6))
@@ -165,7 +173,8 @@ RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
     std::iota(maps.tokens.begin(), maps.tokens.end(), 0);
   }
   RelevancyRun::Results& known = self.known[{ options.mode, temperature }];
-  self.complete(known, maps.tokens, options, temperature, progress);
+  RankTeam team(ranks);
+  self.complete(known, maps.tokens, options, temperature, team, progress);
   std::vector<const TokenRelevancy*> found;
   for (const std::int64_t token : maps.tokens)
   {
@@ -191,7 +200,14 @@ RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
     maps.jointToken = stacked(found,
       [&](const TokenRelevancy& t) { return jointTokenMap(t, self.run.imageStart(), normalize); });
   }
-  report(progress, 1, "Done");
+  team.together(
+    [&]
+    {
+      if (team.isFirst())
+      {
+        report(progress, 1, "Done");
+      }
+    });
   return maps;
 }
 

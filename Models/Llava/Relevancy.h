@@ -70,13 +70,18 @@ public:
   /// Throws Error for a token out of range, a gradient that is not finite, too little memory, and
   /// when the model does not give the trace's `answer.logprob` any more; Aborted when `progress`
   /// says so.
+  ///
+  /// In a parallel run all ranks call it at the same time, on the same trace but for the attention,
+  /// and all get the maps. `progress` is rank 0's.
   RelevancyMaps compute(const std::vector<std::int64_t>& tokens, const RelevancyOptions& options,
     const Progress& progress = Progress());
+  RelevancyMaps compute(const std::vector<std::int64_t>& tokens, const RelevancyOptions& options,
+    const Progress& progress, RankChannel& ranks);
 
   /// Gradient of an answer token's logit with respect to the attention of one layer, decoder: [Hd,
   /// S, S] with S = P + token, vision tower: [Hv, Nv, Nv]; f64 on a Float64 model, else f32. All of
-  /// it in memory, for small models and tests. Throws as compute() does, and for a layer out of
-  /// range.
+  /// it in memory, for small models and tests, on one rank. Throws as compute() does, and for a
+  /// layer out of range.
   Tensor attentionGradient(std::int64_t token, std::int64_t layer, bool visionTower);
 
 private:

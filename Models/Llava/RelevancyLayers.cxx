@@ -38,17 +38,20 @@ at::ScalarType gradientType(at::ScalarType computeType)
 
 LinearGradient::LinearGradient(const Linear& linear, const at::Tensor& like, Workspace& workspace)
   : Weight(workspace.widened(linear, like.scalar_type(), like.device())),
-    Bias(linear.bias.defined() ? linear.bias.to(like.scalar_type()) : at::Tensor())
+    Bias(linear.bias.defined() ? linear.bias.to(like.scalar_type()) : at::Tensor()),
+    Beating(workspace.pulse)
 {
 }
 
 at::Tensor LinearGradient::forward(const at::Tensor& x) const
 {
+  this->Beating.beat();
   return at::linear(x, this->Weight, this->Bias);
 }
 
 at::Tensor LinearGradient::back(const at::Tensor& gradient) const
 {
+  this->Beating.beat();
   return at::matmul(gradient, this->Weight);
 }
 

@@ -32,6 +32,7 @@ public:
 
 private:
   at::Tensor Weight, Bias;
+  Pulse& Beating;
 };
 
 /// RMSNorm or LayerNorm at its input [n, D].

@@ -87,20 +87,60 @@ RelevancyRows RelevancyRun::imageBlock() const
   return { at::eye(this->patches(), this->options()), this->ImageStart };
 }
 
+/// The gradient is the last rank's, which has the output projection.
 GradientJob RelevancyRun::logitJob(
   RelevancySweep& sweep, std::int64_t from, std::int64_t to, double factor) const
 {
-  const LogitGradient logits(this->Model.decoder, sweep.top(this->P - 1), sweep.workspace());
-  std::vector<at::Tensor> rows;
-  for (std::int64_t t = from; t <= to; ++t)
-  {
-    rows.push_back(logits.back(t, this->Ids[static_cast<std::size_t>(this->P + t)]) * factor);
-  }
   GradientJob job;
   job.name = tokenName(to);
-  job.gradient = at::cat(rows, 0); // [to - from + 1, D]
   job.first = this->P - 1 + from;
+  const auto start = [&]
+  {
+    const LogitGradient logits(this->Model.decoder, sweep.top(this->P - 1), sweep.workspace());
+    std::vector<at::Tensor> rows;
+    for (std::int64_t t = from; t <= to; ++t)
+    {
+      rows.push_back(logits.back(t, this->Ids[static_cast<std::size_t>(this->P + t)]) * factor);
+    }
+    job.gradient = at::cat(rows, 0); // [to - from + 1, D]
+  };
+  sweep.team().together(
+    [&]
+    {
+      if (this->Model.decoder.hasLast())
+      {
+        translated(start);
+      }
+    });
   return job;
+}
+
+/// `work` completes the results of some tokens on rank 0; all ranks get them.
+void RelevancyRun::fromFirst(
+  RankTeam& team, const Tokens& tokens, Results& results, const std::function<void()>& work) const
+{
+  Parcel parcel = team.fromFirst(
+    [&]
+    {
+      translated(work);
+      Parcel all;
+      for (const std::int64_t t : tokens)
+      {
+        for (const Values& values : { results[t].decoder, results[t].vision, results[t].joint })
+        {
+          all.put(values);
+        }
+      }
+      return all;
+    });
+  for (const std::int64_t t : tokens)
+  {
+    for (Values TokenRelevancy::*values :
+      { &TokenRelevancy::decoder, &TokenRelevancy::vision, &TokenRelevancy::joint })
+    {
+      results[t].*values = parcel.takeList<double>();
+    }
+  }
 }
 
 void RelevancyRun::finishVision(RelevancySweep& sweep, std::vector<GradientJob>& jobs,
@@ -130,11 +170,11 @@ void RelevancyRun::finishVision(RelevancySweep& sweep, std::vector<GradientJob>&
 }
 
 RelevancyRun::Results RelevancyRun::exact(
-  const Tokens& tokens, bool vision, bool joint, const Progress& progress) const
+  const Tokens& tokens, bool vision, bool joint, RankTeam& team, const Progress& progress) const
 {
   Results results;
   const std::int64_t S = this->P + tokens.back();
-  const auto sweep = this->forward(tokens.back(), part(progress, 0, 0.1));
+  const auto sweep = this->forward(tokens.back(), team, part(progress, 0, 0.1));
   for (const Group& group : groupsOf(tokens, this->groupSize(S, joint)))
   {
     this->exactGroup(
@@ -164,24 +204,28 @@ void RelevancyRun::exactGroup(RelevancySweep& sweep, const Tokens& tokens, std::
     blockOf.push_back(joint ? &blocks.back() : nullptr);
   }
   sweep.decoder(jobs, commit, vision, part(progress, 0, vision ? DecoderShare : 1));
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-  {
-    results[tokens[i]].decoder =
-      decoderRow(rows[i].rows(), this->P - 1 + tokens[i], this->P + this->T - 1);
-  }
-  if (vision)
-  {
-    this->finishVision(sweep, jobs, blockOf, tokens, this->Model.vision.layers(), results,
-      part(progress, DecoderShare, 1 - DecoderShare));
-  }
+  this->fromFirst(sweep.team(), tokens, results,
+    [&]
+    {
+      for (std::size_t i = 0; i < tokens.size(); ++i)
+      {
+        results[tokens[i]].decoder =
+          decoderRow(rows[i].rows(), this->P - 1 + tokens[i], this->P + this->T - 1);
+      }
+      if (vision)
+      {
+        this->finishVision(sweep, jobs, blockOf, tokens, this->Model.vision.layers(), results,
+          part(progress, DecoderShare, 1 - DecoderShare));
+      }
+    });
 }
 
-RelevancyRun::Results RelevancyRun::compatible(
-  const Tokens& tokens, bool vision, bool joint, double temperature, const Progress& progress) const
+RelevancyRun::Results RelevancyRun::compatible(const Tokens& tokens, bool vision, bool joint,
+  double temperature, RankTeam& team, const Progress& progress) const
 {
   const double factor = 1 / temperature;
   const std::int64_t last = tokens.back(), S = this->P + last;
-  const auto sweep = this->forward(last, part(progress, 0, 0.1));
+  const auto sweep = this->forward(last, team, part(progress, 0, 0.1));
   // All tokens have the same C: rows of the prompt from token 0, each later row from its own token.
   std::vector<at::Tensor> units;
   for (const std::int64_t t : tokens)
@@ -214,11 +258,16 @@ RelevancyRun::Results RelevancyRun::compatible(
   {
     sweep->decoder(jobs, commit, false, part(progress, 0.1, 0.9));
   }
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-  {
-    results[tokens[i]].decoder = decoderRow(rows.rows().narrow(0, static_cast<std::int64_t>(i), 1),
-      this->P - 1 + tokens[i], this->P + this->T - 1);
-  }
+  this->fromFirst(team, tokens, results,
+    [&]
+    {
+      for (std::size_t i = 0; i < tokens.size(); ++i)
+      {
+        results[tokens[i]].decoder =
+          decoderRow(rows.rows().narrow(0, static_cast<std::int64_t>(i), 1),
+            this->P - 1 + tokens[i], this->P + this->T - 1);
+      }
+    });
   return results;
 }
 
@@ -228,7 +277,7 @@ void RelevancyRun::summedVision(RelevancySweep& sweep, const Tokens& tokens,
   std::vector<GradientJob> jobs, std::vector<RelevancyRows*> commit, const RelevancyRows* block,
   double factor, Results& results, const Progress& progress) const
 {
-  at::Tensor sum; // [patches, Dt]
+  at::Tensor sum; // [patches, Dt], on rank 0
   std::int64_t summed = 0;
   for (const Group& group : groupsOf(tokens, this->groupSize(this->P + tokens.back(), false)))
   {
@@ -243,21 +292,26 @@ void RelevancyRun::summedVision(RelevancySweep& sweep, const Tokens& tokens,
       before = t;
     }
     sweep.decoder(jobs, commit, true, part(progress, group.begin, group.size * DecoderShare));
-    sum = sum.defined() ? sum : jobs[0].gradient;
-    std::vector<GradientJob> seen;
-    for (const std::int64_t t : group.tokens)
-    {
-      sum = t > summed ? sum + jobs[next++].gradient : sum;
-      summed = t;
-      seen.emplace_back();
-      seen.back().name = tokenName(t);
-      seen.back().gradient = sum;
-    }
+    this->fromFirst(sweep.team(), group.tokens, results,
+      [&]
+      {
+        sum = sum.defined() ? sum : jobs[0].gradient;
+        std::vector<GradientJob> seen;
+        for (const std::int64_t t : group.tokens)
+        {
+          sum = t > summed ? sum + jobs[next++].gradient : sum;
+          summed = t;
+          seen.emplace_back();
+          seen.back().name = tokenName(t);
+          seen.back().gradient = sum;
+        }
+        this->finishVision(sweep, seen, std::vector<const RelevancyRows*>(seen.size(), block),
+          group.tokens, this->Model.config.vision.layers - 1, results,
+          part(progress, group.begin + group.size * DecoderShare, group.size * (1 - DecoderShare)));
+      });
+    summed = group.tokens.back();
     jobs.clear();
     commit.clear();
-    this->finishVision(sweep, seen, std::vector<const RelevancyRows*>(seen.size(), block),
-      group.tokens, this->Model.config.vision.layers - 1, results,
-      part(progress, group.begin + group.size * DecoderShare, group.size * (1 - DecoderShare)));
   }
 }
 
@@ -265,7 +319,9 @@ at::Tensor RelevancyRun::attentionGradient(
   std::int64_t token, std::int64_t layer, bool visionTower) const
 {
   const LlavaConfig& config = this->Model.config;
-  const auto sweep = this->forward(token, Progress());
+  SingleRank alone;
+  RankTeam team(alone);
+  const auto sweep = this->forward(token, team, Progress());
   const std::int64_t S = visionTower ? config.vision.tokens() : this->P + token;
   const std::int64_t heads = visionTower ? config.vision.heads : config.text.heads;
   at::Tensor all = at::zeros({ heads, S, S }, this->options());

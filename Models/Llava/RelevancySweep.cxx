@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "RelevancySweep.h"
 
+#include "TensorParcel.h"
+
 #include <algorithm>
+#include <cmath>
 
 namespace lvlm
 {
@@ -34,8 +37,18 @@ void RelevancyRows::commit()
   this->Delta.zero_();
 }
 
-RelevancySweep::RelevancySweep(const LlavaModel::Impl& model, SweepInput input)
-  : Model(model), Input(std::move(input))
+void RelevancyRows::put(Parcel& parcel) const
+{
+  putTensor(parcel, this->Rows);
+}
+
+void RelevancyRows::take(Parcel& parcel)
+{
+  this->Rows = takeTensor(parcel, this->Rows.sizes(), this->Rows.options());
+}
+
+RelevancySweep::RelevancySweep(const LlavaModel::Impl& model, RankTeam& team, SweepInput input)
+  : Model(model), Team(team), Input(std::move(input))
 {
 }
 
@@ -74,23 +87,70 @@ void RelevancySweep::forwardVision(const Progress& progress)
   }
 }
 
-void RelevancySweep::forward(const Progress& progress)
+at::TensorOptions RelevancySweep::options() const
+{
+  return at::TensorOptions(gradientType(this->Model.weights.type()))
+    .device(this->Model.weights.device());
+}
+
+/// Over the ranks that have layers.
+Parcel RelevancySweep::pass(
+  RankTeam::Direction direction, const RankTeam::Turn& turn, const Progress& progress)
+{
+  const auto workers =
+    static_cast<int>(std::min<std::int64_t>(this->Team.size(), this->Model.decoder.layers()));
+  return this->Team.pass(
+    direction, workers,
+    [&](Parcel given, const Progress& own)
+    {
+      const Pulse::Scope scope(this->Buffers.pulse, own);
+      return translated([&] { return turn(std::move(given), scope.progress()); });
+    },
+    progress);
+}
+
+/// What enters the decoder: [S, D]
+at::Tensor RelevancySweep::embed(const Progress& progress)
 {
   this->forwardVision(progress);
   const at::Tensor image =
     ProjectorGradient(this->Model.vision, this->VisionInputs.back(), this->Buffers).output();
   at::Tensor hidden = this->Model.decoder.embed(this->Input.ids).to(image.scalar_type()); // [S, D]
   hidden.narrow(0, this->Input.featureStart, image.size(0)).copy_(image);
+  return hidden;
+}
+
+Parcel RelevancySweep::forwardTurn(Parcel given, const Progress& progress)
+{
+  const Decoder& decoder = this->Model.decoder;
+  const auto S = static_cast<std::int64_t>(this->Input.ids.size());
+  at::Tensor hidden = decoder.hasFirst()
+    ? this->embed(progress)
+    : takeTensor(given, { S, decoder.config().hidden }, this->options());
   this->DecoderInputs.assign(1, hidden);
-  const std::int64_t layers = this->Model.decoder.layers();
-  for (std::int64_t i = 0; i < layers; ++i)
+  const std::int64_t layers = decoder.layers();
+  for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
   {
     report(progress, 0.5 + 0.5 * static_cast<double>(i) / static_cast<double>(layers),
       layerText("Reading prompt and answer", i, layers));
-    hidden = DecoderLayerGradient(this->Model.decoder.layer(i), hidden, this->Buffers).output();
+    hidden = DecoderLayerGradient(decoder.layer(i), hidden, this->Buffers).output();
     checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i) + "'s output");
     this->DecoderInputs.push_back(hidden);
   }
+  Parcel parcel;
+  if (!decoder.hasLast())
+  {
+    putTensor(parcel, hidden);
+  }
+  return parcel;
+}
+
+void RelevancySweep::forward(const Progress& progress)
+{
+  this->pass(
+    RankTeam::Direction::Forwards,
+    [this](Parcel given, const Progress& own) { return this->forwardTurn(std::move(given), own); },
+    progress);
 }
 
 at::Tensor RelevancySweep::top(std::int64_t first) const
@@ -136,37 +196,84 @@ void commitAll(const std::vector<RelevancyRows*>& rows)
 }
 }
 
+/// One layer back with all jobs.
+void RelevancySweep::decoderLayer(
+  std::int64_t i, std::vector<GradientJob>& jobs, bool toImage, const Progress& progress)
+{
+  const Decoder& decoder = this->Model.decoder;
+  const std::int64_t layers = decoder.layers();
+  const DecoderLayerGradient layer(decoder.layer(i),
+    this->DecoderInputs[static_cast<std::size_t>(i - decoder.span().begin)], this->Buffers);
+  std::size_t done = 0;
+  for (GradientJob& job : jobs)
+  {
+    report(progress,
+      (static_cast<double>(layers - 1 - i) +
+        static_cast<double>(done++) / static_cast<double>(jobs.size())) /
+        static_cast<double>(layers),
+      layerText("Tracing the answer back", i, layers));
+    GradientRows rows;
+    rows.first = job.first;
+    rows.ownOnly = job.ownOnly;
+    const std::int64_t end = job.first + job.gradient.size(0);
+    // Nobody looks at the gradient of the first layer's input unless the picture's is wanted.
+    rows.result = job.ownOnly ? job.first : i > 0 || toImage ? 0 : end;
+    job.gradient = layer.back(job.gradient, rows, tapsOf(job, i, true));
+    job.first = rows.result;
+    this->check(job, "decoder layer " + std::to_string(i));
+  }
+}
+
+Parcel RelevancySweep::decoderTurn(std::vector<GradientJob>& jobs,
+  const std::vector<RelevancyRows*>& commit, bool toImage, Parcel given, const Progress& progress)
+{
+  const Decoder& decoder = this->Model.decoder;
+  if (!decoder.hasLast())
+  {
+    for (GradientJob& job : jobs)
+    {
+      job.first = given.take<std::int64_t>();
+      const auto rows = given.take<std::int64_t>();
+      job.gradient = takeTensor(given, { rows, decoder.config().hidden }, this->options());
+    }
+    for (RelevancyRows* rows : commit)
+    {
+      rows->take(given);
+    }
+  }
+  for (std::int64_t i = decoder.span().end - 1; i >= decoder.span().begin; --i)
+  {
+    this->decoderLayer(i, jobs, toImage, progress);
+    commitAll(commit);
+  }
+  Parcel parcel;
+  if (!decoder.hasFirst())
+  {
+    for (const GradientJob& job : jobs)
+    {
+      parcel.put(job.first);
+      parcel.put(job.gradient.size(0));
+      putTensor(parcel, job.gradient);
+    }
+    for (const RelevancyRows* rows : commit)
+    {
+      rows->put(parcel);
+    }
+  }
+  return parcel;
+}
+
 void RelevancySweep::decoder(std::vector<GradientJob>& jobs,
   const std::vector<RelevancyRows*>& commit, bool toImage, const Progress& progress)
 {
-  const std::int64_t layers = this->Model.decoder.layers();
-  for (std::int64_t i = layers - 1; i >= 0; --i)
-  {
-    const DecoderLayerGradient layer(this->Model.decoder.layer(i),
-      this->DecoderInputs[static_cast<std::size_t>(i)], this->Buffers);
-    std::size_t done = 0;
-    for (GradientJob& job : jobs)
-    {
-      report(progress,
-        (static_cast<double>(layers - 1 - i) +
-          static_cast<double>(done++) / static_cast<double>(jobs.size())) /
-          static_cast<double>(layers),
-        layerText("Tracing the answer back", i, layers));
-      GradientRows rows;
-      rows.first = job.first;
-      rows.ownOnly = job.ownOnly;
-      const std::int64_t end = job.first + job.gradient.size(0);
-      // Nobody looks at the gradient of the first layer's input unless the picture's is wanted.
-      rows.result = job.ownOnly ? job.first : i > 0 || toImage ? 0 : end;
-      job.gradient = layer.back(job.gradient, rows, tapsOf(job, i, true));
-      job.first = rows.result;
-      this->check(job, "decoder layer " + std::to_string(i));
-    }
-    commitAll(commit);
-  }
+  this->pass(
+    RankTeam::Direction::Backwards,
+    [&](Parcel given, const Progress& own)
+    { return this->decoderTurn(jobs, commit, toImage, std::move(given), own); },
+    progress);
   for (GradientJob& job : jobs)
   {
-    if (toImage && !job.ownOnly)
+    if (toImage && !job.ownOnly && this->Team.isFirst())
     {
       job.gradient =
         job.gradient.narrow(0, this->Input.featureStart, this->Model.config.imageTokens()).clone();
@@ -177,6 +284,7 @@ void RelevancySweep::decoder(std::vector<GradientJob>& jobs,
 void RelevancySweep::vision(std::vector<GradientJob>& jobs,
   const std::vector<RelevancyRows*>& commit, std::int64_t skippedFrom, const Progress& progress)
 {
+  const Pulse::Scope scope(this->Buffers.pulse, progress);
   const VisionTower& tower = this->Model.vision;
   {
     const ProjectorGradient projector(tower, this->VisionInputs.back(), this->Buffers);
@@ -192,7 +300,7 @@ void RelevancySweep::vision(std::vector<GradientJob>& jobs,
     std::size_t done = 0;
     for (GradientJob& job : jobs)
     {
-      report(progress,
+      report(scope.progress(),
         (static_cast<double>(tower.layers() - 1 - i) +
           static_cast<double>(done++) / static_cast<double>(jobs.size())) /
           static_cast<double>(tower.layers()),

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file RelevancySweep.h
 /// Forward pass that keeps every layer's input, and sweeps from the last layer to the first that
-/// recompute each layer once for all gradients. Internal to Models/Llava.
+/// recompute each layer once for all gradients. In a parallel run both go from rank to rank, each
+/// keeps and recomputes its own layers. Internal to Models/Llava.
 #ifndef LVLM_LLAVA_RELEVANCYSWEEP_H
 #define LVLM_LLAVA_RELEVANCYSWEEP_H
 
 #include "LlavaModelImpl.h"
 #include "RelevancyLayers.h"
+
+#include "Models/Core/RankTeam.h"
 
 #include <vector>
 
@@ -29,13 +32,17 @@ public:
   void add(std::int64_t first, const at::Tensor& relevance);
   /// The layer is complete.
   void commit();
+  /// On the way to the rank that goes on with the layers before.
+  void put(Parcel& parcel) const;
+  void take(Parcel& parcel);
 
 private:
   at::Tensor Rows, Delta;
   std::int64_t Offset = 0;
 };
 
-/// One gradient on its way through the decoder, and later through the tower.
+/// One gradient on its way through the decoder, and later through the tower. It starts on the last
+/// rank with layers and ends on rank 0; elsewhere `gradient` and `first` mean nothing.
 struct GradientJob
 {
   std::string name;    ///< for errors, e.g. "answer token 3"
@@ -57,33 +64,45 @@ struct SweepInput
 class RelevancySweep
 {
 public:
-  RelevancySweep(const LlavaModel::Impl& model, SweepInput input);
+  RelevancySweep(const LlavaModel::Impl& model, RankTeam& team, SweepInput input);
 
+  RankTeam& team() { return this->Team; }
   /// Runs vision tower and decoder on the S positions. Throws Error on values that are not finite.
+  /// All ranks together.
   void forward(const Progress& progress);
-  /// The decoder's output at rows [first, S): [n, D]
+  /// The decoder's output at rows [first, S), on the last rank with layers: [n, D]
   at::Tensor top(std::int64_t first) const;
   Workspace& workspace() { return this->Buffers; }
 
   /// Back-propagates all jobs through the decoder; afterwards, if `toImage`, a job's gradient is
   /// that of the image tokens [patches, Dt]. `commit` are the products that advance a layer. Throws
-  /// Error on a gradient that is not finite.
+  /// Error on a gradient that is not finite. All ranks together, with jobs and products alike;
+  /// rank 0 has the results.
   void decoder(std::vector<GradientJob>& jobs, const std::vector<RelevancyRows*>& commit,
     bool toImage, const Progress& progress);
   /// From gradients of the image tokens back through projector and tower. Layers from `skippedFrom`
-  /// on pass gradients but are not part of the products.
+  /// on pass gradients but are not part of the products. On rank 0 alone.
   void vision(std::vector<GradientJob>& jobs, const std::vector<RelevancyRows*>& commit,
     std::int64_t skippedFrom, const Progress& progress);
 
 private:
+  Parcel forwardTurn(Parcel given, const Progress& progress);
+  at::Tensor embed(const Progress& progress);
   void forwardVision(const Progress& progress);
+  Parcel decoderTurn(std::vector<GradientJob>& jobs, const std::vector<RelevancyRows*>& commit,
+    bool toImage, Parcel given, const Progress& progress);
+  void decoderLayer(
+    std::int64_t layer, std::vector<GradientJob>& jobs, bool toImage, const Progress& progress);
+  Parcel pass(RankTeam::Direction direction, const RankTeam::Turn& turn, const Progress& progress);
+  at::TensorOptions options() const;
   void check(const GradientJob& job, const std::string& where) const;
 
   const LlavaModel::Impl& Model;
+  RankTeam& Team;
   SweepInput Input;
   Workspace Buffers;
-  std::vector<at::Tensor> DecoderInputs; ///< L + 1 times [S, D], the last one the output
-  std::vector<at::Tensor> VisionInputs;  ///< Lv + 1 times [N, D]
+  std::vector<at::Tensor> DecoderInputs; ///< of this rank's layers, [S, D] each; last the output
+  std::vector<at::Tensor> VisionInputs;  ///< Lv + 1 times [N, D], on rank 0
 };
 
 } // namespace lvlm

@@ -103,8 +103,11 @@ void RelevancyRun::checkMemory(std::int64_t S) const
 {
   const TextConfig& text = this->Model.config.text;
   const VisionConfig& vision = this->Model.config.vision;
-  const std::int64_t inputs = (text.layers + 1) * S * text.hidden +
-    (this->Model.config.visionLayersUsed + 1) * vision.tokens() * vision.hidden;
+  const Decoder& decoder = this->Model.decoder;
+  const std::int64_t tower = decoder.hasFirst()
+    ? (this->Model.config.visionLayersUsed + 1) * vision.tokens() * vision.hidden
+    : 0;
+  const std::int64_t inputs = (decoder.span().count() + 1) * S * text.hidden + tower;
   const std::int64_t intermediates = S * (16 * text.hidden + 6 * text.intermediate);
   const std::int64_t weights =
     text.hidden * (2 * text.heads + 2 * text.keyValueHeads) * text.headSize +
@@ -112,26 +115,62 @@ void RelevancyRun::checkMemory(std::int64_t S) const
   const auto element = static_cast<std::int64_t>(this->options().dtype().itemsize());
   const auto needed = static_cast<std::size_t>(
     (inputs + intermediates + weights) * element + 2 * RelevancyGroupBytes);
-  if (const std::size_t available = availableMemory(); needed > available)
+  // The other ranks of the host need about as much at the same time.
+  const auto sharing = static_cast<std::size_t>(this->Model.options.ranks > 1 ? ranksOnHost() : 1);
+  if (const std::size_t available = availableMemory() / sharing; needed > available)
   {
     fail("relevancy over ", S, " positions needs about ", byteText(needed), " of memory, ",
       byteText(available), " are available");
   }
 }
 
-std::unique_ptr<RelevancySweep> RelevancyRun::forward(
-  std::int64_t lastToken, const Progress& progress) const
+void RelevancyRun::checkTeam(const RankTeam& team) const
 {
-  const std::int64_t S = this->P + lastToken;
-  this->checkMemory(S);
+  const ModelOptions& options = this->Model.options;
+  if (options.rank != team.rank() || options.ranks != team.size())
+  {
+    fail(this->Model.directory, ": opened as rank ", options.rank, " of ", options.ranks,
+      ", its relevancy asked for on rank ", team.rank(), " of ", team.size());
+  }
+}
+
+SweepInput RelevancyRun::sweepInput(std::int64_t lastToken) const
+{
   SweepInput input;
-  input.ids.assign(this->Ids.begin(), this->Ids.begin() + S);
+  input.ids.assign(this->Ids.begin(), this->Ids.begin() + this->P + lastToken);
   std::fill_n(input.ids.begin() + this->FeatureStart, this->Model.config.imageTokens(), 0);
   input.featureStart = this->FeatureStart;
-  input.pixels = this->Model.pixels(this->Seen);
-  auto sweep = std::make_unique<RelevancySweep>(this->Model, std::move(input));
+  if (this->Model.decoder.hasFirst())
+  {
+    input.pixels = this->Model.pixels(this->Seen);
+  }
+  return input;
+}
+
+std::unique_ptr<RelevancySweep> RelevancyRun::forward(
+  std::int64_t lastToken, RankTeam& team, const Progress& progress) const
+{
+  std::unique_ptr<RelevancySweep> sweep;
+  team.together(
+    [&]
+    {
+      translated(
+        [&]
+        {
+          this->checkTeam(team);
+          this->checkMemory(this->P + lastToken);
+          sweep = std::make_unique<RelevancySweep>(this->Model, team, this->sweepInput(lastToken));
+        });
+    });
   sweep->forward(progress);
-  this->checkLogprobs(*sweep, lastToken);
+  team.together(
+    [&]
+    {
+      if (this->Model.decoder.hasLast())
+      {
+        translated([&] { this->checkLogprobs(*sweep, lastToken); });
+      }
+    });
   return sweep;
 }
 

@@ -31,18 +31,6 @@ int affinityCores()
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-int ranksOnHost()
-{
-  for (const char* name : { "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE" })
-  {
-    if (const int ranks = environmentNumber(name); ranks > 0)
-    {
-      return ranks;
-    }
-  }
-  return 1;
-}
-
 /// -1 when the file is absent or says "max".
 std::int64_t numberIn(const char* path)
 {
@@ -50,6 +38,19 @@ std::int64_t numberIn(const char* path)
   std::int64_t value = -1;
   return file >> value ? value : -1;
 }
+}
+
+int ranksOnHost()
+{
+  for (const char* name :
+    { "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE" })
+  {
+    if (const int ranks = environmentNumber(name); ranks > 0)
+    {
+      return ranks;
+    }
+  }
+  return 1;
 }
 
 int standardThreads()
@@ -91,7 +92,8 @@ std::size_t availableMemory()
   const std::int64_t used = numberIn("/sys/fs/cgroup/memory.current");
   if (limit > 0 && used >= 0)
   {
-    available = std::min(available, static_cast<std::size_t>(std::max<std::int64_t>(0, limit - used)));
+    available =
+      std::min(available, static_cast<std::size_t>(std::max<std::int64_t>(0, limit - used)));
   }
   return available;
 }

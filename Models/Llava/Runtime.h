@@ -10,9 +10,12 @@
 namespace lvlm
 {
 
-/// Threads that a process should use when nobody says: OMP_NUM_THREADS if set, else the cores of its
-/// affinity mask, shared with the other MPI ranks of the host.
+/// Threads that a process should use when nobody says: OMP_NUM_THREADS if set, else the cores of
+/// its affinity mask, shared with the other MPI ranks of the host.
 int standardThreads();
+
+/// MPI ranks of this run on this host, as the launcher tells; 1 outside MPI.
+int ranksOnHost();
 
 /// Sets the threads of Torch and OpenMP for the calling thread's work; 0 means standardThreads().
 void useThreads(int threads);

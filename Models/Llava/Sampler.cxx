@@ -7,9 +7,7 @@ namespace lvlm
 {
 
 Sampler::Sampler(double temperature, double topP, std::uint64_t seed)
-  : Temperature(temperature)
-  , TopP(topP)
-  , Random(seed)
+  : Temperature(temperature), TopP(topP), Random(seed)
 {
   if (!(temperature >= 0 && temperature <= 1e6))
   {
@@ -28,8 +26,9 @@ std::int64_t Sampler::next(const at::Tensor& logits)
     return logits.argmax().item<std::int64_t>();
   }
   const at::Tensor p = at::softmax(logits.to(at::kCPU, at::kDouble) / this->Temperature, 0); // [V]
-  auto [sorted, order] = p.sort(/*stable=*/true, 0, /*descending=*/true);                   // [V], [V]
-  // The smallest set whose probability reaches TopP: a token stays while those before it fall short.
+  auto [sorted, order] = p.sort(/*stable=*/true, 0, /*descending=*/true); // [V], [V]
+  // The smallest set whose probability reaches TopP: a token stays while those before it fall
+  // short.
   const at::Tensor before = sorted.cumsum(0) - sorted;
   const at::Tensor kept = at::where(before < this->TopP, sorted, at::zeros_like(sorted));
   const at::Tensor cumulative = kept.cumsum(0);

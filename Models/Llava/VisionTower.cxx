@@ -43,17 +43,21 @@ at::Tensor VisionLayer::forward(
   return middle + apply(this->Fc2, wide, workspace);
 }
 
-VisionTower::VisionTower(const LlavaConfig& config, const WeightStore& weights)
+VisionTower::VisionTower(const LlavaConfig& config, const WeightStore& weights, bool withWeights)
   : Config(config)
 {
+  if (!withWeights)
+  {
+    return;
+  }
   const VisionConfig& vision = config.vision;
   const std::int64_t D = vision.hidden;
   const std::string embeddings = "vision.embeddings.";
   // A convolution whose stride is its kernel is a linear map of each patch.
-  this->PatchWeight = weights
-                        .small(embeddings + "patch_embedding.weight",
-                          { D, 3, vision.patchSize, vision.patchSize })
-                        .reshape({ D, -1 }); // [D, 3 p p]
+  this->PatchWeight =
+    weights
+      .small(embeddings + "patch_embedding.weight", { D, 3, vision.patchSize, vision.patchSize })
+      .reshape({ D, -1 }); // [D, 3 p p]
   this->ClassEmbedding = weights.small(embeddings + "class_embedding", { D });
   this->PositionEmbedding =
     weights.small(embeddings + "position_embedding.weight", { vision.tokens(), D });
@@ -73,12 +77,13 @@ at::Tensor VisionTower::embed(const at::Tensor& pixels) const
 {
   const VisionConfig& vision = this->Config.vision;
   const std::int64_t g = vision.gridEdge(), p = vision.patchSize;
-  const at::Tensor patches = pixels.narrow(1, 0, g * p)
-                               .narrow(2, 0, g * p)      // a remainder is not seen, as in a strided convolution
-                               .reshape({ 3, g, p, g, p })
-                               .permute({ 1, 3, 0, 2, 4 }) // [g, g, 3, p, p]
-                               .reshape({ g * g, 3 * p * p });
-  const at::Tensor embedded = at::matmul(patches, this->PatchWeight.t()); // [g g, D]
+  const at::Tensor patches =
+    pixels.narrow(1, 0, g * p)
+      .narrow(2, 0, g * p) // a remainder is not seen, as in a strided convolution
+      .reshape({ 3, g, p, g, p })
+      .permute({ 1, 3, 0, 2, 4 }) // [g, g, 3, p, p]
+      .reshape({ g * g, 3 * p * p });
+  const at::Tensor embedded = at::matmul(patches, this->PatchWeight.t());                // [g g, D]
   const at::Tensor tokens = at::cat({ this->ClassEmbedding.unsqueeze(0), embedded }, 0); // [N, D]
   return at::layer_norm(tokens + this->PositionEmbedding, { vision.hidden }, this->PreNormWeight,
     this->PreNormBias, vision.layerNormEps);
@@ -93,8 +98,8 @@ at::Tensor VisionTower::project(const at::Tensor& hidden, Workspace& workspace) 
   return apply(this->Projector2, wide, workspace); // [patches, Dt]
 }
 
-at::Tensor VisionTower::forward(const at::Tensor& pixels, Workspace& workspace,
-  const LayerTap& tap, const Progress& progress) const
+at::Tensor VisionTower::forward(const at::Tensor& pixels, Workspace& workspace, const LayerTap& tap,
+  const Progress& progress) const
 {
   at::Tensor hidden = this->embed(pixels); // [N, D]
   for (std::int64_t i = 0; i < this->layers(); ++i)

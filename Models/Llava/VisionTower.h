@@ -37,10 +37,14 @@ public:
   using LayerTap = std::function<at::Tensor(
     std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)>;
 
-  VisionTower(const LlavaConfig& config, const WeightStore& weights);
+  /// Without its weights, where another rank runs it, the tower only knows its size.
+  VisionTower(const LlavaConfig& config, const WeightStore& weights, bool withWeights);
 
-  std::int64_t layers() const { return static_cast<std::int64_t>(this->Layers.size()); }
-  const VisionLayer& layer(std::int64_t index) const { return this->Layers.at(index); }
+  std::int64_t layers() const { return this->Config.visionLayersUsed; }
+  const VisionLayer& layer(std::int64_t index) const
+  {
+    return this->Layers.at(static_cast<std::size_t>(index));
+  }
 
   /// Pixels [3, H, W] -> embeddings that enter the first layer, [N, D], CLS first.
   at::Tensor embed(const at::Tensor& pixels) const;

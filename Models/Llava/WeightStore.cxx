@@ -32,7 +32,8 @@ DType coreType(at::ScalarType type)
   return type == at::kBFloat16 ? DType::BF16 : type == at::kHalf ? DType::F16 : DType::F32;
 }
 
-/// A row or two during decoding: bandwidth is all that counts, so the stored weights are read once per row.
+/// A row or two during decoding: bandwidth is all that counts, so the stored weights are read once
+/// per row.
 constexpr std::int64_t MaximumDirectRows = 2;
 
 bool readsDirectly(const Linear& linear, const at::Tensor& x)
@@ -45,7 +46,7 @@ bool readsDirectly(const Linear& linear, const at::Tensor& x)
 
 at::Tensor applyDirectly(const Linear& linear, const at::Tensor& x)
 {
-  const at::Tensor rows = x.contiguous();                                     // [n, in]
+  const at::Tensor rows = x.contiguous();                                         // [n, in]
   at::Tensor y = at::empty({ rows.size(0), linear.weight.size(0) }, x.options()); // [n, out]
   for (std::int64_t row = 0; row < rows.size(0); ++row)
   {
@@ -64,8 +65,8 @@ at::Tensor Workspace::widened(const Linear& linear, at::ScalarType type, at::Dev
     return linear.weight;
   }
   at::Tensor& buffer = this->Buffers[linear.slot];
-  if (!buffer.defined() || buffer.sizes() != linear.weight.sizes() || buffer.scalar_type() != type ||
-    buffer.device() != device)
+  if (!buffer.defined() || buffer.sizes() != linear.weight.sizes() ||
+    buffer.scalar_type() != type || buffer.device() != device)
   {
     buffer = at::empty(linear.weight.sizes(), at::TensorOptions(type).device(device));
   }
@@ -76,9 +77,7 @@ at::Tensor Workspace::widened(const Linear& linear, at::ScalarType type, at::Dev
 
 WeightStore::WeightStore(
   std::shared_ptr<const Checkpoint> checkpoint, at::ScalarType type, at::Device device)
-  : Files(std::move(checkpoint))
-  , Type(type)
-  , Device(device)
+  : Files(std::move(checkpoint)), Type(type), Device(device)
 {
 }
 
@@ -111,6 +110,7 @@ Linear WeightStore::linear(
 
 at::Tensor apply(const Linear& linear, const at::Tensor& x, Workspace& workspace)
 {
+  workspace.pulse.beat();
   if (readsDirectly(linear, x))
   {
     return applyDirectly(linear, x);

@@ -131,15 +131,26 @@ double memoryBandwidth()
 struct Times
 {
   Clock::time_point decoder, answer, end;
+  double longest = 0;       ///< seconds between two reports
+  std::string longestAfter; ///< the report that it followed
 };
 
 Times timedAsk(const LlavaModel& model, const Question& question, Trace& trace)
 {
   Times times;
   bool inDecoder = false, inAnswer = false;
+  Clock::time_point last = Clock::now();
+  std::string lastText = "the start";
   trace = model.ask(question,
     [&](double, const std::string& text)
     {
+      if (const double interval = seconds(last, Clock::now()); interval > times.longest)
+      {
+        times.longest = interval;
+        times.longestAfter = lastText;
+      }
+      last = Clock::now();
+      lastText = text;
       if (!inDecoder && text.rfind("Reading", 0) == 0)
       {
         inDecoder = true;
@@ -196,7 +207,9 @@ void run(const std::string& directory, std::int64_t tokens)
             << "decode   " << decode / 1e9 << " GB/s of weights, memory " << bandwidth / 1e9
             << " GB/s: ratio " << decode / bandwidth << "\n"
             << "memory   " << byteText(anonymous) << " anonymous at the peak, of which captured "
-            << byteText(captured) << std::endl;
+            << byteText(captured) << "\n"
+            << "reports  " << times.longest << " s at most between two, after '"
+            << times.longestAfter << "'" << std::endl;
 }
 }
 

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every rank does in test_inference_ranks: `mpirun -np N pvbatch --sym inference_job.py FOLDER`.
+
+Each rank writes what it has, as it is, into FOLDER; test_inference_ranks.py compares. Nothing is asserted here, since a
+rank that stops would leave the others waiting.
+"""
+import json
+import os
+import re
+import sys
+import traceback
+
+import numpy as np
+from paraview import simple
+from vtkmodules.vtkParallelCore import vtkMultiProcessController
+
+import lvlm_testing as lt
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EMBEDDED = os.path.join(ROOT, "Models", "TinyLlava")
+SCENE = os.path.join(EMBEDDED, "scenes", "star_left_of_circle.png")
+CONTROLLER = vtkMultiProcessController.GetGlobalController()
+RANK, RANKS = CONTROLLER.GetLocalProcessId(), CONTROLLER.GetNumberOfProcesses()
+LAST = RANKS - 1
+
+
+def output(proxy, port=0):
+    """This rank's own part of an output."""
+    return proxy.GetClientSideObject().GetOutputDataObject(port)
+
+
+def ask(picture, **properties):
+    settings = {"Prompt": "What color is the star?", "MaxNewTokens": 8, **properties}
+    return simple.LLaVAInference(Input=picture, **settings)
+
+
+def contents(trace):
+    """(arrays by name, texts by name) of a trace."""
+    arrays, texts = {}, {}
+    fields = trace.GetFieldData()
+    for i in range(fields.GetNumberOfArrays()):
+        values, name = fields.GetAbstractArray(i), fields.GetArrayName(i)
+        if values.IsA("vtkStringArray"):
+            texts["field " + name] = [values.GetValue(j) for j in range(values.GetNumberOfValues())]
+        else:
+            arrays["field " + name] = lt.array(values)
+    for index in range(trace.GetNumberOfBlocks()):
+        name, data = trace.GetMetaData(index).Get(trace.NAME()), trace.GetBlock(index)
+        if data is not None and data.IsA("vtkTable"):
+            for c in range(data.GetNumberOfColumns()):
+                column = data.GetColumn(c)
+                key = "%s %s" % (name, column.GetName())
+                (texts if column.IsA("vtkStringArray") else arrays)[key] = lt.column(data, column.GetName())
+        elif data is not None and data.GetNumberOfPoints() > 0:
+            arrays[name] = lt.array(data.GetPointData().GetArray(name))
+            arrays["extent of " + name] = np.array(data.GetExtent())
+    return arrays, texts
+
+
+def resident_weights(folder):
+    """Bytes of the model's files that this process has in memory."""
+    resident, mine = 0, False
+    with open("/proc/self/smaps") as maps:
+        for line in maps:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                mine = os.path.realpath(folder) in line and line.rstrip().endswith(".safetensors")
+            elif mine and line.startswith("Rss:"):
+                resident += int(line.split()[1]) * 1024
+    return resident
+
+
+class Rank:
+    """Collects this rank's results."""
+
+    def __init__(self, folder):
+        self.folder, self.facts, self.attempts = folder, {}, 0
+
+    def save(self, name, trace):
+        arrays, texts = contents(trace)
+        np.savez(os.path.join(self.folder, "%s.%d.%d.npz" % (name, RANKS, RANK)), **arrays)
+        self.facts[name] = {"texts": texts, "blocks": trace.GetNumberOfBlocks()}
+
+    def attempt(self, name, proxy):
+        """Updates a proxy and notes what VTK reported and what came out."""
+        # With --sym each rank sets its own properties. One that changes everywhere makes all of them run.
+        self.attempts += 1
+        proxy.Seed = self.attempts
+        with lt.Errors() as errors:
+            proxy.UpdatePipeline()
+        self.facts[name] = {"errors": errors.text, "blocks": output(proxy).GetNumberOfBlocks()}
+
+    def write(self):
+        with open(os.path.join(self.folder, "facts.%d.%d.json" % (RANKS, RANK)), "w") as file:
+            json.dump(self.facts, file)
+
+
+def relevancy(rank, trace):
+    """This rank's part of the maps, and where it lies."""
+    for mode in ("Exact", "Compatible"):
+        maps = simple.LVLMRelevancy(Input=trace, Mode=mode)
+        maps.UpdatePipeline()
+        image = output(maps)
+        names = [image.GetCellData().GetArrayName(i) for i in range(image.GetCellData().GetNumberOfArrays())]
+        np.savez(os.path.join(rank.folder, "%s.%d.%d.npz" % (mode, RANKS, RANK)), extent=np.array(image.GetExtent()),
+                 **{name: lt.array(image.GetCellData().GetArray(name)) for name in names})
+
+
+def answers(rank, picture):
+    """The embedded model: everything that is captured, its weights, relevancy, and a second question."""
+    trace = ask(picture, CaptureFullLayers=[], CaptureVision=1)
+    trace.UpdatePipeline()
+    rank.save("trace", output(trace))
+    rank.facts["weights"] = resident_weights(EMBEDDED)
+    ran = []
+    tag = trace.GetClientSideObject().AddObserver("ProgressEvent", lambda *_: ran.append(1))
+    trace.UpdatePipeline(2.0)  # another time is no other question
+    rank.facts["reports for another time"] = len(ran)
+    trace.GetClientSideObject().RemoveObserver(tag)
+    relevancy(rank, trace)
+    trace.Prompt = "What color is the circle?"
+    trace.UpdatePipeline()
+    rank.save("second", output(trace))
+
+
+def own_picture(colour):
+    """A picture that exists on the first rank only; elsewhere the source is empty."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+    image = vtkImageData()
+    if RANK == 0:
+        image.SetDimensions(40, 30, 1)
+        values = numpy_to_vtk(np.tile(np.array(colour, "u1"), (1200, 1)), deep=True)
+        values.SetName("colors")
+        image.GetPointData().SetScalars(values)
+    source = simple.TrivialProducer()
+    source.GetClientSideObject().SetOutput(image)
+    return source
+
+
+def first_rank_picture(rank):
+    """The first rank's picture decides whether there is something to do."""
+    trace = ask(own_picture((200, 30, 30)))
+    trace.UpdatePipeline()
+    rank.save("red", output(trace))
+    trace.Input = own_picture((30, 30, 200))
+    trace.UpdatePipeline()
+    rank.save("blue", output(trace))
+
+
+def failures(rank, picture, folder):
+    """Something is wrong on one rank; afterwards the filter works."""
+    trace = ask(picture, ModelDirectory=os.path.join(folder, "none") if RANK == LAST else EMBEDDED)
+    rank.attempt("missing on the last", trace)
+    trace.ModelDirectory = os.path.join(folder, "nan") if RANK == LAST else EMBEDDED
+    rank.attempt("damaged on the last", trace)
+    trace.ModelDirectory = os.path.join(folder, "none")
+    rank.attempt("missing on all", trace)
+    trace.ModelDirectory = EMBEDDED
+    if RANK == 0:
+        trace.Prompt = "What color is the star?\n<image><image>"
+    rank.attempt("wrong on the first", trace)
+    trace.Prompt = "What color is the star?"
+    rank.attempt("after failures", trace)
+    rank.attempt("a missing picture", ask(simple.PNGSeriesReader(FileNames=[os.path.join(folder, "none.png")])))
+
+
+def abort(rank, picture):
+    """The first rank aborts, at reports that are its own and at ones of other ranks."""
+    for count in (3, 9, 14, 20):
+        trace = ask(picture)
+        filter_ = trace.GetClientSideObject()
+        seen = []
+
+        def stop(*_):
+            seen.append(filter_.GetProgress())
+            if RANK == 0 and len(seen) == count:
+                filter_.AbortExecuteOn()
+        tag = filter_.AddObserver("ProgressEvent", stop)
+        rank.attempt("abort %d" % count, trace)
+        rank.facts["abort %d" % count]["reports"] = len(seen)
+        filter_.RemoveObserver(tag)
+        filter_.AbortExecuteOff()
+        trace.UpdatePipeline()  # nothing has changed: all ranks must think the same about it
+        trace.MaxNewTokens = 7
+        rank.attempt("after abort %d" % count, trace)
+
+
+def main():
+    folder = sys.argv[1]
+    simple.LoadPlugin(lt.PLUGIN, remote=False, ns=None)
+    rank = Rank(folder)
+    try:
+        picture = simple.PNGSeriesReader(FileNames=[SCENE])
+        answers(rank, picture)
+        first_rank_picture(rank)
+        failures(rank, picture, folder)
+        abort(rank, picture)
+    except Exception:  # the test shows it; the other ranks end by its time limit
+        rank.facts["exception"] = traceback.format_exc()
+    rank.write()
+
+
+main()
