@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Presets that explain a token: relevancy maps and causal graphs."""
-import paraview
-from paraview import servermanager, simple
+from paraview import simple
 
 from . import pipeline, views
 from .errors import Error
@@ -10,8 +9,8 @@ from .presets import QUESTION, Preset
 MODES = ("Exact", "Compatible")
 # Arrays of LVLM Relevancy, and what they follow.
 MAPS = {"decoder": "Through the language model", "vision": "Through the vision tower",
-        "joint": "Through both, started from the picture",
-        "joint_token": "Through both, started from the token"}
+        "joint": "Through both in turn, for the whole picture",
+        "joint_token": "Through both in turn, for this token"}
 SMALL = 14  # letters of a small view's caption
 
 
@@ -52,11 +51,11 @@ def _relevancy_view(preset, tab, cell, relevancy, name):
     return view
 
 
-def show_causality(trace=None, token=None, layer=-1, head=None):
+def show_causality(trace=None, token=None, layer=-1, head=None, table=False):
     """Which tokens explain a token, and how they depend on each other: the graph on the picture, and the patches' weights.
 
     layer: one whose complete attention was captured; -1 is the last of those. head: default: all, of which the graph shows
-    the one that looks most at the picture.
+    the one that looks most at the picture. table: the table of edges below; the GUI alone draws tables.
     """
     preset = Preset("Causality", trace, token)
     choice = {"FollowTime": int(preset.follow), "Layer": layer, "Heads": [] if head is None else [head]}
@@ -65,8 +64,7 @@ def show_causality(trace=None, token=None, layer=-1, head=None):
     graph = preset.filter("LVLMCausalGraph", "Causal graph", "the causal graph", port=1, **choice)
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.56, 0.44)
-    # Tables are drawn by the GUI alone.
-    right, table = tab.rows(right, 0.68, 0.32) if paraview.fromGUI else (right, None)
+    right, sheet = tab.rows(right, 0.68, 0.32) if table else (right, None)
     view = tab.view(left)
     views.show_picture(preset.trace, view, opacity=0.4)  # pale, so that lines and words stand out
     shown = simple.Show(graph, view)
@@ -84,8 +82,8 @@ def show_causality(trace=None, token=None, layer=-1, head=None):
     tab.size()
     _fit_graph(view, graph, preset.trace)
     views.fit_picture(weights, preset.trace, hang=True)
-    if table is not None:
-        _edge_table(tab, table, graph)
+    if sheet is not None:
+        _edge_table(tab, sheet, graph)
     return tab.finish()
 
 

@@ -132,11 +132,9 @@ def update(source, what, port=0):
         raise Error("%s: %s" % (what, first_line(messages)))
 
 
-def rows(source, port=0, time=None):
-    """A small table output, as a list of dictionaries."""
-    if time is not None:
-        source.UpdatePipeline(time)
-    table = servermanager.Fetch(source, idx=port)
+def rows(source, port=None):
+    """A small table, the output of a source or of one of its ports, as a list of dictionaries: one a row."""
+    table = servermanager.Fetch(plain(source), idx=source.Port if port is None else port)
     if table is None or not table.IsA("vtkTable"):
         return []
     names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]

@@ -177,7 +177,7 @@ def color(shown, view, association, array, legend, follow, low=None, high=None, 
     bar.ScalarBarLength = 0.6
     bar.ScalarBarThickness = 12
     bar.AutomaticLabelFormat = 0
-    bar.LabelFormat = bar.RangeLabelFormat = "%-#.3g"
+    bar.LabelFormat, bar.RangeLabelFormat = "%-.2g", "%-.3g"
     bar.UseCustomLabels = 0
     bar.TitleColor = bar.LabelColor = PAPER if dark else INK
     bar.TitleFontFamily = bar.LabelFontFamily = "Arial"
