@@ -23,7 +23,7 @@ def compare(first=None, second=None, token=None):
     difference = _difference(heats, (before, after))
     low, high = _common_range(heats, before.follow)
     most = max(abs(value) for value in _ranges([difference], before.follow, "difference"))
-    tab = before.open_tab(after.name)
+    tab = after.tab = before.open_tab(after.name)
     upper, lower = tab.rows(0, 0.64, 0.36)
     cells = tab.columns(upper, 1, 1, 1)
     pictures = []

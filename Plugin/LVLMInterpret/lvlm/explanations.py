@@ -51,11 +51,12 @@ def _relevancy_view(preset, tab, cell, relevancy, name):
     return view
 
 
-def show_causality(trace=None, token=None, layer=-1, head=None, table=False):
+def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     """Which tokens explain a token, and how they depend on each other: the graph on the picture, and the patches' weights.
 
     layer: one whose complete attention was captured; -1 is the last of those. head: default: all, of which the graph shows
-    the one that looks most at the picture. table: the table of edges below; the GUI alone draws tables.
+    the one that looks most at the picture. table: whether to show the table of edges; default: in the GUI, which alone draws
+    tables.
     """
     preset = Preset("Causality", trace, token)
     choice = {"FollowTime": int(preset.follow), "Layer": layer, "Heads": [] if head is None else [head]}
@@ -64,7 +65,7 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=False):
     graph = preset.filter("LVLMCausalGraph", "Causal graph", "the causal graph", port=1, **choice)
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.56, 0.44)
-    right, sheet = tab.rows(right, 0.68, 0.32) if table else (right, None)
+    right, sheet = tab.rows(right, 0.68, 0.32) if (pipeline.in_gui() if table is None else table) else (right, None)
     view = tab.view(left)
     views.show_picture(preset.trace, view, opacity=0.4)  # pale, so that lines and words stand out
     shown = simple.Show(graph, view)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources, filters and small tables: what the presets share, all of it through the server manager."""
+import os
 from contextlib import contextmanager
 
 from paraview import servermanager, simple
@@ -156,6 +157,11 @@ def temporary(proxy_name, **properties):
     proxy.UpdateVTKObjects()
     yield proxy
     del proxy
+
+
+def in_gui():
+    """Whether a window draws the session, rather than a script."""
+    return os.path.basename(servermanager.vtkProcessModule.GetProcessModule().GetProgramPath() or "").startswith("paraview")
 
 
 def is_remote():

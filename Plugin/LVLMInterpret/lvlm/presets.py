@@ -22,7 +22,8 @@ class Preset:
 
     def open_tab(self, other=None):
         """Once all filters have run: a failing preset leaves the session as it was. other: name of a second trace."""
-        return views.Tab("%s: %s" % (self.title, self.name if other is None else "%s | %s" % (self.name, other)))
+        self.tab = views.Tab("%s: %s" % (self.title, self.name if other is None else "%s | %s" % (self.name, other)))
+        return self.tab
 
     def filter(self, proxy_name, name, what, port=0, **properties):
         """A filter on the trace, which has run. A new one that fails is taken away again."""
@@ -37,8 +38,10 @@ class Preset:
             raise
         return made
 
-    def caption(self, view, text, **options):
-        return views.show_caption(self.trace, view, text, self.choice, **options)
+    def caption(self, view, text, width=views.SIZE[0], **options):
+        """width: of the view where the tab has the usual size."""
+        width *= self.tab.area[0] / views.SIZE[0]
+        return views.show_caption(self.trace, view, text, self.choice, width=width, **options)
 
 
 QUESTION = "Q: {question}   A: {answer}"
@@ -115,7 +118,7 @@ def ticks(count):
 def axes_bounds(columns, rows):
     """The squares, with room for the axes' numbers and titles."""
     size = max(columns, rows)
-    return -0.5 - 0.14 * size, columns - 0.5 + 0.04 * size, -0.5 - 0.12 * size, rows - 0.5
+    return -0.5 - 0.2 * size, columns - 0.5 + 0.04 * size, -0.5 - 0.12 * size, rows - 0.5
 
 
 def show_axes(view, x_title, columns, y_title, rows):

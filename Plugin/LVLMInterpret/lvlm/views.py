@@ -24,6 +24,7 @@ class Tab:
         self.name = name
         self.views = []
         self.links = 0
+        self.area = _area()
         old = simple.GetLayoutByName(name)
         self.layout = simple.CreateLayout()  # first: ParaView replaces the last one when it is removed
         if old is not None:
@@ -72,8 +73,8 @@ class Tab:
             simple.AddCameraLink(views[0], other, "%s%s%d" % (self.name, LINK, self.links))
 
     def size(self):
-        """Gives the tab its size where no window does, so that cameras can be fitted."""
-        self.layout.SetSize(*SIZE)
+        """Tells the views how large they are, before the cameras are fitted: a window does so only when it draws them."""
+        self.layout.SetSize(*self.area)
 
     def finish(self):
         """Draws the tab and shows it."""
@@ -81,6 +82,14 @@ class Tab:
             view.StillRender()  # simple.Render would reset the session's first camera
         simple.SetActiveView(self.views[0])
         return self.layout
+
+
+def _area():
+    """Width and height of a tab: in a window those of the tab that is shown."""
+    view = simple.GetActiveView() if pipeline.in_gui() else None
+    shown = simple.GetLayout(view) if view is not None else None
+    width, height = shown.GetSize() if shown is not None else SIZE
+    return (width, height) if width > 0 and height > 0 else SIZE
 
 
 def _forget_old_links(name):
