@@ -7,6 +7,7 @@
 
 #include "vtkAlgorithm.h"
 #include "vtkAlgorithmOutput.h"
+#include "vtkCellData.h"
 #include "vtkFieldData.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
@@ -110,6 +111,15 @@ ImageGeometry gridPoints(const TraceShape& shape, std::int64_t planes)
   return geometry;
 }
 
+ImageGeometry pixelCentres(std::int64_t width, std::int64_t height)
+{
+  ImageGeometry geometry;
+  geometry.extent[1] = static_cast<int>(width - 1);
+  geometry.extent[3] = static_cast<int>(height - 1);
+  geometry.origin[0] = geometry.origin[1] = 0.5;
+  return geometry;
+}
+
 void announceImage(vtkInformation* outInfo, const ImageGeometry& geometry)
 {
   outInfo->Set(vtkStreamingDemandDrivenPipeline::WHOLE_EXTENT(), geometry.extent, 6);
@@ -137,6 +147,27 @@ std::vector<float> rowsUp(const std::vector<float>& values, const PatchGrid& gri
       result.begin() + static_cast<std::ptrdiff_t>(rowStart));
   }
   return result;
+}
+
+void addPatchIndices(vtkImageData* output, const PatchGrid& grid)
+{
+  vtkNew<vtkIntArray> patch, row, col;
+  patch->SetName("patch");
+  row->SetName("patch_row");
+  col->SetName("patch_col");
+  for (std::int64_t r = grid.rows - 1; r >= 0; --r) // VTK's first row is the picture's last
+  {
+    for (std::int64_t c = 0; c < grid.cols; ++c)
+    {
+      patch->InsertNextValue(static_cast<int>(r * grid.cols + c));
+      row->InsertNextValue(static_cast<int>(r));
+      col->InsertNextValue(static_cast<int>(c));
+    }
+  }
+  for (vtkIntArray* array : { patch.Get(), row.Get(), col.Get() })
+  {
+    output->GetCellData()->AddArray(array);
+  }
 }
 
 void addPicture(vtkDataObject* output, vtkDataObject* trace)

@@ -51,6 +51,9 @@ ImageGeometry gridCells(const TraceShape& shape);
 /// deep as the picture's longer edge, so that it looks like a cube whatever the number of planes.
 ImageGeometry gridPoints(const TraceShape& shape, std::int64_t planes);
 
+/// A point a pixel, at its centre.
+ImageGeometry pixelCentres(std::int64_t width, std::int64_t height);
+
 /// Announces a structured output before it is made.
 void announceImage(vtkInformation* outInfo, const ImageGeometry& geometry);
 
@@ -60,6 +63,11 @@ void shapeImage(vtkImageData* image, const ImageGeometry& geometry);
 /// Grids have row 0 at the top, VTK has y up: [planes, rows, cols] with the rows of each plane in
 /// the opposite order.
 std::vector<float> rowsUp(const std::vector<float>& values, const PatchGrid& grid);
+
+/// Adds the cell arrays `patch` (row-major from the top left), `patch_row` and `patch_col` to a
+/// grid of patches, for whoever points at a cell. After the map's own arrays: the first one is
+/// shown.
+void addPatchIndices(vtkImageData* output, const PatchGrid& grid);
 
 /// Puts the trace's picture into the field data of `output` (arrays `picture`, shared, and
 /// `picture_size` = width, height), so that LVLMOverlay needs nothing but a map.

@@ -41,5 +41,6 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::shapeImage(output, lvlm::gridCells(shape));
   output->GetCellData()->SetScalars(lvlm::arrayFromTensor(
     lvlm::Tensor::of(lvlm::rowsUp(map, trace.grid), { trace.grid.count() }), "attention"));
+  lvlm::addPatchIndices(output, trace.grid);
   lvlm::addPicture(output, data);
 }

@@ -137,6 +137,7 @@ void addWeights(const std::vector<float>& weights, const lvlm::Trace& trace, vtk
   lvlm::shapeImage(output, grid);
   output->GetCellData()->SetScalars(lvlm::arrayFromTensor(
     lvlm::Tensor::of(lvlm::rowsUp(weights, trace.grid), { trace.grid.count() }), "weight"));
+  lvlm::addPatchIndices(output, trace.grid);
   lvlm::addPicture(output, data);
 }
 

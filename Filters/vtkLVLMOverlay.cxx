@@ -27,29 +27,20 @@ namespace
 {
 using Pipeline = vtkStreamingDemandDrivenPipeline;
 
-lvlm::ImageGeometry pixelCentres(std::int64_t width, std::int64_t height)
-{
-  lvlm::ImageGeometry geometry;
-  geometry.extent[1] = static_cast<int>(width - 1);
-  geometry.extent[3] = static_cast<int>(height - 1);
-  geometry.origin[0] = geometry.origin[1] = 0.5;
-  return geometry;
-}
-
 /// The picture's size as far as the pipeline knows it before the data is there.
 lvlm::ImageGeometry announcedPixels(vtkAlgorithm* self, vtkInformation* inInfo)
 {
   if (vtkMultiBlockDataSet::SafeDownCast(vtkDataObject::GetData(inInfo)))
   {
     const lvlm::TraceShape shape = lvlm::inputShape(self, inInfo);
-    return pixelCentres(shape.width, shape.height);
+    return lvlm::pixelCentres(shape.width, shape.height);
   }
   if (inInfo->Has(Pipeline::WHOLE_EXTENT()) && inInfo->Has(vtkDataObject::SPACING()))
   {
     // A map's cells cover the picture.
     const int* extent = inInfo->Get(Pipeline::WHOLE_EXTENT());
     const double* spacing = inInfo->Get(vtkDataObject::SPACING());
-    return pixelCentres(std::llround((extent[1] - extent[0]) * spacing[0]),
+    return lvlm::pixelCentres(std::llround((extent[1] - extent[0]) * spacing[0]),
       std::llround((extent[3] - extent[2]) * spacing[1]));
   }
   return {};
@@ -129,7 +120,7 @@ std::vector<float> heatOf(vtkImageData* map, vtkDataArray* array, lvlm::PatchGri
 
 void write(const lvlm::RgbImage& picture, vtkImageData* output)
 {
-  lvlm::shapeImage(output, pixelCentres(picture.width, picture.height));
+  lvlm::shapeImage(output, lvlm::pixelCentres(picture.width, picture.height));
   output->AllocateScalars(VTK_UNSIGNED_CHAR, 3);
   output->GetPointData()->GetScalars()->SetName("overlay");
   flip(picture.pixels.data(), static_cast<std::uint8_t*>(output->GetScalarPointer()), picture.width,

@@ -42,9 +42,6 @@ protected:
   std::vector<std::int64_t> Patches;
 
 private:
-  /// The patches of the selection at port 1, of all ranks, each once. Throws lvlm::Error.
-  std::vector<std::int64_t> GetSelectedPatches(vtkDataObject* trace, vtkInformationVector** inputs);
-
   vtkLVLMPatchAttention(const vtkLVLMPatchAttention&) = delete;
   void operator=(const vtkLVLMPatchAttention&) = delete;
 };

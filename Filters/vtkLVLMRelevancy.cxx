@@ -349,5 +349,6 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     }
     addMap(image, trace, arrayName(name), map);
   }
+  lvlm::addPatchIndices(image, trace.grid);
   lvlm::addPicture(image, data);
 }

@@ -10,6 +10,8 @@
 #include "vtkObjectFactory.h"
 #include "vtkTable.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 vtkStandardNewMacro(vtkLVLMTokens);
@@ -58,6 +60,28 @@ void addAnswerColumns(const lvlm::Trace& trace, vtkTable* table)
     trace.tensor(tn::AnswerLogprob).toFloat(0, trace.answerLength(), logprob.data());
   }
   lvlm::addColumn(table, "logprob", besideAnswer(trace, logprob, unknown));
+}
+
+/// `probability` and `chosen`; behind the recorded columns, whose order others may rely on.
+void addShownColumns(const lvlm::Trace& trace, const Integers& tokens, vtkTable* table)
+{
+  const auto T = static_cast<std::size_t>(trace.answerLength());
+  const float unknown = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> probability(T, unknown);
+  if (trace.has(tn::AnswerLogprob))
+  {
+    trace.tensor(tn::AnswerLogprob).toFloat(0, trace.answerLength(), probability.data());
+    std::transform(probability.begin(), probability.end(), probability.begin(),
+      [](float logprob) { return std::exp(logprob); });
+  }
+  Integers chosen(T, 0);
+  for (const std::int64_t token :
+    lvlm::resolveIndices(tokens, trace.answerLength(), "AnswerTokens"))
+  {
+    chosen[static_cast<std::size_t>(token)] = 1;
+  }
+  lvlm::addColumn(table, "probability", besideAnswer(trace, probability, unknown));
+  lvlm::addColumn(table, "chosen", besideAnswer<std::int64_t>(trace, chosen, 0));
 }
 
 void addAlternatives(const lvlm::Trace& trace, vtkTable* table)
@@ -116,4 +140,5 @@ void vtkLVLMTokens::Compute(
   {
     addAlternatives(trace, table);
   }
+  addShownColumns(trace, this->GetTokensToUse(trace, outputs), table);
 }

@@ -6,7 +6,8 @@
  * Columns: `position`, `id`, `token` (the tokenizer's own piece), `role`, `answer_index` (-1
  * outside the answer), `patch_row` and `patch_col` (-1 outside the image; row 0 is at the top),
  * `logprob` (not a number outside the answer), and for each recorded alternative n = 1..k:
- * `top<n>_id`, `top<n>_token`, `top<n>_logprob`.
+ * `top<n>_id`, `top<n>_token`, `top<n>_logprob`. Last, `probability` and `chosen`, which is 1 for
+ * the answer tokens that are chosen by list or time and 0 for all others.
  */
 #ifndef vtkLVLMTokens_h
 #define vtkLVLMTokens_h

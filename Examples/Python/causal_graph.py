@@ -11,10 +11,9 @@ causal_graph.pvsm (a state that opens in the GUI).
 import argparse
 from pathlib import Path
 
-from paraview import servermanager, simple
+from paraview import simple
 
 ROOT = Path(__file__).resolve().parents[2]
-READERS = {".png": "PNGSeriesReader", ".jpg": "JPEGSeriesReader", ".jpeg": "JPEGSeriesReader", ".bmp": "BMPSeriesReader"}
 
 
 def arguments() -> argparse.Namespace:
@@ -35,100 +34,44 @@ def arguments() -> argparse.Namespace:
 
 def open_trace(args: argparse.Namespace):
     if args.trace:
-        return LVLMTraceReader(registrationName="Trace", FileName=str(args.trace.resolve()))
-    # By suffix: OpenDataFile would take the first reader that claims the file.
-    reader = getattr(simple, READERS[args.image.suffix.lower()])
-    picture = reader(registrationName=args.image.name, FileNames=[str(args.image.resolve())])
-    trace = LLaVAInference(registrationName="LLaVA", Input=picture, Prompt=args.question)
-    if args.model:
-        trace.ModelDirectory = str(args.model.resolve())
-    return trace
+        return simple.OpenDataFile(str(args.trace.resolve()))
+    return lvlm.ask(args.image, args.question, model=args.model.resolve() if args.model else "", layout=False)
 
 
 def rows(graph, port: int) -> list:
     """A table output as a list of dictionaries."""
-    table = servermanager.Fetch(graph, idx=port)
-    names = [table.GetColumnName(c) for c in range(table.GetNumberOfColumns())]
-    return [{name: table.GetValueByName(r, name).ToString() for name in names} for r in range(table.GetNumberOfRows())]
+    return lvlm.rows(simple.OutputPort(graph, port))
 
 
 def print_explanation(graph) -> None:
-    heads = sorted(rows(graph, 4), key=lambda head: -float(head["importance"]))
+    heads = sorted(rows(graph, 4), key=lambda head: -head["importance"])
     print("head  importance  nodes  edges  explaining patches, words")
     for head in heads[:8]:
-        print(f"{head['head']:>4}  {float(head['importance']):10.3f}  {head['nodes']:>5}  {head['edges']:>5}  "
+        print(f"{head['head']:>4}  {head['importance']:10.3f}  {head['nodes']:>5}  {head['edges']:>5}  "
               f"{head['explaining_patches']:>5}, {head['explaining_words']}")
     best = heads[0]["head"]
     print(f"Explanation by head {best}:")
     for node in rows(graph, 1):
-        if node["head"] == best and int(node["radius"]) > 0:
-            what = f"patch {node['patch']}" if int(node["patch"]) >= 0 else repr(node["token"])
-            print(f"  radius {node['radius']}  weight {float(node['weight']):.4f}  {what}")
-
-
-def plain_view(layout, location: int, title: str):
-    view = simple.CreateView("RenderView")
-    simple.AssignViewToLayout(view=view, layout=layout, hint=location)
-    view.InteractionMode = "2D"
-    view.OrientationAxesVisibility = 0
-    view.UseColorPaletteForBackground = 0
-    view.Background = [1, 1, 1]
-    text = simple.Show(simple.Text(registrationName=f"Title {title}", Text=title), view)
-    text.Color = [0, 0, 0]
-    text.FontSize = 18
-    text.WindowLocation = "Upper Center"
-    return view
-
-
-def show_picture(source, view, opacity: float) -> None:
-    display = simple.Show(source, view)
-    display.Representation = "Slice"
-    display.MapScalars = 0
-    display.Opacity = opacity
-
-
-def show_graph(graph, view) -> None:
-    display = simple.Show(graph, view)
-    simple.ColorBy(display, ("CELLS", "color"))
-    display.MapScalars = 0  # its own colours
-    display.LineWidth = 1.5
-    display.Ambient, display.Diffuse = 1, 0
-
-
-def fit(view, fill: float = 0.85) -> None:
-    """Fills the view, leaving room for the title."""
-    simple.ResetCamera(view)
-    view.CameraParallelProjection = 1
-    view.CameraParallelScale *= fill
+        if node["head"] == best and node["radius"] > 0:
+            what = f"patch {node['patch']}" if node["patch"] >= 0 else repr(node["token"])
+            print(f"  radius {node['radius']}  weight {node['weight']:.4f}  {what}")
 
 
 def main() -> None:
+    global lvlm
     args = arguments()
     args.output.mkdir(parents=True, exist_ok=True)
-    simple.LoadPlugin(str(args.plugin.resolve()), remote=False, ns=globals())
-    simple._DisableFirstRenderCameraReset()
-    trace = open_trace(args)
-    graph = LVLMCausalGraph(registrationName="Causal graph", Input=trace, AnswerToken=args.token, MaximumNodes=args.nodes)
-    if args.head is not None:
-        graph.Heads = [args.head]
-    if args.explanation:
-        graph.Nodes = "Explanation"
-    print_explanation(graph)
+    simple.LoadPlugin(str(args.plugin.resolve()), remote=False)
+    import lvlm  # carried by the plugin
 
-    layout = simple.CreateLayout("Causal graph")
-    split = layout.SplitHorizontal(0, 0.6)
-    left = plain_view(layout, split, "Which tokens explain it")
-    # Pale, so that lines and words stand out.
-    show_picture(LVLMOverlay(registrationName="Picture", Input=trace), left, 0.4)
-    show_graph(graph, left)
-    right = plain_view(layout, split + 1, "Weights of the explanation, all heads")
-    weights = LVLMOverlay(registrationName="Weights", Input=simple.OutputPort(graph, 3), Smooth=0)
-    show_picture(weights, right, 1.0)
-    layout.SetSize(1700, 900)
-    for view in (left, right):
-        fit(view)
+    trace = open_trace(args)
+    layout = lvlm.show_causality(trace, token=args.token, head=args.head)
+    graph = next(s for s in simple.GetSources().values() if s.GetXMLName() == "LVLMCausalGraph")
+    graph.MaximumNodes = args.nodes
+    graph.Nodes = "Explanation" if args.explanation else "All"
+    print_explanation(graph)
     path = args.output / "causal_graph.png"
-    simple.SaveScreenshot(str(path), layout, ImageResolution=[1700, 900])
+    simple.SaveScreenshot(str(path), layout)
     simple.SaveState(str(args.output / "causal_graph.pvsm"))
     print("Wrote", path)
 

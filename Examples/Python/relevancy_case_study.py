@@ -64,35 +64,19 @@ def pixels(image) -> np.ndarray:
     return vtk_to_numpy(image.GetPointData().GetArray("overlay")).reshape(height, width, 3)[::-1]
 
 
-def column(table, name: str) -> list:
-    return [table.GetValueByName(row, name) for row in range(table.GetNumberOfRows())]
-
-
-def color_token(tokens) -> int:
-    """The last word of "The heart is red.": the last answer token but full stop and end."""
-    found = [(i.ToInt(), t.ToString()) for i, t in zip(column(tokens, "answer_index"), column(tokens, "token"))]
-    return max(i for i, token in found if i >= 0 and token.strip("▁Ġ").isalpha())
-
-
 def ask(picture: Path, question: str, model) -> dict:
     """The answer, the overlays and the words of its colour token."""
-    trace = LLaVAInference(registrationName=question, Input=simple.PNGSeriesReader(FileNames=[str(picture)]),
-                           Prompt=question)
-    if model:
-        trace.ModelDirectory = str(model.resolve())
-    token = color_token(servermanager.Fetch(LVLMTokens(Input=trace)))
+    trace = lvlm.ask(picture, question, model=model.resolve() if model else "", layout=False)
+    token = lvlm.telling_token(trace)  # "red" of "The heart is red."
     relevancy = LVLMRelevancy(registrationName="Relevancy: " + question, Input=trace, AnswerTokens=[token])
     shown = [pixels(servermanager.Fetch(LVLMOverlay(Input=trace)))]  # a trace alone: its picture
     for name in ("decoder", "joint_token"):
         shown.append(pixels(servermanager.Fetch(LVLMOverlay(Input=relevancy, Array=["CELLS", name]))))
-    words = servermanager.Fetch(relevancy, idx=1)
-    trace.UpdatePipelineInformation()
+    words = lvlm.rows(simple.OutputPort(relevancy, 1))
     return {
-        "question": question, "answer": trace.Answer.strip(), "panels": shown,
-        "image_share": column(words, "image_share")[0].ToDouble(),
-        "image_percentile": column(words, "image_percentile")[0].ToDouble(),
-        "words": [(w.ToString().strip() + (" (answer)" if r.ToString() == "answer" else ""), s.ToDouble())
-                  for w, r, s in zip(column(words, "word"), column(words, "role"), column(words, "share"))],
+        "question": question, "answer": lvlm.answer(trace), "panels": shown,
+        "image_share": words[0]["image_share"], "image_percentile": words[0]["image_percentile"],
+        "words": [(row["word"].strip() + (" (answer)" if row["role"] == "answer" else ""), row["share"]) for row in words],
     }
 
 
@@ -130,8 +114,10 @@ def figure(cases: list) -> Image.Image:
 
 
 def main() -> None:
+    global lvlm
     args = arguments()
     simple.LoadPlugin(str(args.plugin.resolve()), remote=False, ns=globals())
+    import lvlm  # carried by the plugin
     other = args.other or other_shape()
     cases = []
     for name, question, note in CASES:

@@ -41,20 +41,6 @@ void replaceAll(std::string& text, const std::string& what, const std::string& w
   }
 }
 
-std::string readable(const std::string& piece)
-{
-  const int byte = bytePiece(piece);
-  if (byte >= 0 && byte < 128)
-  {
-    return std::string(1, static_cast<char>(byte));
-  }
-  std::string text = piece;
-  replaceAll(text, Metaspace, " ");
-  replaceAll(text, SpaceByte, " ");
-  replaceAll(text, "\xc4\x8a", "\n"); // U+010A, byte-level BPE's line feed
-  return text;
-}
-
 std::string trimmed(const std::string& text)
 {
   const std::size_t first = text.find_first_not_of(' ');
@@ -71,13 +57,27 @@ bool joins(const Trace& trace, std::size_t position)
 }
 }
 
+std::string textOfPiece(const std::string& piece)
+{
+  const int byte = bytePiece(piece);
+  if (byte >= 0 && byte < 128)
+  {
+    return std::string(1, static_cast<char>(byte));
+  }
+  std::string text = piece;
+  replaceAll(text, Metaspace, " ");
+  replaceAll(text, SpaceByte, " ");
+  replaceAll(text, "\xc4\x8a", "\n"); // U+010A, byte-level BPE's line feed
+  return text;
+}
+
 bool isSeparator(const std::string& piece)
 {
   static const std::set<std::string> separators{ ".", ",", "?", "!", ":", ";", "</s>", "/", "(",
     ")", "[", "]", "{", "}", "<", ">", "|", "\\", "-", "_", "+", "=", "*", "&", "^", "%", "$", "#",
     "@", "~", "`", " ", "\t", "\n", "\r", "\v", "\f" };
-  return separators.count(bytePiece(piece) < 0 && piece != "\xc4\x8a" ? piece : readable(piece)) !=
-    0;
+  return separators.count(
+           bytePiece(piece) < 0 && piece != "\xc4\x8a" ? piece : textOfPiece(piece)) != 0;
 }
 
 std::vector<Word> wordsOf(const Trace& trace, std::int64_t begin, std::int64_t end)
@@ -103,7 +103,7 @@ std::vector<Word> wordsOf(const Trace& trace, std::int64_t begin, std::int64_t e
       words.back().role = trace.roles[position];
     }
     words.back().end = at + 1;
-    words.back().text += readable(trace.tokens[position]);
+    words.back().text += textOfPiece(trace.tokens[position]);
     open = true;
   }
   for (Word& word : words)

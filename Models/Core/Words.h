@@ -23,6 +23,9 @@ struct Word
   std::string text; ///< the pieces without word markers, byte pieces decoded where they are ASCII
 };
 
+/// A tokenizer's piece as it is read: with its space, line feed or ASCII byte in place of the mark.
+std::string textOfPiece(const std::string& piece);
+
 /// True for a punctuation mark, white space or `</s>` on its own: LVLM-Interpret's list.
 bool isSeparator(const std::string& piece);
 

@@ -62,7 +62,7 @@ class Partial(lt.TestCase):
             relevancy = simple.LVLMRelevancy(Input=self.trace(f"relevancy.{gone}"), AnswerTokens=[1])
             cells = lt.fetch(relevancy).GetCellData()
             self.assertEqual({cells.GetArrayName(i) for i in range(cells.GetNumberOfArrays())},
-                             {"decoder", "vision", "joint", "joint_token"} - {gone})
+                             {"decoder", "vision", "joint", "joint_token", "patch", "patch_row", "patch_col"} - {gone})
 
     def test_no_relevancy_and_no_model(self):
         trace = self.trace("relevancy.decoder", "relevancy.vision", "relevancy.joint", "relevancy.joint_token")

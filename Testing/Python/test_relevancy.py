@@ -44,7 +44,7 @@ def maps_of(image):
     """{array name: [rows*cols], row 0 at the top}."""
     cells = image.GetCellData()
     names = [cells.GetArrayName(i) for i in range(cells.GetNumberOfArrays())]
-    return {name: lt.grid_cells(image, name).ravel() for name in names}
+    return {name: lt.grid_cells(image, name).ravel() for name in names if not name.startswith("patch")}
 
 
 def percentile(words, maximum):

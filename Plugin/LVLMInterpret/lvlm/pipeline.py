@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources, filters and small tables: what the presets share, all of it through the server manager."""
+import os
 from contextlib import contextmanager
 
 from paraview import servermanager, simple
@@ -132,11 +133,9 @@ def update(source, what, port=0):
         raise Error("%s: %s" % (what, first_line(messages)))
 
 
-def rows(source, port=0, time=None):
-    """A small table output, as a list of dictionaries."""
-    if time is not None:
-        source.UpdatePipeline(time)
-    table = servermanager.Fetch(source, idx=port)
+def rows(source, port=None):
+    """A small table, the output of a source or of one of its ports, as a list of dictionaries: one a row."""
+    table = servermanager.Fetch(plain(source), idx=source.Port if port is None else port)
     if table is None or not table.IsA("vtkTable"):
         return []
     names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
@@ -158,6 +157,11 @@ def temporary(proxy_name, **properties):
     proxy.UpdateVTKObjects()
     yield proxy
     del proxy
+
+
+def in_gui():
+    """Whether a window draws the session, rather than a script."""
+    return os.path.basename(servermanager.vtkProcessModule.GetProcessModule().GetProgramPath() or "").startswith("paraview")
 
 
 def is_remote():

@@ -1,19 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The presets: each a tab of linked views for a trace."""
+"""Presets of raw attention: where a token looked, which heads did, layer by layer."""
+from paraview import servermanager, simple
+
 from . import pipeline, traces, views
+from .errors import Error
+
+MOST_TICKS = 16  # of an axis
+DEPTH = 0.6  # of the layer volume, so that its maps stay near the picture
 
 
-def start(preset, trace, token):
-    """The trace, its tab and the properties that choose an answer token: the given one, or that of the time."""
-    trace = traces.resolve(trace)
-    if token is not None:
-        token = traces.check_token(trace, token)
-    choice = {"FollowTime": 1, "AnswerTokens": []} if token is None else {"FollowTime": 0, "AnswerTokens": [token]}
-    return trace, views.Tab("%s: %s" % (preset, pipeline.name_of(trace))), choice
+class Preset:
+    """What the presets share: a trace, a tab, and the choice of an answer token as properties of a filter."""
+
+    def __init__(self, title, trace, token):
+        self.trace = traces.resolve(trace)
+        self.name = pipeline.name_of(self.trace)
+        self.follow = token is None
+        self.token = None if self.follow else traces.check_token(self.trace, token)
+        self.choice = {"FollowTime": int(self.follow), "AnswerTokens": [] if self.follow else [self.token]}
+        self.title = title
+
+    def open_tab(self, other=None):
+        """Once all filters have run: a failing preset leaves the session as it was. other: name of a second trace."""
+        self.tab = views.Tab("%s: %s" % (self.title, self.name if other is None else "%s | %s" % (self.name, other)))
+        return self.tab
+
+    def filter(self, proxy_name, name, what, port=0, **properties):
+        """A filter on the trace, which has run. A new one that fails is taken away again."""
+        label = "%s (%s)" % (name, self.name)
+        new = not pipeline.below(self.trace, proxy_name, label)
+        made = pipeline.attach(self.trace, proxy_name, label, **properties)
+        try:
+            pipeline.update(made, what, port)
+        except Error:
+            if new:
+                simple.Delete(made)
+            raise
+        return made
+
+    def caption(self, view, text, width=views.SIZE[0], **options):
+        """width: of the view where the tab has the usual size."""
+        width *= self.tab.area[0] / views.SIZE[0]
+        return views.show_caption(self.trace, view, text, self.choice, width=width, **options)
 
 
-def heading(trace):
-    return "%s  %s" % (views.quoted(traces.question(trace)), views.quoted(traces.answer(trace)))
+QUESTION = "Q: {question}   A: {answer}"
 
 
 def show_attention(trace=None, token=None):
@@ -22,12 +53,125 @@ def show_attention(trace=None, token=None):
     trace: default: that of the active source, else the newest. token: an answer token, 0 is the first, -1 the last;
     default: that of the pipeline time, so that the VCR buttons step through the answer. Returns the layout.
     """
-    trace, tab, choice = start("Attention", trace, token)
-    heat = pipeline.attach(trace, "LVLMAttentionMap", "Attention map of " + pipeline.name_of(trace), **choice)
-    view = tab.view(0, "Where the model looked\n" + heading(trace))
-    views.show_picture(trace, view)
-    views.show_map(heat, view, "attention", "Attention to a patch, mean over layers and heads", follow=token is None)
-    tab.finish()
-    width, height = views.picture_size(trace)
-    views.fit(view, (0, width, 0, height), views.title_height(2), views.LEGEND_HEIGHT)
-    return tab.layout
+    preset = Preset("Attention", trace, token)
+    heat = preset.filter("LVLMAttentionMap", "Attention map", "the attention map", **preset.choice)
+    table = preset.filter("LVLMTokens", "Tokens", "the tokens", **preset.choice)
+    tab = preset.open_tab()
+    left, right = tab.columns(0, 0.6, 0.4)
+    view = tab.view(left)
+    views.show_picture(preset.trace, view)
+    views.show_map(heat, view, "attention", "Attention to each patch (mean over layers and heads)", preset.follow)
+    preset.caption(view, "Where the model looked for \u201c{token}\u201d\n" + QUESTION, width=960)
+    chart = tab.view(right)
+    bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="token", Values="probability",
+                           Highlight="chosen", FullScale=1, MaximumBars=12)
+    preset.caption(chart, "How sure the model was of each token\nProbability, given all before it", width=640)
+    tab.size()
+    views.fit_picture(view, preset.trace)
+    views.fit_bars(chart, bars, 2)
+    return tab.finish()
+
+
+def show_heads(trace=None, token=None):
+    """Which heads look at the picture: a square for each layer and head, and the map of the head that looks most."""
+    preset = Preset("Heads", trace, token)
+    summary = preset.filter("LVLMHeadSummary", "Head summary", "the head summary", Source="Image", **preset.choice)
+    layer, head = strongest_head(summary)
+    heat = preset.filter("LVLMAttentionMap", "Map of the strongest head", "the attention map", Layers=[layer], Heads=[head],
+                         **preset.choice)
+    tab = preset.open_tab()
+    left, right = tab.columns(0, 0.5, 0.5)
+    chart = tab.view(left)
+    squares = pipeline.attach(
+        summary, "Glyph", "Heads as squares (%s)" % preset.name, GlyphType="Box", GlyphMode="All Points",
+        OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"], ScaleFactor=0.94)
+    shown = simple.Show(squares, chart)
+    shown.Representation = "Surface"
+    views.color(shown, chart, "POINTS", "attention", "Mean attention to a patch of the picture", preset.follow)
+    layers, heads, _ = servermanager.Fetch(summary).GetDimensions()
+    show_axes(chart, "Layer", layers, "Head", heads)
+    preset.caption(chart, "Which heads look at the picture for \u201c{token}\u201d\n" + QUESTION, width=800)
+    view = tab.view(right)
+    views.show_picture(preset.trace, view)
+    views.show_map(heat, view, "attention", "Attention to each patch (this head alone)", preset.follow)
+    preset.caption(view, "The head that looks most: layer %d, head %d\nChange Layers and Heads of its map to see another"
+                   % (layer, head), width=800)
+    tab.size()
+    views.fit(chart, axes_bounds(layers, heads), views.caption_height(2), views.LEGEND_HEIGHT)
+    views.fit_picture(view, preset.trace)
+    return tab.finish()
+
+
+def strongest_head(summary):
+    """Layer and head with the highest value, at the current time."""
+    summary.UpdatePipeline(simple.GetAnimationScene().AnimationTime)
+    rows = pipeline.rows(summary, port=1)
+    best = max(rows, key=lambda row: row["attention"])
+    return best["layer"], best["head"]
+
+
+def ticks(count):
+    step = -(-count // MOST_TICKS)
+    return list(range(0, count, step))
+
+
+def axes_bounds(columns, rows):
+    """The squares, with room for the axes' numbers and titles."""
+    size = max(columns, rows)
+    return -0.5 - 0.2 * size, columns - 0.5 + 0.04 * size, -0.5 - 0.12 * size, rows - 0.5
+
+
+def show_axes(view, x_title, columns, y_title, rows):
+    """Axes with whole numbers at the squares' middles."""
+    grid = view.AxesGrid
+    grid.Visibility = 1
+    grid.AxesToLabel = 3  # the lower and the left one
+    grid.XTitle, grid.YTitle, grid.ZTitle = x_title, y_title, ""
+    grid.XAxisUseCustomLabels = grid.YAxisUseCustomLabels = 1
+    grid.XAxisLabels, grid.YAxisLabels = ticks(columns), ticks(rows)
+    grid.XAxisNotation = grid.YAxisNotation = "Fixed"
+    grid.XAxisPrecision = grid.YAxisPrecision = 0
+    for axis in "XY":
+        for part in ("Title", "Label"):
+            setattr(grid, "%s%sColor" % (axis, part), views.INK)
+            setattr(grid, "%s%sFontSize" % (axis, part), views.LEGEND_SIZE + 1)
+            setattr(grid, "%s%sFontFamily" % (axis, part), "Arial")
+    grid.GridColor = [0.75, 0.75, 0.78]
+
+
+def show_layers(trace=None, token=None):
+    """Layer above layer: the maps of all layers as a volume in front of the picture."""
+    preset = Preset("Layers 3D", trace, token)
+    volume = preset.filter("LVLMLayerVolume", "Layer volume", "the layer volume", **preset.choice)
+    tab = preset.open_tab()
+    view = tab.view(0, dark=True, flat=False)
+    shown = simple.Show(volume, view)
+    shown.Representation = "Volume"
+    views.color(shown, view, "POINTS", "attention", "Attention to each patch (mean over heads)", preset.follow, dark=True)
+    views.ramp(shown, [(0, 0), (0.05, 0.02), (0.3, 0.5), (1, 1)])
+    shown.ScalarOpacityUnitDistance = 6
+    outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % preset.name), view)
+    shown.Scale = outline.Scale = [1, 1, DEPTH]
+    outline.AmbientColor = outline.DiffuseColor = [0.55, 0.55, 0.6]
+    layers = volume.GetDataInformation().DataInformation.GetExtent()[5] + 1
+    width, height = views.picture_size(preset.trace)
+    views.show_picture(preset.trace, view).Position = [0, 0, -0.06 * max(width, height)]
+    preset.caption(view, "Attention for \u201c{token}\u201d, layer by layer: layer 0 next to the picture, layer %d in front\n%s"
+                   % (layers - 1, QUESTION), dark=True)
+    tab.size()
+    look_aslant(view)
+    return tab.finish()
+
+
+def look_aslant(view):
+    """From the left and above; a little lower than the middle, where the legend is."""
+    simple.ResetCamera(view)
+    camera = view.GetActiveCamera()
+    camera.Azimuth(-28)
+    camera.Elevation(16)
+    camera.OrthogonalizeViewUp()
+    simple.ResetCamera(view)
+    camera.Dolly(1.12)
+    camera.Pitch(-1.2)
+    for name, value in (("Position", camera.GetPosition()), ("FocalPoint", camera.GetFocalPoint()), ("ViewUp", camera.GetViewUp())):
+        setattr(view, "Camera" + name, value)

@@ -13,12 +13,13 @@ LONGEST_NAME = 48
 
 
 def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1, seed=0, max_new_tokens=64,
-        capture_vision=False, layout=True):
+        capture_vision=False, layout=True, settings=None):
     """Asks a LLaVA model about a picture and returns the trace of its answer (a LLaVAInference filter).
 
     image: a picture file on the server's disk, or a source of the pipeline. A second question about the same picture keeps
     the first trace. model: checkpoint folder on the server's disk; empty: the embedded one. layout: show where the model
-    looked, in a tab of its own. The other arguments are the properties of LLaVAInference.
+    looked, in a tab of its own. The other arguments are properties of LLaVAInference; settings: further ones, by name, which
+    count more.
     """
     if not isinstance(question, str) or not question.strip():
         raise Error("question: there is nothing to ask")
@@ -26,7 +27,7 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
     try:
         pipeline.set_properties(trace, {
             "ModelDirectory": str(model), "ImageMode": image_mode, "Temperature": temperature, "TopP": top_p,
-            "Seed": seed, "MaxNewTokens": max_new_tokens, "CaptureVision": int(capture_vision)})
+            "Seed": seed, "MaxNewTokens": max_new_tokens, "CaptureVision": int(capture_vision), **(settings or {})})
         pipeline.update(trace, "asking %r" % question)
     except Error:
         simple.Delete(trace)

@@ -13,6 +13,7 @@ LEGEND_SIZE = 13
 HEAT = "Inferno (matplotlib)"
 DIFFERENCE = "Cool to Warm"
 MARGIN = 12  # pixels around a picture
+LINK = ", linked views "
 LEGEND_HEIGHT = 64  # pixels of a colour legend below a picture
 
 
@@ -20,27 +21,39 @@ class Tab:
     """A layout tab of a preset. Made again, it takes the place of the one of the same name."""
 
     def __init__(self, name):
-        old = simple.GetLayoutByName(name)
+        self.name = name
         self.views = []
+        self.links = 0
+        self.area = _area()
+        old = simple.GetLayoutByName(name)
+        self.layout = simple.CreateLayout()  # first: ParaView replaces the last one when it is removed
         if old is not None:
             for view in simple.GetViewsInLayout(old):
-                _delete_titles(view)
+                _delete_captions(view)
                 simple.Delete(view)
             simple.RemoveLayout(old)
-        self.layout = simple.CreateLayout(name)
-        self.name = name
+        simple.RenameLayout(name, self.layout)
+        _forget_old_links(name)
 
-    def split_right(self, cell, fraction):
-        """Splits a cell in a left and a right one, whose numbers are returned."""
-        left = self.layout.SplitHorizontal(cell, fraction)
-        return left, left + 1
+    def columns(self, cell, *shares):
+        """Splits a cell into columns of these shares of its width; returns the new cells, from left to right."""
+        return self._split(self.layout.SplitHorizontal, cell, shares)
 
-    def split_down(self, cell, fraction):
-        upper = self.layout.SplitVertical(cell, fraction)
-        return upper, upper + 1
+    def rows(self, cell, *shares):
+        """The same from top to bottom."""
+        return self._split(self.layout.SplitVertical, cell, shares)
 
-    def view(self, cell, title, dark=False, flat=True):
-        """A render view with a title; `flat` ones look straight down on the picture's plane."""
+    @staticmethod
+    def _split(split, cell, shares):
+        cells = []
+        while len(shares) > 1:
+            cell = split(cell, shares[0] / sum(shares))
+            cells.append(cell)
+            cell, shares = cell + 1, shares[1:]
+        return cells + [cell]
+
+    def view(self, cell, dark=False, flat=True):
+        """A render view; `flat` ones look straight down on the picture's plane."""
         view = simple.CreateView("RenderView")
         simple.AssignViewToLayout(view, self.layout, cell)
         view.InteractionMode = "2D" if flat else "3D"
@@ -49,44 +62,74 @@ class Tab:
         view.BackgroundColorMode = "Single Color"
         view.Background = NIGHT if dark else PAPER
         view.UseLight = 0 if flat else 1
+        view.UseFXAA = 1  # smooth letters
         self.views.append(view)
-        show_title(view, title, dark)
         return view
 
+    def link(self, views):
+        """Moving in one of the views moves all of them."""
+        for other in views[1:]:
+            self.links += 1
+            simple.AddCameraLink(views[0], other, "%s%s%d" % (self.name, LINK, self.links))
+
+    def size(self):
+        """Tells the views how large they are, before the cameras are fitted: a window does so only when it draws them."""
+        self.layout.SetSize(*self.area)
+
     def finish(self):
-        """Gives the tab its size, so that cameras can be fitted, and shows it."""
-        self.layout.SetSize(*SIZE)
-        if self.views:
-            simple.SetActiveView(self.views[0])
+        """Draws the tab and shows it."""
+        for view in self.views:
+            view.StillRender()  # simple.Render would reset the session's first camera
+        simple.SetActiveView(self.views[0])
+        return self.layout
 
 
-def _delete_titles(view):
-    """Titles belong to their view."""
-    for representation in list(view.Representations):
-        source = representation.Input if "Input" in representation.ListProperties() else None
-        if source is not None and pipeline.xml_name(source) == "TextSource":
+def _area():
+    """Width and height of a tab: in a window those of the tab that is shown."""
+    view = simple.GetActiveView() if pipeline.in_gui() else None
+    shown = simple.GetLayout(view) if view is not None else None
+    width, height = shown.GetSize() if shown is not None else SIZE
+    return (width, height) if width > 0 and height > 0 else SIZE
+
+
+def _forget_old_links(name):
+    """Takes away camera links of the tab that is made anew, and of those that were closed."""
+    manager = servermanager.ProxyManager()
+    for link in [manager.GetLinkName(n) for n in range(manager.GetNumberOfLinks())]:
+        tab, found, _ = link.rpartition(LINK)
+        if found and (tab == name or simple.GetLayoutByName(tab) is None):
+            simple.RemoveCameraLink(link)
+
+
+def _delete_captions(view):
+    """Captions belong to their view."""
+    for shown in list(view.Representations):
+        source = shown.Input if "Input" in shown.ListProperties() else None
+        if source is not None and pipeline.xml_name(source) == "LVLMCaption":
             simple.Delete(pipeline.plain(source))
 
 
-def show_title(view, title, dark=False):
-    source = pipeline.register("Title: " + title.splitlines()[0], "Text", Text=title)
-    shown = simple.Show(source, view)
+def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, dark=False, width=SIZE[0]):
+    """Text at the top of a view; {question}, {answer} and {token} are filled in, and follow the time where `choice` does."""
+    caption = pipeline.register("Caption", "LVLMCaption", Input=trace, Text=text, LineLength=int(width / (0.5 * size)),
+                                **(choice or {}))
+    shown = simple.Show(caption, view)
     shown.Color = PAPER if dark else INK
-    shown.FontSize = TITLE_SIZE
+    shown.FontSize = size
     shown.FontFamily = "Arial"
     shown.Justification = "Center"
     shown.WindowLocation = "Upper Center"
-    view.Representations  # noqa: B018  keeps the order of creation in a state file
     return shown
 
 
-def title_height(lines):
-    return int(lines * TITLE_SIZE * 1.9) + 8
+def caption_height(lines, size=TITLE_SIZE):
+    """Pixels that lines of a caption take."""
+    return int(lines * size * 1.35) + 16
 
 
 def show_picture(trace, view, opacity=1.0):
     """The picture that the model saw, in its own colours."""
-    picture = pipeline.attach(trace, "LVLMOverlay", "Picture of " + pipeline.name_of(trace))
+    picture = pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace))
     shown = simple.Show(picture, view)
     shown.Representation = "Picture"
     shown.Opacity = opacity
@@ -95,14 +138,15 @@ def show_picture(trace, view, opacity=1.0):
 
 def picture_size(trace):
     """Width and height of what the model saw, in pixels."""
-    picture = pipeline.attach(trace, "LVLMOverlay", "Picture of " + pipeline.name_of(trace))
+    picture = pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace))
     picture.UpdatePipeline()
     width, height, _ = picture.GetDataInformation().DataInformation.GetExtent()[1::2]
     return width + 1, height + 1
 
 
-def show_map(source, view, array, legend, follow=True, low=None, high=None, preset=HEAT, see_through=True):
-    """A map above the picture: patches with high values hide it, those with low ones let it through.
+def show_map(source, view, array, legend, follow=True, low=None, high=None, preset=HEAT,
+             stops=((0, 0.1), (0.4, 0.6), (1, 0.85))):
+    """A map above the picture, which its opacities (at parts of the range) let through or hide.
 
     The colours run from the lowest to the highest value, anew at every time step where `follow` is on.
     """
@@ -110,26 +154,20 @@ def show_map(source, view, array, legend, follow=True, low=None, high=None, pres
     shown.Representation = "Surface"
     shown.Position = [0, 0, 0.5]
     color(shown, view, "CELLS", array, legend, follow, low, high, preset)
-    if see_through:
-        colors = shown.LookupTable
-        colors.EnableOpacityMapping = 1
-        opacity_ramp(shown.OpacityTransferFunction if "OpacityTransferFunction" in shown.ListProperties()
-                     else colors.ScalarOpacityFunction, *colors_range(colors))
-        colors.ScalarOpacityFunction = shown.OpacityTransferFunction
+    shown.LookupTable.EnableOpacityMapping = 1
+    ramp(shown, stops)
     return shown
 
 
-def colors_range(colors):
-    return colors.RGBPoints[0], colors.RGBPoints[-4]
+def ramp(shown, stops):
+    """Opacities at parts of the colours' range."""
+    colors = shown.LookupTable
+    low, high = colors.RGBPoints[0], colors.RGBPoints[-4]
+    function = simple.GetOpacityTransferFunction(shown.ColorArrayName[1], shown, separate=True)
+    function.Points = [number for part, opacity in stops for number in (low + part * (high - low), opacity, 0.5, 0)]
 
 
-def opacity_ramp(function, low, high):
-    """Nearly nothing at the lowest value, most of the colour from the middle on."""
-    span = high - low or 1.0
-    function.Points = [low, 0.1, 0.5, 0, low + 0.4 * span, 0.6, 0.5, 0, high, 0.85, 0.5, 0]
-
-
-def color(shown, view, association, array, legend, follow, low=None, high=None, preset=HEAT):
+def color(shown, view, association, array, legend, follow, low=None, high=None, preset=HEAT, dark=False):
     """Colours by an array, with scale and legend of its own."""
     simple.ColorBy(shown, (association, array), separate=True)
     colors = simple.GetColorTransferFunction(array, shown, separate=True)
@@ -148,21 +186,26 @@ def color(shown, view, association, array, legend, follow, low=None, high=None, 
     bar.ScalarBarLength = 0.6
     bar.ScalarBarThickness = 12
     bar.AutomaticLabelFormat = 0
-    bar.LabelFormat = bar.RangeLabelFormat = "%-#.3g"
+    bar.LabelFormat, bar.RangeLabelFormat = "%-.2g", "%-.3g"
     bar.UseCustomLabels = 0
-    bar.TitleColor = bar.LabelColor = INK
+    bar.TitleColor = bar.LabelColor = PAPER if dark else INK
     bar.TitleFontFamily = bar.LabelFontFamily = "Arial"
     bar.TitleFontSize = bar.LabelFontSize = LEGEND_SIZE
     shown.SetScalarBarVisibility(view, True)
     return colors
 
 
-def fit(view, bounds, top, bottom=0, margin=MARGIN):
-    """Looks straight down on `bounds` (left, right, low, high), as large as the view lets it between title and legend."""
+def fit(view, bounds, top, bottom=0, margin=MARGIN, hang=False):
+    """Looks straight down on `bounds` (left, right, low, high), as large as the view lets it between caption and legend.
+
+    In the middle of the room that is left, or hanging from its top.
+    """
     width, height = view.ViewSize
     left, right, low, high = bounds
     room = max(width - 2 * margin, 1), max(height - top - bottom - 2 * margin, 1)
     unit = max((right - left) / room[0], (high - low) / room[1])  # of the picture, a pixel of the view
+    if hang:
+        low = high - unit * room[1]
     centre = [(left + right) / 2, (low + high) / 2 + unit * (top - bottom) / 2]
     view.CameraParallelProjection = 1
     view.CameraParallelScale = unit * height / 2
@@ -172,5 +215,22 @@ def fit(view, bounds, top, bottom=0, margin=MARGIN):
     view.CenterOfRotation = [*centre, 0]
 
 
-def quoted(text):
-    return "\u201c%s\u201d" % text.strip()
+def fit_picture(view, trace, lines=2, size=TITLE_SIZE, hang=False):
+    """Fits the picture between a caption and the colour legend."""
+    width, height = picture_size(trace)
+    fit(view, (0, width, 0, height), caption_height(lines, size), LEGEND_HEIGHT, hang=hang)
+
+
+def show_bars(table, view, name, **properties):
+    """A table's numbers as bars with words."""
+    bars = pipeline.attach(table, "LVLMBars", name, **properties)
+    shown = simple.Show(bars, view)
+    shown.Representation = "Surface"
+    simple.ColorBy(shown, ("CELLS", "color"))
+    shown.MapScalars = 0  # its own colours
+    return bars
+
+
+def fit_bars(view, bars, lines, size=TITLE_SIZE):
+    bars.UpdatePipeline()
+    fit(view, bars.GetDataInformation().GetBounds()[:4], caption_height(lines, size), margin=2 * MARGIN, hang=True)

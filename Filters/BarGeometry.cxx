@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "BarGeometry.h"
+
+#include "ShortText.h"
+#include "TextShape.h"
+
+#include "vtkCellArray.h"
+#include "vtkCellData.h"
+#include "vtkIntArray.h"
+#include "vtkNew.h"
+#include "vtkPoints.h"
+#include "vtkPolyData.h"
+#include "vtkUnsignedCharArray.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+namespace lvlm
+{
+
+namespace
+{
+using Colour = std::array<unsigned char, 3>;
+
+constexpr double Length = 10.0; // of a bar at full scale
+constexpr double LabelRoom = 6.2;
+constexpr double ValueRoom = 2.2;
+constexpr double Thickness = 0.62;
+constexpr double Capital = 0.42; // height of a capital letter
+constexpr double Gap = 0.3;
+constexpr std::size_t LongestLabel = 22;
+
+constexpr Colour Ink{ 33, 33, 38 };
+constexpr Colour Track{ 238, 238, 241 };
+constexpr Colour Plain{ 128, 156, 190 };
+constexpr Colour Highlighted{ 222, 107, 31 };
+constexpr Colour First{ 32, 90, 150 };
+
+class Shapes
+{
+public:
+  void rectangle(double left, double right, double middle, double z, int row, const Colour& colour)
+  {
+    const double half = 0.5 * Thickness;
+    const std::array<vtkIdType, 4> ids{ this->Points->InsertNextPoint(left, middle - half, z),
+      this->Points->InsertNextPoint(right, middle - half, z),
+      this->Points->InsertNextPoint(right, middle + half, z),
+      this->Points->InsertNextPoint(left, middle + half, z) };
+    this->Polys->InsertNextCell(4, ids.data());
+    this->describe(row, colour);
+  }
+
+  /// Text that starts at `x`, or ends there.
+  void text(const std::string& words, double x, bool endsThere, double middle, int row)
+  {
+    const TextShape shape = shapeOfText(words);
+    const double left = endsThere ? x - Capital * shape.width : x;
+    const vtkIdType first = this->Points->GetNumberOfPoints();
+    for (const auto& p : shape.points)
+    {
+      this->Points->InsertNextPoint(left + Capital * p[0], middle + Capital * p[1], 0.2);
+    }
+    for (const auto& t : shape.triangles)
+    {
+      const std::array<vtkIdType, 3> ids{ first + t[0], first + t[1], first + t[2] };
+      this->Polys->InsertNextCell(3, ids.data());
+      this->describe(row, Ink);
+    }
+  }
+
+  /// Points without cells: they are not drawn but count for the bounds.
+  void frame(int rows)
+  {
+    this->Points->InsertNextPoint(-LabelRoom - Gap, -rows, 0.0);
+    this->Points->InsertNextPoint(Length + Gap + ValueRoom, 0.0, 0.0);
+  }
+
+  void give(vtkPolyData* output)
+  {
+    this->Row->SetName("row");
+    this->Colours->SetName("color");
+    output->SetPoints(this->Points);
+    output->SetPolys(this->Polys);
+    output->GetCellData()->SetScalars(this->Colours);
+    output->GetCellData()->AddArray(this->Row);
+  }
+
+  Shapes() { this->Colours->SetNumberOfComponents(3); }
+
+private:
+  void describe(int row, const Colour& colour)
+  {
+    this->Row->InsertNextValue(row);
+    this->Colours->InsertNextTypedTuple(colour.data());
+  }
+
+  vtkNew<vtkPoints> Points;
+  vtkNew<vtkCellArray> Polys;
+  vtkNew<vtkIntArray> Row;
+  vtkNew<vtkUnsignedCharArray> Colours;
+};
+
+std::string textOfValue(double value, bool percent)
+{
+  std::array<char, 32> text{};
+  const double shown = percent ? 100.0 * value : value;
+  // Three digits tell bars apart; more would only be noise.
+  const char* format = percent ? (std::abs(shown) < 9.95 ? "%.1f %%" : "%.0f %%") : "%.3g";
+  std::snprintf(text.data(), text.size(), format, shown);
+  return text.data();
+}
+
+const Colour& colourOf(Bar::Look look)
+{
+  return look == Bar::Look::Highlighted ? Highlighted : look == Bar::Look::First ? First : Plain;
+}
+}
+
+void drawBars(const std::vector<Bar>& bars, const BarStyle& style, vtkPolyData* output)
+{
+  Shapes shapes;
+  shapes.frame(style.rows);
+  double middle = -0.5;
+  for (const Bar& bar : bars)
+  {
+    const double part =
+      style.fullScale > 0 ? std::clamp(bar.value / style.fullScale, 0.0, 1.0) : 0.0;
+    shapes.rectangle(0, Length, middle, 0.0, bar.row, Track);
+    if (part > 0)
+    {
+      shapes.rectangle(0, part * Length, middle, 0.1, bar.row, colourOf(bar.look));
+    }
+    shapes.text(shortened(bar.label, LongestLabel), -Gap, true, middle, bar.row);
+    shapes.text(textOfValue(bar.value, style.percent), Length + Gap, false, middle, bar.row);
+    middle -= 1.0;
+  }
+  shapes.give(output);
+}
+
+} // namespace lvlm

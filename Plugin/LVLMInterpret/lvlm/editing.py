@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Editing the picture before asking again: what if this were not there?"""
+import numbers
+
+from paraview import servermanager, simple
+
+from . import pipeline, traces
+from .comparison import compare
+from .errors import Error
+from .questions import ask
+
+FILLS = ("Mean Color", "Black", "White", "Color")
+MAPS = {"LVLMAttentionMap": 0, "LVLMRelevancy": 0, "LVLMCausalGraph": 3}  # and the port that the map comes from
+# What a second question takes over from the first.
+KEPT = ("ModelDirectory", "SystemPrompt", "ChatTemplate", "MaxNewTokens", "Temperature", "TopP", "Seed", "CaptureFull",
+        "CaptureFullLayers", "CaptureVision", "Alternatives", "Precision", "Device", "Threads")
+
+
+def paint_over(trace=None, patches=None, fill="Mean Color"):
+    """The picture that the model saw, with patches painted over, as a source of the pipeline.
+
+    patches: row-major from the top left, 0 is the first, -1 the last; default: the cells that are selected on a map of the
+    trace. fill: "Mean Color", "Black" or "White".
+    """
+    trace = traces.resolve(trace)
+    patches = selected_patches(trace) if patches is None else check_patches(trace, patches)
+    if fill not in FILLS:
+        raise Error("fill: %r is none of %s" % (fill, ", ".join(FILLS)))
+    picture = pipeline.register("Painted over (%s)" % pipeline.name_of(trace), "LVLMPaintOver", Input=trace, Patches=patches,
+                                Fill=fill)
+    try:
+        pipeline.update(picture, "painting over")
+    except Error:
+        simple.Delete(picture)
+        raise
+    return picture
+
+
+def check_patches(trace, patches):
+    """The patches as a list of whole numbers that the grid of the trace has."""
+    patches = [patches] if isinstance(patches, numbers.Integral) else list(patches)
+    count = grid_size(trace)
+    for patch in patches:
+        if not isinstance(patch, numbers.Integral) or not -count <= patch < count:
+            raise Error("patches: %r is none of the picture's patches, 0 to %d" % (patch, count - 1))
+    if not patches:
+        raise Error("patches: the list is empty")
+    return [int(patch) for patch in patches]
+
+
+def grid_size(trace):
+    """The number of patches."""
+    return len(traces.tokens(trace, "image"))
+
+
+def selected_patches(trace=None):
+    """The patches whose cells are selected on maps of the trace."""
+    trace = traces.resolve(trace)
+    found = set()
+    for source in pipeline.all_sources():
+        port = MAPS.get(pipeline.xml_name(source))
+        if port is None or pipeline.input_of(source).SMProxy != trace.SMProxy:
+            continue
+        selection = source.SMProxy.GetSelectionInput(port)
+        if selection is not None:
+            found.update(_patches_in(simple.OutputPort(source, port), servermanager._getPyProxy(selection)))
+    if not found:
+        raise Error("no patches: select cells on a map of %s first, or list patches" % pipeline.name_of(trace))
+    return sorted(found)
+
+
+def _patches_in(map_port, selection):
+    with pipeline.temporary("ExtractSelection", Input=map_port, Selection=selection) as extract:
+        extract.UpdatePipeline()
+        data = servermanager.Fetch(extract)
+    leaves = [data] if data.IsA("vtkDataSet") else [data.GetBlock(i) for i in range(data.GetNumberOfBlocks())]
+    arrays = [leaf.GetCellData().GetArray("patch") for leaf in leaves if leaf is not None]
+    return {int(array.GetTuple1(i)) for array in arrays if array is not None for i in range(array.GetNumberOfTuples())}
+
+
+def ask_without(trace=None, patches=None, question=None, fill="Mean Color"):
+    """Asks the same question about the picture without some patches, and shows both answers side by side.
+
+    patches and fill: as of paint_over. question: another one. Returns the second trace.
+    """
+    trace = traces.resolve(trace)
+    question = traces.question(trace) if question is None else question
+    second = ask_again(trace, paint_over(trace, patches, fill), question)
+    compare(trace, second)
+    return second
+
+
+def crop_and_ask(trace, x0, x1, y0, y1, question=None):
+    """Asks the same question about a part of the picture: its pixels x0 to x1 and y0 to y1, counted from the lower left.
+
+    The pixels are those of the picture that the question was about, before the model's own scaling. Returns the new trace.
+    """
+    trace = traces.resolve(trace)
+    picture = pipeline.input_of(trace)
+    if picture is None:  # a recorded trace has but what the model saw
+        picture = pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace))
+    picture.UpdatePipeline()
+    extent = pipeline.plain(picture).GetDataInformation(picture.Port).DataInformation.GetExtent()
+    for name, low, high, first, last in (("x", x0, x1, extent[0], extent[1]), ("y", y0, y1, extent[2], extent[3])):
+        if not first <= low <= high <= last:
+            raise Error("%s0 = %r, %s1 = %r: the picture has the pixels %d to %d" % (name, low, name, high, first, last))
+    part = pipeline.register("Part of the picture (%s)" % pipeline.name_of(trace), "ExtractSubset", Input=picture,
+                             VOI=[x0, x1, y0, y1, extent[4], extent[5]])
+    return ask_again(trace, part, traces.question(trace) if question is None else question, layout=True)
+
+
+def ask_again(trace, picture, question, layout=False):
+    """A question about an edited picture, with all other settings of the first one."""
+    settings = {}
+    if pipeline.xml_name(trace) == "LLaVAInference":
+        settings = {name: _value(getattr(trace, name)) for name in KEPT}
+    # Not scaled or cut again: an edited picture has the size that the model works in.
+    mode = "Resize" if pipeline.xml_name(picture) == "LVLMPaintOver" else "Default"
+    return ask(picture, question, image_mode=mode, layout=layout, settings=settings)
+
+
+def _value(value):
+    """A property's value without the proxy that it belongs to."""
+    return value if isinstance(value, (str, int, float)) else list(value)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Presets that explain a token: relevancy maps and causal graphs."""
+from paraview import simple
+
+from . import pipeline, views
+from .errors import Error
+from .presets import QUESTION, Preset
+
+MODES = ("Exact", "Compatible")
+# Arrays of LVLM Relevancy, and what they follow.
+MAPS = {"decoder": "Through the language model", "vision": "Through the vision tower",
+        "joint": "Through both in turn, for the whole picture",
+        "joint_token": "Through both in turn, for this token"}
+SMALL = 14  # letters of a small view's caption
+
+
+def show_relevancy(trace=None, token=None, mode="Exact"):
+    """What made a token: relevancy maps of the picture, and the words that had most of it.
+
+    mode: "Exact", or "Compatible" for the numbers that LVLM-Interpret computes.
+    """
+    if mode not in MODES:
+        raise Error("mode: %r is none of %s" % (mode, ", ".join(MODES)))
+    preset = Preset("Relevancy", trace, token)
+    relevancy = preset.filter("LVLMRelevancy", "Relevancy", "the relevancy", Mode=mode, **preset.choice)
+    found = [name for name in MAPS if relevancy.CellData.GetArray(name) is not None]
+    tab = preset.open_tab()
+    left, right = tab.columns(0, 0.64, 0.36)
+    cells = [cell for row in (tab.rows(left, 1, 1) if len(found) > 2 else [left])
+             for cell in tab.columns(row, *[1] * min(len(found), 2))][:len(found)]
+    maps = [_relevancy_view(preset, tab, cell, relevancy, name) for cell, name in zip(cells, found)]
+    chart = tab.view(right)
+    bars = views.show_bars(simple.OutputPort(relevancy, 1), chart, "Most relevant words (%s)" % preset.name, Labels="word",
+                           Values="share", Details="role", FirstBar="image_share", FirstLabel="the whole picture", Order="Descending",
+                           MaximumBars=14)
+    preset.caption(chart, "What made \u201c{token}\u201d: picture and words\n%s\nShare of the relevancy (%s)"
+                   % (QUESTION, mode.lower()), width=576)
+    tab.size()
+    for view in maps:
+        views.fit_picture(view, preset.trace, lines=1, size=SMALL)
+    tab.link(maps)
+    views.fit_bars(chart, bars, 3)
+    return tab.finish()
+
+
+def _relevancy_view(preset, tab, cell, relevancy, name):
+    view = tab.view(cell)
+    views.show_picture(preset.trace, view)
+    views.show_map(relevancy, view, name, "Relevancy of each patch (%s)" % name, preset.follow)
+    preset.caption(view, MAPS[name], size=SMALL, width=512)
+    return view
+
+
+def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
+    """Which tokens explain a token, and how they depend on each other: the graph on the picture, and the patches' weights.
+
+    layer: one whose complete attention was captured; -1 is the last of those. head: default: all, of which the graph shows
+    the one that looks most at the picture. table: whether to show the table of edges; default: in the GUI, which alone draws
+    tables.
+    """
+    preset = Preset("Causality", trace, token)
+    choice = {"FollowTime": int(preset.follow), "Layer": layer, "Heads": [] if head is None else [head]}
+    if not preset.follow:
+        choice["AnswerToken"] = preset.token
+    graph = preset.filter("LVLMCausalGraph", "Causal graph", "the causal graph", port=1, **choice)
+    tab = preset.open_tab()
+    left, right = tab.columns(0, 0.56, 0.44)
+    right, sheet = tab.rows(right, 0.68, 0.32) if (pipeline.in_gui() if table is None else table) else (right, None)
+    view = tab.view(left)
+    views.show_picture(preset.trace, view, opacity=0.4)  # pale, so that lines and words stand out
+    shown = simple.Show(graph, view)
+    shown.Representation = "Surface"
+    simple.ColorBy(shown, ("CELLS", "color"))
+    shown.MapScalars = 0  # its own colours
+    shown.LineWidth = 1.5
+    shown.Position = [0, 0, 1]
+    preset.caption(view, "What \u201c{token}\u201d depends on: causal graph of %s\n%s" % (_heads_text(head), QUESTION), width=896)
+    weights = tab.view(right)
+    views.show_picture(preset.trace, weights)
+    views.show_map(simple.OutputPort(graph, 3), weights, "weight", "Weight in the explanation", preset.follow)
+    preset.caption(weights, "Patches that explain it, by their weight\nSum over %s" % ("all heads of the layer" if head is None else "head %d" % head),
+                   width=704)
+    tab.size()
+    _fit_graph(view, graph, preset.trace)
+    views.fit_picture(weights, preset.trace, hang=True)
+    if sheet is not None:
+        _edge_table(tab, sheet, graph)
+    return tab.finish()
+
+
+def _heads_text(head):
+    return "the head that looks most at the picture" if head is None else "head %d" % head
+
+
+def _fit_graph(view, graph, trace):
+    """The picture and the words beside it."""
+    width, height = views.picture_size(trace)
+    left, right, low, high = graph.GetDataInformation().GetBounds()[:4]
+    views.fit(view, (min(left, 0), max(right, width), min(low, 0), max(high, height)), views.caption_height(2), hang=True)
+
+
+def _edge_table(tab, cell, graph):
+    sheet = simple.CreateView("SpreadSheetView")
+    simple.AssignViewToLayout(sheet, tab.layout, cell)
+    simple.Show(simple.OutputPort(graph, 2), sheet)
+    return sheet

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The module `lvlm` that the plugin carries: asking, presets, editing, errors; on the embedded model and on recorded traces.
+
+Set LVLM_KEEP to a folder to keep the screenshots.
+"""
+import os
+import pathlib
+import shutil
+import sys
+import unittest
+
+import numpy as np
+
+import causal_traces
+import lvlm_testing as lt
+from paraview import servermanager, simple, smstate
+
+SCENES = pathlib.Path(__file__).resolve().parents[2] / "Models" / "TinyLlava" / "scenes"
+STAR = str(SCENES / "star_left_of_circle.png")
+QUESTION = "What color is the star?"
+RED = 3  # of "The star is red."
+SIZE = (1600, 900)
+
+
+def has_inference():
+    return hasattr(servermanager.filters, "LLaVAInference")
+
+
+class ModuleTest(lt.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        import lvlm
+        cls.lvlm = lvlm
+
+    def screenshot(self, layout, name):
+        """Pixels of a tab, row 0 at the top."""
+        path = self.path(name + ".png")
+        simple.SaveScreenshot(path, layout)
+        if os.environ.get("LVLM_KEEP"):
+            shutil.copy(path, os.environ["LVLM_KEEP"])
+        image = lt.fetch(simple.PNGSeriesReader(FileNames=[path]))
+        width, height, _ = image.GetDimensions()
+        self.assertEqual((width, height), SIZE)
+        return lt.array(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].astype(int)
+
+    def assertRaisesText(self, work, *needles):
+        with self.assertRaises(self.lvlm.Error) as caught:
+            work()
+        for needle in needles:
+            self.assertIn(needle, str(caught.exception))
+
+    def assertDrawn(self, pixels, parts):
+        """Every part (left, right, as shares of the width) has something on its background."""
+        for left, right in parts:
+            part = pixels[100:800, int(left * SIZE[0]) + 5:int(right * SIZE[0]) - 5]
+            self.assertGreater(part.std(), 8, (left, right))
+
+
+def state_of(layout):
+    """What a tab shows: its views by type, and in each the visible sources' names."""
+    shown = []
+    for view in simple.GetViewsInLayout(layout):
+        names = sorted(servermanager.ProxyManager().GetProxyName("sources", r.Input) or ""
+                       for r in view.Representations if "Input" in r.ListProperties() and r.Visibility)
+        shown.append((layout.GetViewLocation(view), view.GetXMLName(), tuple(names)))
+    return sorted(shown)
+
+
+class Recorded(ModuleTest):
+    """A trace from a file needs no model."""
+
+    def setUp(self):
+        super().setUp()
+        self.data = lt.TraceData(rows=4, cols=4, layers=6, heads=4, width=56, height=56)
+        self.rows = {"relevancy.decoder": np.full((self.data.T, self.data.K), 0.01, "f4"),
+                     "relevancy.joint": np.full((self.data.T, 16), 0.02, "f4")}
+        for t in range(self.data.T):
+            self.rows["relevancy.decoder"][t, self.data.P + t:] = 0
+        self.trace = self.reader(self.data, tensors=self.rows)
+
+    def test_tokens_and_texts(self):
+        found = self.lvlm.tokens(self.trace)
+        self.assertEqual([token["index"] for token in found], list(range(self.data.T)))
+        np.testing.assert_allclose([token["probability"] for token in found], np.exp(self.data.logprob), rtol=1e-5)
+        self.assertEqual(found[0]["text"], " w%d" % self.data.ids[self.data.P])
+        self.assertEqual(len(found[0]["alternatives"]), 3)
+        self.assertEqual(len(self.lvlm.tokens(self.trace, "image")), 16)
+        self.assertEqual(self.lvlm.question(self.trace), " ".join("w%d" % i for i in self.data.ids[self.data.positions("question")]))
+        self.assertEqual(self.lvlm.telling_token(self.trace), self.data.T - 1)
+
+    def test_traces_are_found_from_whatever_lies_below(self):
+        below = simple.LVLMOverlay(Input=simple.LVLMAttentionMap(Input=self.trace))
+        self.assertEqual(self.lvlm.trace_of(below).SMProxy, self.trace.SMProxy)
+        self.assertEqual([found.SMProxy for found in self.lvlm.find_traces()], [self.trace.SMProxy])
+        self.assertIsNone(self.lvlm.trace_of(simple.Sphere()))
+
+    def test_presets_follow_the_time(self):
+        self.data.attention[...] = 0.001
+        for token in range(self.data.T):
+            self.data.attention[:, :, token, self.data.image_start + token] = 0.9
+        trace = self.reader(self.data, name="steps.lvlm")
+        self.lvlm.show_attention(trace)
+        heat = simple.FindSource("Attention map (%s)" % servermanager.ProxyManager().GetProxyName("sources", trace))
+        for token in (4, 1, 2):
+            self.lvlm.step(token, trace)
+            simple.RenderAllViews()
+            cells = lt.grid_cells(heat.GetClientSideObject().GetOutputDataObject(0))
+            self.assertEqual(int(cells.argmax()), token)
+
+    def test_a_fixed_token_stays(self):
+        self.lvlm.show_attention(self.trace, token=-1)
+        heat = next(s for s in simple.GetSources().values() if s.GetXMLName() == "LVLMAttentionMap")
+        self.assertEqual((list(heat.AnswerTokens), heat.FollowTime), ([self.data.T - 1], 0))
+
+    def test_relevancy_shows_the_maps_that_are_there(self):
+        layout = self.lvlm.show_relevancy(self.trace, token=1)
+        self.assertEqual(len(simple.GetViewsInLayout(layout)), 3)
+        self.assertDrawn(self.screenshot(layout, "recorded relevancy"), [(0, .32), (.32, .64), (.64, 1)])
+
+    def test_causality_of_a_recorded_trace(self):
+        path = causal_traces.several_heads().write(self.path("causal.lvlm"))
+        trace = simple.LVLMTraceReader(FileName=path)
+        layout = self.lvlm.show_causality(trace, token=0)
+        self.assertDrawn(self.screenshot(layout, "recorded causality"), [(0, .56), (.56, 1)])
+        graph = next(s for s in simple.GetSources().values() if s.GetXMLName() == "LVLMCausalGraph")
+        self.assertEqual((graph.AnswerToken, graph.FollowTime), (0, 0))
+
+    def test_a_preset_twice_is_one_tab(self):
+        self.lvlm.show_heads(self.trace)
+        before = len(simple.GetSources()), len(simple.GetLayouts()), len(simple.GetViews())
+        self.lvlm.show_heads(self.trace, token=0)
+        self.assertEqual((len(simple.GetSources()), len(simple.GetLayouts()), len(simple.GetViews())), before)
+
+    def test_errors_name_what_is_wrong(self):
+        self.assertRaisesText(lambda: self.lvlm.show_attention(self.trace, token=5), "token 5", "0 to 4")
+        self.assertRaisesText(lambda: self.lvlm.show_attention(self.trace, token="red"), "'red'")
+        self.assertRaisesText(lambda: self.lvlm.paint_over(self.trace, [16]), "16", "0 to 15")
+        self.assertRaisesText(lambda: self.lvlm.paint_over(self.trace, [0], fill="Pink"), "'Pink'")
+        self.assertRaisesText(lambda: self.lvlm.paint_over(self.trace), "no patches", "select cells")
+        self.assertRaisesText(lambda: self.lvlm.compare(self.trace), "one trace only")
+        self.assertRaisesText(lambda: self.lvlm.show_relevancy(self.trace, mode="Wrong"), "'Wrong'", "Exact")
+        self.assertRaisesText(lambda: self.lvlm.show_attention(simple.Sphere()), "is no trace")
+        self.assertRaisesText(lambda: self.lvlm.show_causality(self.trace), "causal graph")
+        simple.ResetSession()
+        self.assertRaisesText(self.lvlm.show_attention, "no trace", "lvlm.ask")
+
+    def test_a_failing_preset_leaves_nothing_behind(self):
+        before = set(simple.GetSources()), set(simple.GetLayouts())
+        with self.assertRaises(self.lvlm.Error):
+            self.lvlm.show_causality(self.trace)  # the trace has no complete attention
+        self.assertEqual((set(simple.GetSources()), set(simple.GetLayouts())), before)
+
+    def test_run_reports_instead_of_raising(self):
+        with lt.Errors() as errors:
+            self.assertIsNone(self.lvlm.run("show_attention", self.trace, token=99))
+        self.assertNotIn("Traceback", errors.text)
+
+    def test_maps_tell_patches_to_whoever_points_at_them(self):
+        image = lt.fetch(simple.LVLMAttentionMap(Input=self.trace))
+        self.assertEqual(image.GetCellData().GetArrayName(0), "attention")
+        self.assertEqual(image.GetCellData().GetScalars().GetName(), "attention")
+        np.testing.assert_array_equal(lt.grid_cells(image, "patch"), np.arange(16).reshape(4, 4))
+        np.testing.assert_array_equal(lt.grid_cells(image, "patch_row"), np.repeat(np.arange(4), 4).reshape(4, 4))
+        np.testing.assert_array_equal(lt.grid_cells(image, "patch_col"), np.tile(np.arange(4), (4, 1)))
+
+
+class PaintOver(ModuleTest):
+    def setUp(self):
+        super().setUp()
+        self.data = lt.TraceData(rows=3, cols=4, width=56, height=31)  # 31 is no multiple of 3
+        self.trace = self.reader(self.data)
+
+    def pixels(self, picture):
+        image = lt.fetch(picture)
+        self.assertEqual(image.GetOrigin(), (0.5, 0.5, 0))
+        width, height, _ = image.GetDimensions()
+        return lt.array(image.GetPointData().GetArray("picture")).reshape(height, width, 3)[::-1]
+
+    def test_fills(self):
+        mean = np.round(self.data.image.reshape(-1, 3).astype(float).mean(axis=0))
+        for fill, color in (("Mean Color", mean), ("Black", (0, 0, 0)), ("White", (255, 255, 255))):
+            pixels = self.pixels(simple.LVLMPaintOver(Input=self.trace, Patches=[1, -1], Fill=fill))
+            expected = self.data.image.copy()
+            expected[0:10, 14:28] = color
+            expected[21:31, 42:56] = color
+            np.testing.assert_array_equal(pixels, expected)
+
+    def test_a_color_of_choice(self):
+        painted = simple.LVLMPaintOver(Input=self.trace, Patches=[0], Fill="Color", Color=[1, 0.5, 0])
+        self.assertEqual(self.pixels(painted)[0, 0].tolist(), [255, 128, 0])
+
+    def test_no_patches_leave_the_picture_as_it_is(self):
+        np.testing.assert_array_equal(self.pixels(simple.LVLMPaintOver(Input=self.trace)), self.data.image)
+
+    def test_selected_cells(self):
+        heat = simple.LVLMAttentionMap(Input=self.trace)
+        simple.Show(heat, simple.CreateRenderView())
+        simple.SelectCells("patch_row == 1", proxy=heat)
+        self.assertEqual(self.lvlm.selected_patches(self.trace), [4, 5, 6, 7])
+        by_list = self.pixels(self.lvlm.paint_over(self.trace, [4, 5, 6, 7]))
+        np.testing.assert_array_equal(self.pixels(self.lvlm.paint_over(self.trace)), by_list)
+        by_query = simple.LVLMPaintOver(Input=self.trace, Selection=servermanager._getPyProxy(heat.GetSelectionInput(0)))
+        self.assertReports(by_query.UpdatePipeline, "Selection", "QUERY")
+        cells = [4, 5, 6, 7]  # of the middle row, which is the same from above and below
+        simple.SelectIDs(IDs=[number for cell in cells for number in (-1, cell)], FieldType="CELL", Source=heat)
+        by_ids = simple.LVLMPaintOver(Input=self.trace, Selection=servermanager._getPyProxy(heat.GetSelectionInput(0)))
+        np.testing.assert_array_equal(self.pixels(by_ids), by_list)
+
+    def test_a_patch_out_of_range_is_reported(self):
+        painted = simple.LVLMPaintOver(Input=self.trace, Patches=[12])
+        self.assertReports(painted.UpdatePipeline, "Patches", "12")
+
+
+class Figures(ModuleTest):
+    def setUp(self):
+        super().setUp()
+        self.trace = self.reader()
+        self.data = lt.TraceData()
+
+    def text(self, **properties):
+        return lt.column(lt.fetch(simple.LVLMCaption(Input=self.trace, **properties)), "Text")[0]
+
+    def words(self, marked=()):
+        found = ["w%d" % i for i in self.data.ids[self.data.P:]]
+        return " ".join("[%s]" % word if t in marked else word for t, word in enumerate(found))
+
+    def test_caption_marks_the_chosen_token(self):
+        self.assertEqual(self.text(Text="{answer}"), self.words())
+        self.assertEqual(self.text(Text="a: {answer}", AnswerTokens=[1]), "a: " + self.words([1]))
+        self.assertEqual(self.text(Text="{token}\n{token}", AnswerTokens=[-1]), "\n".join(["w%d" % self.data.ids[-1]] * 2))
+
+    def test_caption_is_cut_around_the_bracket(self):
+        text = self.text(Text="{answer}", AnswerTokens=[4], LineLength=10)
+        self.assertEqual(len(text), 10)
+        self.assertIn("[w", text)
+        self.assertEqual(text[0], "\u2026")
+
+    def test_bars(self):
+        tokens = simple.LVLMTokens(Input=self.trace, AnswerTokens=[2])
+        bars = lt.fetch(simple.LVLMBars(Input=tokens, Labels="token", Values="probability", Highlight="chosen", FullScale=1))
+        rows = lt.array(bars.GetCellData().GetArray("row"))
+        self.assertEqual(set(rows), set(range(self.data.P, self.data.P + self.data.T)))
+        self.assertEqual(bars.GetBounds()[2:4], (-16.0, 0.0))
+        lengths = {}
+        for cell in range(bars.GetNumberOfCells()):
+            if bars.GetCell(cell).GetNumberOfPoints() == 4:  # the track, then the bar over it
+                lengths[rows[cell]] = bars.GetCell(cell).GetBounds()[1]
+        expected = np.exp(self.data.logprob) * 10
+        np.testing.assert_allclose([lengths[self.data.P + t] for t in range(self.data.T)], expected, rtol=1e-5)
+
+    def test_bars_of_a_missing_column_are_reported(self):
+        tokens = simple.LVLMTokens(Input=self.trace)
+        self.assertReports(simple.LVLMBars(Input=tokens, Values="nothing").UpdatePipeline, "Values", "'nothing'")
+
+
+class Asking(ModuleTest):
+    """On the embedded model."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if not has_inference():
+            raise unittest.SkipTest("built without inference")
+
+    def star_patches(self):
+        """Patches (12 x 12) that the star covers, by the labels that ship with the scene."""
+        labels = lt.fetch(simple.PNGSeriesReader(FileNames=[STAR.replace(".png", ".objects.png")]))
+        mask = lt.array(labels.GetPointData().GetScalars()).reshape(168, 168)[::-1] == 1
+        covered = mask.reshape(12, 14, 12, 14).any(axis=(1, 3))
+        return [int(patch) for patch in np.flatnonzero(covered)]
+
+    def test_ask_answers_and_shows_where_the_model_looked(self):
+        trace = self.lvlm.ask(STAR, QUESTION)
+        self.assertEqual(trace.Answer.strip(), "The star is red.")
+        self.assertEqual(self.lvlm.question(trace), QUESTION)
+        self.assertEqual(self.lvlm.answer(trace), "The star is red.")
+        self.assertEqual(self.lvlm.telling_token(trace), RED)
+        self.assertEqual(simple.GetAnimationScene().AnimationTime, RED)
+        layout = simple.GetLayoutByName("Attention: " + QUESTION)
+        pixels = self.screenshot(layout, "attention")
+        self.assertDrawn(pixels, [(0, .6), (.6, 1)])
+        # Yellow patches, the hottest, lie on the left half of the picture, where the star is.
+        left = pixels[80:820, :960]
+        yellow = (left[..., 0] > 200) & (left[..., 1] > 170) & (left[..., 2] < 190)
+        columns = np.flatnonzero(yellow.any(axis=0))
+        self.assertTrue(len(columns) > 20 and columns.max() < 480, columns)
+
+    def test_every_preset_is_drawn_and_survives_a_state_file(self):
+        trace = self.lvlm.ask(STAR, QUESTION, layout=False)
+        parts = {"show_attention": [(0, .6), (.6, 1)], "show_heads": [(0, .5), (.5, 1)], "show_layers": [(.2, .8)],
+                 "show_relevancy": [(0, .32), (.32, .64), (.64, 1)], "show_causality": [(0, .56), (.56, 1)]}
+        for name, drawn in parts.items():
+            with self.subTest(name):
+                self.assertDrawn(self.screenshot(getattr(self.lvlm, name)(trace), name), drawn)
+        before = {key[0]: state_of(layout) for key, layout in simple.GetLayouts().items()}
+        self.assertEqual(len(before), 5)
+        state = self.path("all.pvsm")
+        simple.SaveState(state)
+        self.reset()
+        simple.LoadState(state)
+        after = {key[0]: state_of(layout) for key, layout in simple.GetLayouts().items()}
+        self.assertEqual(after, before)
+        layout = simple.GetLayoutByName("Attention: " + QUESTION)
+        layout.SetSize(*SIZE)
+        self.assertDrawn(self.screenshot(layout, "attention again"), [(0, .6), (.6, 1)])
+
+    def test_python_state(self):
+        trace = self.lvlm.ask(STAR, QUESTION)
+        before = state_of(simple.GetLayoutByName("Attention: " + QUESTION))
+        script = smstate.get_state()
+        del trace
+        self.reset()
+        exec(compile(script, "state.py", "exec"), {"__name__": "state"})
+        self.assertEqual(state_of(simple.GetLayoutByName("Attention: " + QUESTION)), before)
+
+    def test_stepping_changes_what_is_drawn(self):
+        trace = self.lvlm.ask(STAR, QUESTION)
+        layout = simple.GetLayoutByName("Attention: " + QUESTION)
+        at_red = self.screenshot(layout, "red")
+        self.lvlm.step(0, trace)
+        at_the = self.screenshot(layout, "the")
+        for part in (slice(0, 960), slice(960, 1600)):  # the map, and the bar that is highlighted
+            self.assertGreater(np.abs(at_red[:, part] - at_the[:, part]).max(), 60)
+
+    def test_a_second_question_keeps_the_first(self):
+        first = self.lvlm.ask(STAR, QUESTION, layout=False)
+        second = self.lvlm.ask(STAR, "What color is the circle?", layout=False)
+        self.assertEqual([t.SMProxy for t in self.lvlm.find_traces()], [first.SMProxy, second.SMProxy])
+        self.assertEqual(first.Input.SMProxy, second.Input.SMProxy)
+        self.assertEqual(self.lvlm.answer(second), "The circle is blue.")
+        layout = self.lvlm.compare(first, second)
+        self.assertDrawn(self.screenshot(layout, "compare"), [(0, .33), (.33, .66), (.66, 1)])
+        maps = [s for s in simple.GetSources().values() if s.GetXMLName() == "LVLMAttentionMap"]
+        scales = [list(simple.GetDisplayProperties(m, simple.GetViewsInLayout(layout)[n]).LookupTable.RGBPoints)
+                  for n, m in enumerate(maps)]
+        self.assertEqual(scales[0], scales[1])
+        difference = next(s for s in simple.GetSources().values() if s.GetXMLName() == "Calculator")
+        simple.RenderAllViews()
+        time = simple.GetAnimationScene().AnimationTime
+        for source in maps + [difference]:
+            source.UpdatePipeline(time)
+        one, two, minus = (lt.array(servermanager.Fetch(s).GetCellData().GetArray(a))
+                           for s, a in ((maps[0], "attention"), (maps[1], "attention"), (difference, "difference")))
+        np.testing.assert_allclose(np.sort(np.abs(minus)), np.sort(np.abs(two - one)), atol=1e-7)
+
+    def test_without_the_star(self):
+        question = "Is there a star?"
+        trace = self.lvlm.ask(STAR, question, layout=False)
+        patches = self.star_patches()
+        second = self.lvlm.ask_without(trace, patches)
+        self.assertEqual((self.lvlm.answer(trace), self.lvlm.answer(second)), ("Yes", "No"))
+        before, after = (lt.array(lt.block(lt.fetch(t), "image").GetPointData().GetArray(0)).reshape(12, 14, 12, 14, 3)[::-1, ::-1]
+                         for t in (trace, second))
+        touched = (before != after).any(axis=(1, 3, 4))
+        self.assertEqual([int(p) for p in np.flatnonzero(touched)], patches)
+        self.assertDrawn(self.screenshot(simple.GetLayoutByName("Compare: %s | %s (2)" % (question, question)), "without"),
+                         [(0, .33), (.33, .66), (.66, 1)])
+
+    def test_crop(self):
+        trace = self.lvlm.ask(STAR, "What color is the circle?", layout=False)
+        part = self.lvlm.crop_and_ask(trace, 84, 167, 42, 125)
+        self.assertEqual(self.lvlm.answer(part), "The circle is blue.")
+        self.assertRaisesText(lambda: self.lvlm.crop_and_ask(trace, 0, 168, 0, 167), "168", "0 to 167")
+
+    def test_errors_name_what_is_wrong(self):
+        self.assertRaisesText(lambda: self.lvlm.ask("/no/such/picture.png", "What?"), "/no/such/picture.png")
+        self.assertRaisesText(lambda: self.lvlm.ask("/no/such/picture.gif", "What?"), "picture.gif", ".png")
+        self.assertRaisesText(lambda: self.lvlm.ask(7, "What?"), "7")
+        self.assertRaisesText(lambda: self.lvlm.ask(STAR, " "), "question")
+        with lt.Errors() as errors:
+            self.assertRaisesText(lambda: self.lvlm.ask(STAR, "What?", model="/no/such/model"), "/no/such/model")
+        self.assertEqual(errors.text, "")
+        self.assertEqual(self.lvlm.find_traces(), [])
+
+
+class Embedded(ModuleTest):
+    def test_module_comes_from_the_plugin(self):
+        self.assertNotIn("lvlm", [p.name for p in map(pathlib.Path, sys.path)])
+        self.assertIn("ParaViewLoader", type(self.lvlm.__spec__.loader).__name__)
+
+
+if __name__ == "__main__":
+    lt.main()
