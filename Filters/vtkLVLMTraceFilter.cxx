@@ -260,11 +260,27 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
       if (!this->Results->fits(key))
       {
         this->Results->forget();
-        this->Ranks->run([&] { this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs); });
+        this->ComputeOnRanks(data, inputs, outputs);
         this->Results->keep(key, outputs);
       }
       this->Results->give(outputs);
     });
+}
+
+void vtkLVLMTraceFilter::ComputeOnRanks(
+  vtkDataObject* data, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  try
+  {
+    this->Ranks->run([&] { this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs); });
+  }
+  catch (const lvlm::Aborted&)
+  {
+    // As on the rank that was stopped: its executive runs an aborted filter again, alone if the
+    // others believed to be done.
+    this->SetAbortOutput(true);
+    throw;
+  }
 }
 
 lvlm::LayerParts vtkLVLMTraceFilter::JoinLayers(const lvlm::LayerParts& own)

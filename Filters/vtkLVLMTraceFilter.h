@@ -132,6 +132,8 @@ private:
   int RequestInformation(vtkInformationVector** inputs, vtkInformationVector* outputs);
   int RequestUpdateExtent(vtkInformationVector** inputs);
   int RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs);
+  void ComputeOnRanks(
+    vtkDataObject* data, vtkInformationVector** inputs, vtkInformationVector* outputs);
   /// Times of everything that a result depends on.
   std::vector<vtkMTimeType> GetResultKey(
     vtkInformationVector** inputs, vtkInformationVector* outputs);

@@ -108,6 +108,31 @@ def failures(folder, trace):
     return result
 
 
+def aborted(trace):
+    """Rank 0 stops filters while they work: nothing comes out on any rank, and no error; then they work again."""
+    def rows():
+        return graph.GetClientSideObject().GetOutputDataObject(1).GetNumberOfRows()
+
+    def cells():
+        return heat.GetClientSideObject().GetOutputDataObject(0).GetNumberOfCells()
+    graph = simple.LVLMCausalGraph(Input=trace, Layer=0, AttentionThreshold=0.01, Alpha=0.2)  # the first rank's
+    heat = simple.LVLMAttentionMap(Input=trace)
+    result = []
+    for proxy, size in ((graph, rows), (heat, cells)):
+        algorithm = proxy.GetClientSideObject()
+        stop = algorithm.AddObserver("ProgressEvent", lambda filter, _: filter.SetAbortExecute(1)) if RANK == 0 else None
+        with lt.Errors() as errors:
+            proxy.UpdatePipeline()
+        result.append((size(), errors.text))
+        if stop is not None:
+            algorithm.RemoveObserver(stop)
+            algorithm.SetAbortExecute(0)
+        proxy.Heads = [0]
+        proxy.UpdatePipeline()
+        result.append((size(), ""))
+    return result
+
+
 def main(folder):
     simple.LoadPlugin(lt.PLUGIN, remote=False, ns=None)
     out = os.path.join(folder, "ranks-%d" % RANKS)
@@ -123,6 +148,7 @@ def main(folder):
         writer = servermanager.writers.LVLMTraceWriter(Input=trace, FileName=os.path.join(out, name))
         writer.UpdatePipeline()
     results["errors"] = failures(folder, trace)
+    results["aborted"] = aborted(trace)
     with open(os.path.join(out, "rank-%d" % RANK), "wb") as file:
         pickle.dump(results, file)
     print("rank %d of %d done" % (RANK, RANKS), flush=True)

@@ -173,6 +173,14 @@ class Ranks(unittest.TestCase):
                 size, = struct.unpack("<Q", contents[0][:8])
                 self.assertGreater(len(contents[0]), size + 1000)
 
+    def test_abort_of_the_first_rank_stops_all(self):
+        for ranks in RANKS:
+            for rank in self.results[ranks]:
+                stopped_graph, graph, stopped_map, heat = rank["aborted"]
+                self.assertEqual((stopped_graph, stopped_map), ((0, ""), (0, "")), ranks)
+                self.assertEqual((graph[1], heat[1]), ("", ""))
+            self.assertGreater(self.results[ranks][0]["aborted"][1][0], 0)
+
     def test_volume_is_drawn_by_two_ranks(self):
         """Within the tolerance that compositing of two halves leaves."""
         pictures = {}
