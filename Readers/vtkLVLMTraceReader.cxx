@@ -96,6 +96,10 @@ void vtkLVLMTraceReader::Open()
 int vtkLVLMTraceReader::RequestInformation(
   vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
 {
+  if (!this->FileName || !*this->FileName)
+  {
+    return 1; // a script may name the file after making the reader; RequestData() asks for it
+  }
   try
   {
     this->Open();

@@ -71,7 +71,7 @@ std::string cacheKey(const std::string& directory, const ModelOptions& options)
 std::string requiredFile(const std::string& directory, const char* name)
 {
   std::error_code ignored;
-  const std::string path = directory + "/" + name;
+  std::string path = directory + "/" + name;
   if (!fs::exists(path, ignored))
   {
     fail(directory, ": the model folder has no ", name);
