@@ -12,6 +12,8 @@
 
 #include <QApplication>
 #include <QEvent>
+#include <QWidget>
+#include <QWindow>
 
 #include <algorithm>
 
@@ -36,10 +38,6 @@ pqLVLMInterrupt::pqLVLMInterrupt(QObject* parent) : Superclass(parent)
     this->watch(source);
   }
   QObject::connect(progress(), &pqProgressManager::abort, this, &pqLVLMInterrupt::abort);
-  if (QWidget* window = pqCoreUtilities::mainWidget())
-  {
-    window->installEventFilter(this);
-  }
 }
 
 pqLVLMInterrupt::~pqLVLMInterrupt() = default;
@@ -70,6 +68,9 @@ void pqLVLMInterrupt::onStart(vtkObject* filter)
   {
     progress()->setEnableProgress(true);
     progress()->setEnableAbort(true);
+    // Installed last, it is asked first.
+    qApp->installEventFilter(this);
+    this->letClicksThrough(true);
     this->SinceEvents.start();
     this->Pause = 0;
   }
@@ -79,6 +80,8 @@ void pqLVLMInterrupt::onEnd(vtkObject* filter)
 {
   if (this->Running.remove(static_cast<vtkAlgorithm*>(filter)) && this->Running.isEmpty())
   {
+    this->letClicksThrough(false);
+    qApp->removeEventFilter(this);
     progress()->setEnableAbort(false);
     progress()->setEnableProgress(false);
   }
@@ -106,14 +109,51 @@ void pqLVLMInterrupt::abort()
   }
 }
 
+void pqLVLMInterrupt::letClicksThrough(bool on)
+{
+  // A mouse's events come to the window first, which hands them to the widget under the mouse.
+  // ParaView names the Abort button as one that stays usable, but not the window: so no click ever
+  // got as far as the button.
+  QWidget* widget = pqCoreUtilities::mainWidget();
+  if (QWindow* window = widget ? widget->windowHandle() : nullptr)
+  {
+    if (on)
+    {
+      progress()->addNonBlockableObject(window);
+    }
+    else
+    {
+      progress()->removeNonBlockableObject(window);
+    }
+  }
+}
+
 bool pqLVLMInterrupt::eventFilter(QObject* watched, QEvent* event)
 {
-  if (event->type() == QEvent::Close && !this->Running.isEmpty())
+  switch (event->type())
   {
-    // The window must not go away under a running filter: first it ends.
-    this->abort();
-    event->ignore();
-    return true;
+    case QEvent::Close:
+      if (watched == pqCoreUtilities::mainWidget())
+      {
+        // The window must not go away under a running filter: first it ends.
+        this->abort();
+        event->ignore();
+        return true;
+      }
+      break;
+    case QEvent::Shortcut:
+    case QEvent::ContextMenu:
+    case QEvent::Drop:
+      return true;
+    case QEvent::KeyPress:
+    case QEvent::KeyRelease:
+    case QEvent::MouseButtonPress:
+    case QEvent::MouseButtonRelease:
+    case QEvent::MouseButtonDblClick:
+    case QEvent::Wheel:
+      return watched->isWidgetType() && !progress()->nonBlockableObjects().contains(watched);
+    default:
+      break;
   }
   return this->Superclass::eventFilter(watched, event);
 }

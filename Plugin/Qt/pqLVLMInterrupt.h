@@ -4,8 +4,8 @@
  * @brief lets the progress bar move and its Abort button work while a model runs
  *
  * ParaView's own window stands still while a filter runs. For the filters that may run long
- * (inference, relevancy, causal graphs) this looks at the window's events now and then; ParaView
- * itself keeps all keys and clicks away from it but those on the Abort button. A filter on a remote
+ * (inference, relevancy, causal graphs) this looks at the window's events now and then, and keeps
+ * all keys and clicks away from it but those on the Abort button. A filter on a remote
  * server runs there: its progress is shown, but it cannot be aborted.
  */
 #ifndef pqLVLMInterrupt_h
@@ -40,6 +40,9 @@ private Q_SLOTS:
 
 private:
   Q_DISABLE_COPY(pqLVLMInterrupt)
+
+  /// Whether ParaView hands the window the clicks that may be meant for the Abort button.
+  void letClicksThrough(bool on);
 
   QSet<vtkAlgorithm*> Running;
   QElapsedTimer SinceEvents;

@@ -2,11 +2,13 @@
 /// @file GuiDriver.cxx
 /// Real Qt events for tests that run as Python scripts inside ParaView's GUI (see gui_testing.py):
 /// a plain C interface for ctypes. Widgets are named by a path of object names,
-/// "LVLMAskDialog/Question"; steps between may be left out.
+/// "LVLMAskDialog/Question"; steps between may be left out. Widgets without a name go by their
+/// class.
 #include <QAction>
 #include <QApplication>
 #include <QComboBox>
 #include <QDockWidget>
+#include <QImage>
 #include <QMainWindow>
 #include <QMouseEvent>
 #include <QPixmap>
@@ -15,6 +17,7 @@
 #include <QTimer>
 #include <QToolBar>
 #include <QWidget>
+#include <QWindow>
 #include <QtTest/QtTest>
 
 #include <algorithm>
@@ -39,17 +42,23 @@ QMainWindow* mainWindow()
   return nullptr;
 }
 
+QString nameOf(const QWidget* widget)
+{
+  const QString name = widget->objectName();
+  return name.isEmpty() ? QString(widget->metaObject()->className()) : name;
+}
+
 bool hasPath(const QWidget* widget, const QStringList& path)
 {
   int at = path.size() - 1;
-  if (widget->objectName() != path[at])
+  if (nameOf(widget) != path[at])
   {
     return false;
   }
   for (const QWidget* above = widget->parentWidget(); above && at > 0;
        above = above->parentWidget())
   {
-    at -= above->objectName() == path[at - 1] ? 1 : 0;
+    at -= nameOf(above) == path[at - 1] ? 1 : 0;
   }
   return at == 0;
 }
@@ -310,7 +319,8 @@ GUI_DRIVER void gui_wait(int milliseconds)
 }
 
 /// Clicks later, while the caller is busy: the event loop has to turn for it. Tries again until the
-/// widget is enabled.
+/// widget is enabled. The click goes through the window, as one of a mouse does: event filters see
+/// it there first.
 GUI_DRIVER void gui_click_later(const char* path, int milliseconds)
 {
   auto* timer = new QTimer(qApp);
@@ -324,7 +334,8 @@ GUI_DRIVER void gui_click_later(const char* path, int milliseconds)
         timer->stop();
         timer->deleteLater();
         clickedAt = now();
-        QTest::mouseClick(widget, Qt::LeftButton);
+        QTest::mouseClick(widget->window()->windowHandle(), Qt::LeftButton, Qt::NoModifier,
+          widget->mapTo(widget->window(), widget->rect().center()));
       }
     });
   timer->start(milliseconds);
@@ -336,18 +347,21 @@ GUI_DRIVER double gui_clicked_at()
   return clickedAt;
 }
 
-/// Notes a widget's property every 20 ms that the event loop turns, until gui_watched is called.
-GUI_DRIVER void gui_watch(const char* path, const char* name)
+/// Notes a widget's look (a checksum of its pixels) every 20 ms that the event loop turns, until
+/// gui_watched is called.
+GUI_DRIVER void gui_watch(const char* path)
 {
   watched.clear();
   watching = new QTimer(qApp);
   QObject::connect(watching, &QTimer::timeout, watching,
-    [widgetPath = std::string(path), property = std::string(name)]()
+    [widgetPath = std::string(path)]()
     {
       QWidget* widget = find(widgetPath.c_str());
       if (widget && widget->isVisible())
       {
-        watched << widget->property(property.c_str()).toString();
+        const QImage look = widget->grab().toImage();
+        watched << QString::number(qChecksum(
+          reinterpret_cast<const char*>(look.constBits()), static_cast<uint>(look.sizeInBytes())));
       }
     });
   watching->start(20);
@@ -375,9 +389,7 @@ GUI_DRIVER int gui_list(char* out, int size)
       QString path = widget->objectName();
       for (QWidget* above = widget->parentWidget(); above; above = above->parentWidget())
       {
-        path = (above->objectName().isEmpty() ? QString(above->metaObject()->className())
-                                              : above->objectName()) +
-          '/' + path;
+        path = nameOf(above) + '/' + path;
       }
       text += path + '\n';
     }

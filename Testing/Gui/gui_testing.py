@@ -127,12 +127,12 @@ def clicked_at():
     return _driver.gui_clicked_at()
 
 
-def watch(path, name):
-    _driver.gui_watch(path.encode(), name.encode())
+def watch(path):
+    _driver.gui_watch(path.encode())
 
 
 def watched():
-    """The property's values since watch()."""
+    """How the widget looked since watch(), as checksums."""
     return _text(_driver.gui_watched).splitlines()
 
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a script inside ParaView's GUI on an X server of its own, with a fresh home.
 
-    run_gui_test.py SCRIPT PLUGIN DRIVER [--pictures FOLDER] [--xvfb-run PROGRAM]
+    run_gui_test.py SCRIPT PLUGIN DRIVER [--pictures FOLDER] [--xvfb-run PROGRAM] [--expected REGEX]
 
-Fails when the script's result is missing or bad, when ParaView does not end by itself, or when it says a word of warning.
+Fails when the script's result is missing or bad, when ParaView does not end by itself, or when it says a word of warning
+that is not expected.
 """
 import argparse
 import os
@@ -58,7 +59,8 @@ def main():
         parser.add_argument(name)
     parser.add_argument("--pictures")
     parser.add_argument("--xvfb-run", default=shutil.which("xvfb-run"))
-    parser.add_argument("--timeout", type=int, default=150)
+    parser.add_argument("--timeout", type=int, default=870)
+    parser.add_argument("--expected", default="^$", help="messages that belong to the test")
     arguments = parser.parse_args()
     if arguments.pictures:
         os.makedirs(arguments.pictures, exist_ok=True)
@@ -67,7 +69,8 @@ def main():
         settings(home)
         output, code = run(arguments, home, result)
         text = result.read_text() if result.exists() else "the script wrote no result\n"
-    loud = [line for line in output.splitlines() if SUSPICIOUS.search(line) and not HARMLESS.search(line)]
+    loud = [line for line in output.splitlines() if SUSPICIOUS.search(line)
+            and not HARMLESS.search(line) and not re.search(arguments.expected, line)]
     print(text)
     print(output)
     for line in loud:

@@ -108,6 +108,7 @@ def a_word_is_clicked():
     heat = next(s for s in simple.GetSources().values()
                 if s.GetXMLName() == "LVLMAttentionMap" and lvlm.trace_of(s).SMProxy == trace().SMProxy)
     session["map"] = heat
+    session["map_view"] = next(v for v in simple.GetRenderViews() if heat in [getattr(r, "Input", None) for r in v.Representations])
     simple.SetActiveSource(heat)
     gui.wait(300)
     gui.equal(heat.FollowTime, 1, "the map follows time")
@@ -118,7 +119,16 @@ def a_word_is_clicked():
     gui.equal(simple.GetAnimationScene().AnimationTime, 1.0, "a step")
     simple.RenderAllViews()
     gui.true(np.abs(lt.grid_cells(lt.fetch(heat)) - first).max() > 0, "another map")
+    heat.FollowTime = 0
+    for token in (1, 4):
+        gui.click_token(token)
+        values = lt.grid_cells(lt.fetch(heat))
+        gui.equal(list(heat.AnswerTokens), [token], "the word that was clicked")
+        shown = next(r for r in session["map_view"].Representations if getattr(r, "Input", None) == heat)
+        points = list(shown.LookupTable.RGBPoints)
+        np.testing.assert_allclose([points[0], points[-4]], [values.min(), values.max()], rtol=1e-4)
     gui.picture("word")
+    heat.FollowTime, heat.AnswerTokens = 1, []
 
 
 def compares():

@@ -52,7 +52,7 @@ def compare(first=None, second=None, token=None):
     tab.link(pictures)
     for chart, bars in charts:
         views.fit_bars(chart, bars, 1, SMALL)
-    return tab.finish()
+    return tab.finish(heats[1])
 
 
 def _two(first, second):

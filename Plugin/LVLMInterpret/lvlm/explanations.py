@@ -40,13 +40,13 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
         views.fit_picture(view, preset.trace, lines=1, size=SMALL)
     tab.link(maps)
     views.fit_bars(chart, bars, 3)
-    return tab.finish()
+    return tab.finish(relevancy)
 
 
 def _relevancy_view(preset, tab, cell, relevancy, name):
     view = tab.view(cell)
     views.show_picture(preset.trace, view)
-    views.show_map(relevancy, view, name, "Relevancy of each patch (%s)" % name, preset.follow)
+    views.show_map(relevancy, view, name, "Relevancy of each patch (%s)" % name)
     preset.caption(view, MAPS[name], size=SMALL, width=512)
     return view
 
@@ -77,7 +77,7 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     preset.caption(view, "What \u201c{token}\u201d depends on: causal graph of %s\n%s" % (_heads_text(head), QUESTION), width=896)
     weights = tab.view(right)
     views.show_picture(preset.trace, weights)
-    views.show_map(simple.OutputPort(graph, 3), weights, "weight", "Weight in the explanation", preset.follow)
+    views.show_map(simple.OutputPort(graph, 3), weights, "weight", "Weight in the explanation")
     preset.caption(weights, "Patches that explain it, by their weight\nSum over %s" % ("all heads of the layer" if head is None else "head %d" % head),
                    width=704)
     tab.size()
@@ -85,7 +85,7 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     views.fit_picture(weights, preset.trace, hang=True)
     if sheet is not None:
         _edge_table(tab, sheet, graph)
-    return tab.finish()
+    return tab.finish(graph)
 
 
 def _heads_text(head):

@@ -128,6 +128,9 @@ def update(source, what, port=0):
         source.UpdatePipeline()
         source.UpdatePipelineInformation()
     information = plain(source).GetDataInformation(port).DataInformation
+    vtk_object = plain(source).GetClientSideObject()
+    if vtk_object is not None and vtk_object.GetAbortExecute():
+        raise Error("%s: aborted" % what)
     empty = not any(information.GetNumberOfElements(kind) for kind in range(vtkDataObject.NUMBER_OF_ATTRIBUTE_TYPES))
     if messages or empty:
         raise Error("%s: %s" % (what, first_line(messages)))

@@ -60,7 +60,7 @@ def show_attention(trace=None, token=None):
     left, right = tab.columns(0, 0.6, 0.4)
     view = tab.view(left)
     views.show_picture(preset.trace, view)
-    views.show_map(heat, view, "attention", "Attention to each patch (mean over layers and heads)", preset.follow)
+    views.show_map(heat, view, "attention", "Attention to each patch (mean over layers and heads)")
     preset.caption(view, "Where the model looked for \u201c{token}\u201d\n" + QUESTION, width=960)
     chart = tab.view(right)
     bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="token", Values="probability",
@@ -69,7 +69,7 @@ def show_attention(trace=None, token=None):
     tab.size()
     views.fit_picture(view, preset.trace)
     views.fit_bars(chart, bars, 2)
-    return tab.finish()
+    return tab.finish(heat)
 
 
 def show_heads(trace=None, token=None):
@@ -87,19 +87,19 @@ def show_heads(trace=None, token=None):
         OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"], ScaleFactor=0.94)
     shown = simple.Show(squares, chart)
     shown.Representation = "Surface"
-    views.color(shown, chart, "POINTS", "attention", "Mean attention to a patch of the picture", preset.follow)
+    views.color(shown, chart, "POINTS", "attention", "Mean attention to a patch of the picture")
     layers, heads, _ = servermanager.Fetch(summary).GetDimensions()
     show_axes(chart, "Layer", layers, "Head", heads)
     preset.caption(chart, "Which heads look at the picture for \u201c{token}\u201d\n" + QUESTION, width=800)
     view = tab.view(right)
     views.show_picture(preset.trace, view)
-    views.show_map(heat, view, "attention", "Attention to each patch (this head alone)", preset.follow)
+    views.show_map(heat, view, "attention", "Attention to each patch (this head alone)")
     preset.caption(view, "The head that looks most: layer %d, head %d\nChange Layers and Heads of its map to see another"
                    % (layer, head), width=800)
     tab.size()
     views.fit(chart, axes_bounds(layers, heads), views.caption_height(2), views.LEGEND_HEIGHT)
     views.fit_picture(view, preset.trace)
-    return tab.finish()
+    return tab.finish(summary)
 
 
 def strongest_head(summary):
@@ -147,7 +147,7 @@ def show_layers(trace=None, token=None):
     view = tab.view(0, dark=True, flat=False)
     shown = simple.Show(volume, view)
     shown.Representation = "Volume"
-    views.color(shown, view, "POINTS", "attention", "Attention to each patch (mean over heads)", preset.follow, dark=True)
+    views.color(shown, view, "POINTS", "attention", "Attention to each patch (mean over heads)", dark=True)
     views.ramp(shown, [(0, 0), (0.05, 0.02), (0.3, 0.5), (1, 1)])
     shown.ScalarOpacityUnitDistance = 6
     outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % preset.name), view)
@@ -160,7 +160,7 @@ def show_layers(trace=None, token=None):
                    % (layers - 1, QUESTION), dark=True)
     tab.size()
     look_aslant(view)
-    return tab.finish()
+    return tab.finish(volume)
 
 
 def look_aslant(view):

@@ -124,5 +124,6 @@ def step(token, trace=None):
     scene = simple.GetAnimationScene()
     if not scene.StartTime <= token <= scene.EndTime:  # the GUI keeps the scene up to date, a script does not
         scene.UpdateAnimationUsingDataTimeSteps()
+    scene.PlayMode = "Snap To TimeSteps"  # a token a step
     scene.AnimationTime = token
     return token

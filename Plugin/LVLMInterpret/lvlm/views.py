@@ -76,11 +76,12 @@ class Tab:
         """Tells the views how large they are, before the cameras are fitted: a window does so only when it draws them."""
         self.layout.SetSize(*self.area)
 
-    def finish(self):
-        """Draws the tab and shows it."""
+    def finish(self, source):
+        """Draws the tab and shows it, with the properties of the source that it is about."""
         for view in self.views:
             view.StillRender()  # simple.Render would reset the session's first camera
         simple.SetActiveView(self.views[0])
+        simple.SetActiveSource(source)
         return self.layout
 
 
@@ -144,16 +145,16 @@ def picture_size(trace):
     return width + 1, height + 1
 
 
-def show_map(source, view, array, legend, follow=True, low=None, high=None, preset=HEAT,
+def show_map(source, view, array, legend, low=None, high=None, preset=HEAT,
              stops=((0, 0.1), (0.4, 0.6), (1, 0.85))):
     """A map above the picture, which its opacities (at parts of the range) let through or hide.
 
-    The colours run from the lowest to the highest value, anew at every time step where `follow` is on.
+    The colours run from the lowest to the highest value, anew for every token, unless `low` and `high` are given.
     """
     shown = simple.Show(source, view)
     shown.Representation = "Surface"
     shown.Position = [0, 0, 0.5]
-    color(shown, view, "CELLS", array, legend, follow, low, high, preset)
+    color(shown, view, "CELLS", array, legend, low, high, preset)
     shown.LookupTable.EnableOpacityMapping = 1
     ramp(shown, stops)
     return shown
@@ -167,12 +168,12 @@ def ramp(shown, stops):
     function.Points = [number for part, opacity in stops for number in (low + part * (high - low), opacity, 0.5, 0)]
 
 
-def color(shown, view, association, array, legend, follow, low=None, high=None, preset=HEAT, dark=False):
+def color(shown, view, association, array, legend, low=None, high=None, preset=HEAT, dark=False):
     """Colours by an array, with scale and legend of its own."""
     simple.ColorBy(shown, (association, array), separate=True)
     colors = simple.GetColorTransferFunction(array, shown, separate=True)
     colors.ApplyPreset(preset, True)
-    colors.AutomaticRescaleRangeMode = "Clamp and update every timestep" if follow and low is None else "Never"
+    colors.AutomaticRescaleRangeMode = "Clamp and update every timestep" if low is None else "Never"
     if low is None:
         shown.RescaleTransferFunctionToDataRange(False, True)
     else:
