@@ -119,8 +119,12 @@ void pqLVLMIndexProperty::showResult()
   }
   BEGIN_UNDO_EXCLUDE();
   vtkNew<vtkSMTransferFunctionManager> colors;
-  colors->ResetAllTransferFunctionRangesUsingCurrentData(
-    this->proxy()->GetSessionProxyManager(), false);
+  // Those that follow Apply, then those that follow time: a token is a time step.
+  for (const bool animating : { false, true })
+  {
+    colors->ResetAllTransferFunctionRangesUsingCurrentData(
+      this->proxy()->GetSessionProxyManager(), animating);
+  }
   END_UNDO_EXCLUDE();
   pqApplicationCore::instance()->render();
 }

@@ -109,6 +109,7 @@ def a_word_is_clicked():
                 if s.GetXMLName() == "LVLMAttentionMap" and lvlm.trace_of(s).SMProxy == trace().SMProxy)
     session["map"] = heat
     session["map_view"] = next(v for v in simple.GetRenderViews() if heat in [getattr(r, "Input", None) for r in v.Representations])
+    simple.SetActiveView(session["map_view"])  # its tab comes to the front
     simple.SetActiveSource(heat)
     gui.wait(300)
     gui.equal(heat.FollowTime, 1, "the map follows time")
