@@ -19,8 +19,12 @@ def say(text):
 
 
 def connect():
+    # The client knows the proxies from the server: it needs no plugin, and may have one without inference, which is
+    # loaded before the connection is made as the GUI does with plugins that it loads by itself.
+    if os.environ.get("LVLM_CLIENT_PLUGIN"):
+        simple.LoadPlugin(os.environ["LVLM_CLIENT_PLUGIN"], remote=False, ns=None)
+        say("client %s inference" % ("with" if hasattr(servermanager.filters, "LLaVAInference") else "without"))
     simple.Connect("localhost", PORT)
-    # On the server alone: the client knows the proxies from it, and needs no LibTorch.
     simple.LoadPlugin(os.environ["LVLM_PLUGIN"], remote=True, ns=None)
     say("connected to %d ranks" % servermanager.ActiveConnection.GetNumberOfDataPartitions())
 

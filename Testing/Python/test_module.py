@@ -145,6 +145,11 @@ class Recorded(ModuleTest):
         simple.ResetSession()
         self.assertRaisesText(self.lvlm.show_attention, "no trace", "lvlm.ask")
 
+    def test_asking_without_inference(self):
+        if has_inference():  # known only now that the plugin is loaded
+            self.skipTest("this build has inference")
+        self.assertRaisesText(lambda: self.lvlm.ask(STAR, QUESTION), "LVLM_ENABLE_INFERENCE=OFF", "connect to a server")
+
     def test_a_failing_preset_leaves_nothing_behind(self):
         before = set(simple.GetSources()), set(simple.GetLayouts())
         with self.assertRaises(self.lvlm.Error):
