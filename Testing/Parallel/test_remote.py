@@ -205,6 +205,45 @@ class Inference(RemoteCase):
         for name in ("asked.png", "asked-volume.png"):
             self.assertDrawn(name)
 
+    def endless_model(self):
+        """The embedded model without an end token: its answers are as long as they may be."""
+        source, model = os.path.join(SOURCE, "Models", "TinyLlava"), self.path("endless")
+        os.mkdir(model)
+        for name in os.listdir(source):
+            os.symlink(os.path.join(source, name), os.path.join(model, name))
+        for name, sections in (("generation_config.json", ()), ("config.json", ("text_config",))):
+            with open(os.path.join(source, name), encoding="utf-8") as file:
+                content = json.load(file)
+            for section in (content, *(content[s] for s in sections)):
+                section["eos_token_id"] = []
+            os.remove(os.path.join(model, name))
+            with open(os.path.join(model, name), "w", encoding="utf-8") as file:
+                json.dump(content, file)
+
+    def read_until(self, client, beginning):
+        for line in client.stdout:
+            if line.startswith(beginning):
+                return
+        self.fail("the client ended: %s" % self.running.output())
+
+    def test_a_client_that_goes_away_stops_its_question(self):
+        """ParaView 5.11 passes no Abort to a server: whoever wants an answer no longer ends the client. The others go on."""
+        self.endless_model()
+        server = self.server("--multi-clients")
+        other = start_client(server.port, "wait", self.folder)
+        self.read_until(other, "ready")
+        client = self.ask(server.port, "long_question")
+        self.read_until(client, "asking")
+        time.sleep(2)  # the model runs, for a minute if nobody stops it
+        client.kill()
+        self.assertNotIn("answered", client.communicate()[0])
+        with open(self.path("gone"), "w", encoding="ascii"):
+            pass
+        start = time.monotonic()
+        output = self.finish(other)
+        self.assertRegex(output, r"tokens: \d+ rows")
+        self.assertLess(time.monotonic() - start, 20)
+
 
 if __name__ == "__main__":
     result = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
