@@ -167,6 +167,8 @@ def a_state_file_brings_all_back():
     gui.equal(sorted(key[0] for key in simple.GetSources()), sources, "sources")
     gui.equal(layouts(), before, "tabs")
     gui.true(lvlm.answer(), "the answer")
+    simple.SetActiveView(simple.GetViewsInLayout(simple.GetLayoutByName("Attention: " + lvlm.question(trace())))[0])
+    gui.wait(300)
     gui.picture("state")
 
 

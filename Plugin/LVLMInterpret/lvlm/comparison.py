@@ -96,10 +96,9 @@ def _difference(heats, presets):
 
 def _ranges(sources, follow, array):
     """Lowest and highest value of a cell array, over all times where they are followed."""
+    times = list(simple.GetAnimationScene().TimeKeeper.TimestepValues) if follow else []
     values = []
     for source in sources:
-        times = list(source.TimestepValues) if follow and source.GetProperty("TimestepValues") else [None]
-        times = times or list(simple.GetAnimationScene().TimeKeeper.TimestepValues) if follow else times
         for time in times or [None]:
             source.UpdatePipeline(time)
             values += source.CellData.GetArray(array).GetRange()
