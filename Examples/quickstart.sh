@@ -9,6 +9,6 @@ bash Examples/install-packages.sh
 cmake -S . -B "$build" -G Ninja -DBUILD_TESTING=OFF
 cmake --build "$build" --parallel
 # A virtual screen: the first question also works over ssh.
-xvfb-run -a -s "-screen 0 1280x1024x24" \
+xvfb-run -a -s "-screen 0 1280x1024x24 -noreset" \
   pvpython Examples/Python/first_question.py --plugin "$build/lib/LVLMInterpret/LVLMInterpret.so" \
   --output "$build/first_question"

@@ -42,7 +42,7 @@ def run(arguments, home, result):
     command = ["paraview", "--plugin-search-paths=%s" % plugin.parent, "--plugins=%s" % plugin.stem,
                "--script=%s" % arguments.script]
     if arguments.xvfb_run:
-        command = [arguments.xvfb_run, "-a", "-s", "-screen 0 1600x1000x24 -nolisten tcp", *command]
+        command = [arguments.xvfb_run, "-a", "-s", "-screen 0 1600x1000x24 -noreset -nolisten tcp", *command]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace", start_new_session=True) as process:
         try:
