@@ -138,7 +138,7 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
 
 at::Tensor Generation::logits(const at::Tensor& hidden)
 {
-  const at::Tensor last = hidden.narrow(0, hidden.size(0) - 1, 1);                      // [1, D]
+  const at::Tensor last = hidden.narrow(0, hidden.size(0) - 1, 1);                // [1, D]
   at::Tensor logits = this->Model.decoder.logits(last, this->Buffers).squeeze(0); // [V]
   checkFinite(logits, this->Model.directory, "the output projection");
   return logits;
