@@ -4,6 +4,7 @@
 #include "vtkAlgorithm.h"
 #include "vtkClientSocket.h"
 #include "vtkCommand.h"
+#include "vtkLogger.h"
 #include "vtkMultiProcessController.h"
 #include "vtkObjectFactory.h"
 #include "vtkPVSession.h"
@@ -52,9 +53,11 @@ void vtkSILVLMAskedSource::OnCreateVTKObjects()
 void vtkSILVLMAskedSource::OnProgress(vtkObject* algorithm, unsigned long, void*)
 {
   vtkClientSocket* connection = connectionToClient();
-  if (connection && isClosed(connection))
+  auto* asked = static_cast<vtkAlgorithm*>(algorithm);
+  if (connection && isClosed(connection) && !asked->GetAbortExecute())
   {
-    static_cast<vtkAlgorithm*>(algorithm)->SetAbortExecute(1);
+    vtkLog(WARNING, "The client has gone: its question is stopped.");
+    asked->SetAbortExecute(1);
   }
 }
 

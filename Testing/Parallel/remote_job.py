@@ -97,7 +97,8 @@ def long_question():
     """A question whose answer takes longer than the test lets this client live."""
     connect()
     image = simple.PNGSeriesReader(FileNames=[os.environ["LVLM_SCENE"]])
-    trace = simple.LLaVAInference(Input=image, ModelDirectory=path("endless"), MaxNewTokens=2000, CaptureFull=0)
+    trace = simple.LLaVAInference(Input=image, ModelDirectory=path("endless"), CaptureFull=0,
+                                  MaxNewTokens=int(os.environ["LVLM_TOKENS"]))
     say("asking")
     trace.UpdatePipeline()
     say("answered")

@@ -20,6 +20,7 @@ from test_large import write_sparse
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(FOLDER))
 SECONDS = 180  # after that something hangs
+LONG = 12000  # positions, of which half are an answer of several seconds
 # pvpython is an MPI process of its own: its variables would make mpirun believe to be one of its ranks.
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PMI_", "OPAL_", "ORTE_"))}
 
@@ -192,9 +193,9 @@ class Recorded(RemoteCase):
 
 @unittest.skipUnless(os.environ.get("LVLM_INFERENCE"), "this build has no inference")
 class Inference(RemoteCase):
-    def ask(self, port, job="ask"):
+    def ask(self, port, job="ask", **environment):
         return start_client(port, job, self.folder, LVLM_SCENE=os.path.join(
-            SOURCE, "Models", "TinyLlava", "scenes", "star_left_of_circle.png"))
+            SOURCE, "Models", "TinyLlava", "scenes", "star_left_of_circle.png"), **environment)
 
     def test_ask_map_volume_picture(self):
         output = self.finish(self.ask(self.server().port))
@@ -206,7 +207,7 @@ class Inference(RemoteCase):
             self.assertDrawn(name)
 
     def endless_model(self):
-        """The embedded model without an end token: its answers are as long as they may be."""
+        """The embedded model without an end token and with many positions: its answers are as long as they may be."""
         source, model = os.path.join(SOURCE, "Models", "TinyLlava"), self.path("endless")
         os.mkdir(model)
         for name in os.listdir(source):
@@ -216,6 +217,8 @@ class Inference(RemoteCase):
                 content = json.load(file)
             for section in (content, *(content[s] for s in sections)):
                 section["eos_token_id"] = []
+                if "max_position_embeddings" in section:
+                    section["max_position_embeddings"] = LONG
             os.remove(os.path.join(model, name))
             with open(os.path.join(model, name), "w", encoding="utf-8") as file:
                 json.dump(content, file)
@@ -232,17 +235,15 @@ class Inference(RemoteCase):
         server = self.server("--multi-clients")
         other = start_client(server.port, "wait", self.folder)
         self.read_until(other, "ready")
-        client = self.ask(server.port, "long_question")
+        client = self.ask(server.port, "long_question", LVLM_TOKENS=str(LONG // 2))
         self.read_until(client, "asking")
-        time.sleep(2)  # the model runs, for a minute if nobody stops it
+        time.sleep(1)  # the model runs
         client.kill()
         self.assertNotIn("answered", client.communicate()[0])
+        self.running.wait_for("(its question is stopped)")
         with open(self.path("gone"), "w", encoding="ascii"):
             pass
-        start = time.monotonic()
-        output = self.finish(other)
-        self.assertRegex(output, r"tokens: \d+ rows")
-        self.assertLess(time.monotonic() - start, 20)
+        self.assertRegex(self.finish(other), r"tokens: \d+ rows")
 
 
 if __name__ == "__main__":
