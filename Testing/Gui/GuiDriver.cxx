@@ -10,6 +10,8 @@
 #include <QDockWidget>
 #include <QImage>
 #include <QMainWindow>
+#include <QMenu>
+#include <QMenuBar>
 #include <QMouseEvent>
 #include <QPixmap>
 #include <QPointer>
@@ -102,16 +104,35 @@ double now()
 }
 
 /// Of a menu or toolbar, whoever owns it.
+QAction* findIn(const QWidget* owner, const char* name)
+{
+  for (QAction* action : owner->actions())
+  {
+    if (action->objectName() == name)
+    {
+      return action;
+    }
+    QAction* below = action->menu() ? findIn(action->menu(), name) : nullptr;
+    if (below)
+    {
+      return below;
+    }
+  }
+  return nullptr;
+}
+
+/// The action of the menu bar, or else of any widget: ParaView has some of the same name that do
+/// something else.
 QAction* findAction(const char* name)
 {
-  for (const QWidget* widget : QApplication::allWidgets())
+  QWidgetList owners = QApplication::allWidgets();
+  std::stable_partition(
+    owners.begin(), owners.end(), [](QWidget* owner) { return qobject_cast<QMenuBar*>(owner); });
+  for (const QWidget* owner : owners)
   {
-    for (QAction* action : widget->actions())
+    if (QAction* found = findIn(owner, name))
     {
-      if (action->objectName() == name)
-      {
-        return action;
-      }
+      return found;
     }
   }
   return nullptr;
