@@ -126,8 +126,8 @@ lvlm::TraceShape expectedShape(const std::string& directory)
   const lvlm::LlavaConfig config = lvlm::readLlavaConfig(directory);
   lvlm::TraceShape shape;
   shape.grid = { config.vision.gridEdge(), config.vision.gridEdge() };
-  shape.width = config.vision.imageSize;
-  shape.height = config.vision.imageSize;
+  shape.width = config.vision.seenEdge();
+  shape.height = config.vision.seenEdge();
   shape.layers = config.text.layers;
   shape.heads = config.text.heads;
   return shape;

@@ -35,6 +35,8 @@ struct VisionConfig
   Activation activation = Activation::QuickGelu;
 
   std::int64_t gridEdge() const { return this->imageSize / this->patchSize; }
+  /// Pixels of an edge that the patches cover: the strided convolution ignores what remains.
+  std::int64_t seenEdge() const { return this->gridEdge() * this->patchSize; }
   std::int64_t patches() const { return this->gridEdge() * this->gridEdge(); }
   std::int64_t tokens() const { return this->patches() + 1; } ///< CLS first
   std::int64_t headSize() const { return this->hidden / this->heads; }

@@ -107,8 +107,7 @@ void Answering::sharePicture()
   Parcel parcel = this->Team.fromFirst(
     [this]
     {
-      const RgbImage seen =
-        processImage(this->Asked.image, this->Model.imageConfig, this->Asked.imageMode).seen;
+      const RgbImage seen = this->Model.see(this->Asked.image, this->Asked.imageMode);
       Parcel result;
       result.put(seen.width);
       result.put(seen.height);

@@ -112,13 +112,31 @@ LlavaModel::Impl::Impl(const std::string& folder, const ModelOptions& modelOptio
   }
 }
 
+RgbImage LlavaModel::Impl::see(const RgbImage& picture, ImageMode mode) const
+{
+  const RgbImage whole = processImage(picture, this->imageConfig, mode).seen;
+  const VisionConfig& vision = this->config.vision;
+  if (whole.width != vision.imageSize || whole.height != vision.imageSize)
+  {
+    fail(this->directory, ": preprocessor_config.json makes pictures of ", whole.width, " x ",
+      whole.height, ", the vision tower takes ", vision.imageSize, " x ", vision.imageSize);
+  }
+  RgbImage seen{ vision.seenEdge(), vision.seenEdge(), {} };
+  for (std::int64_t row = 0; row < seen.height; ++row)
+  {
+    const auto begin = whole.pixels.begin() + row * whole.width * 3;
+    seen.pixels.insert(seen.pixels.end(), begin, begin + seen.width * 3);
+  }
+  return seen;
+}
+
 at::Tensor LlavaModel::Impl::pixels(const RgbImage& seen) const
 {
-  const std::int64_t edge = this->config.vision.imageSize;
+  const std::int64_t edge = this->config.vision.seenEdge();
   if (seen.width != edge || seen.height != edge)
   {
-    fail(this->directory, ": preprocessor_config.json makes pictures of ", seen.width, " x ",
-      seen.height, ", the vision tower takes ", edge, " x ", edge);
+    fail(this->directory, ": a picture of ", seen.width, " x ", seen.height,
+      " pixels, the model sees ", edge, " x ", edge);
   }
   const std::vector<float> values = normalizePixels(seen, this->imageConfig);
   return at::tensor(at::ArrayRef<float>(values))

@@ -28,6 +28,10 @@ struct LlavaModel::Impl
 
   Impl(const std::string& directory, const ModelOptions& options);
 
+  /// The part of a picture that lies under patches, after preprocessing. Throws Error if that makes
+  /// pictures of another size than the tower takes.
+  RgbImage see(const RgbImage& picture, ImageMode mode) const;
+
   /// The seen picture as the tower's input: [3, H, W] in the compute type. Throws Error on a wrong
   /// size.
   at::Tensor pixels(const RgbImage& seen) const;

@@ -68,7 +68,7 @@ void RelevancyRun::checkIds(const std::string& where, const Trace& trace)
 void RelevancyRun::checkPicture(const std::string& where, const Trace& trace)
 {
   const VisionConfig& vision = this->Model.config.vision;
-  const std::int64_t edge = vision.gridEdge(), size = vision.imageSize;
+  const std::int64_t edge = vision.gridEdge(), size = vision.seenEdge();
   if (trace.grid.rows != edge || trace.grid.cols != edge)
   {
     fail(where, "a grid of ", trace.grid.rows, " x ", trace.grid.cols, " patches, the model has ",

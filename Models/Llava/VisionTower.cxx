@@ -77,12 +77,9 @@ at::Tensor VisionTower::embed(const at::Tensor& pixels) const
 {
   const VisionConfig& vision = this->Config.vision;
   const std::int64_t g = vision.gridEdge(), p = vision.patchSize;
-  const at::Tensor patches =
-    pixels.narrow(1, 0, g * p)
-      .narrow(2, 0, g * p) // a remainder is not seen, as in a strided convolution
-      .reshape({ 3, g, p, g, p })
-      .permute({ 1, 3, 0, 2, 4 }) // [g, g, 3, p, p]
-      .reshape({ g * g, 3 * p * p });
+  const at::Tensor patches = pixels.reshape({ 3, g, p, g, p })
+                               .permute({ 1, 3, 0, 2, 4 }) // [g, g, 3, p, p]
+                               .reshape({ g * g, 3 * p * p });
   const at::Tensor embedded = at::matmul(patches, this->PatchWeight.t());                // [g g, D]
   const at::Tensor tokens = at::cat({ this->ClassEmbedding.unsqueeze(0), embedded }, 0); // [N, D]
   return at::layer_norm(tokens + this->PositionEmbedding, { vision.hidden }, this->PreNormWeight,

@@ -126,7 +126,7 @@ void testErrors()
 std::string chosen(
   const std::string& modelType, const std::vector<std::pair<std::string, std::string>>& files = {})
 {
-  const lvlm_test::TemporaryFolder folder;
+  const lvlm_test::TempFolder folder;
   nlohmann::json config{ { "model_type", "llava" } };
   if (!modelType.empty())
   {

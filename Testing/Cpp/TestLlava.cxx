@@ -6,9 +6,11 @@
 // weights are large; float32 sums in another order), logits 1e-3 (measured: 8e-6), same greedy
 // tokens.
 #include "Check.h"
+#include "TempFolder.h"
 
 #include "Models/Core/Safetensors.h"
 #include "Models/Llava/LlavaModel.h"
+#include "Models/Llava/Relevancy.h"
 
 #include <algorithm>
 #include <cstring>
@@ -232,6 +234,52 @@ void checkErrors(const std::string& root)
   CHECK_THROWS(LlavaModel::open(root + "/multihead-f32", options), "toaster");
 }
 
+/// A text with every `from` replaced.
+std::string replaced(std::string text, const std::string& from, const std::string& to)
+{
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at))
+  {
+    text.replace(at, from.size(), to);
+    at += to.size();
+  }
+  return text;
+}
+
+/// A picture whose patches leave a rim: the model neither sees it nor lets the trace show it.
+void checkUnseenRim(const std::string& root)
+{
+  const lvlm_test::TempFolder temp;
+  const std::string original = root + "/multihead-f32", folder = temp.copyOf(original, "rim");
+  for (const char* name : { "config.json", "preprocessor_config.json" })
+  {
+    temp.write(std::string("rim/") + name,
+      replaced(lvlm_test::readFile(original + "/" + name), ": 42", ": 50"));
+  }
+  const auto model = LlavaModel::open(folder);
+  CHECK(model->config().vision.imageSize == 50 && model->config().vision.seenEdge() == 42);
+  Question question = questionFor(root, "USER: <image>\nWhat color is the star? ASSISTANT:");
+  const RgbImage picture =
+    processImage(question.image, readImageProcessorConfig(original + "/preprocessor_config.json"))
+      .seen; // of 42 x 42 pixels
+  question.image = { 50, 50, std::vector<std::uint8_t>(50 * 50 * 3, 200) };
+  for (std::int64_t row = 0; row < picture.height; ++row)
+  {
+    std::copy_n(picture.pixels.begin() + row * picture.width * 3, picture.width * 3,
+      question.image.pixels.begin() + row * question.image.width * 3);
+  }
+  const Trace rim = model->ask(question);
+  question.image = picture;
+  const Trace plain = LlavaModel::open(original)->ask(question);
+  for (const char* name : { tensor_name::Image, tensor_name::TokenId, tensor_name::AttentionAnswer,
+         tensor_name::AttentionVision })
+  {
+    const Tensor &ours = rim.tensor(name), &theirs = plain.tensor(name);
+    CHECK(ours.shape == theirs.shape && std::memcmp(ours.data, theirs.data, ours.bytes()) == 0);
+  }
+  const RelevancyMaps maps = Relevancy(model, rim).compute({ 0 }, RelevancyOptions());
+  CHECK(maps.joint.count() == model->config().vision.patches());
+}
+
 void checkAbort(const std::string& root)
 {
   const auto model = LlavaModel::open(root + "/multihead-f32");
@@ -279,6 +327,7 @@ int main(int argc, char** argv)
     checkCapture(root);
     checkSampling(root);
     checkErrors(root);
+    checkUnseenRim(root);
     checkAbort(root);
   }
   catch (const std::exception& error)

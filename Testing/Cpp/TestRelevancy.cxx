@@ -245,7 +245,7 @@ void testRefusals()
   namespace tn = tensor_name;
   const RelevancyCase golden("multihead");
   const auto model = openSmall(golden.folder);
-  const std::int64_t edge = model->config().vision.imageSize;
+  const std::int64_t edge = model->config().vision.seenEdge();
   expectRefusal(golden, model, "was not made by the model",
     [](Trace& t) {
       t.tensors[tn::AnswerLogprob] = Tensor::of(std::vector<float>{ -1, -2, -3 }, { 3 });

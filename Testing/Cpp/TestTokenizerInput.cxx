@@ -55,7 +55,7 @@ void testSmall()
 
 void testFile()
 {
-  const lvlm_test::TemporaryFolder folder;
+  const lvlm_test::TempFolder folder;
   CHECK_THROWS(lvlm::Tokenizer(folder.path() + "/tokenizer.json"), "tokenizer.json");
   CHECK_THROWS(lvlm::Tokenizer(folder.path()), folder.path());
   CHECK_THROWS(lvlm::Tokenizer(folder.write("a.json", "{\"model\":")), "malformed");
@@ -153,7 +153,7 @@ void testSteps()
 /// LlamaTokenizerFast).
 void testTokenizerConfig()
 {
-  const lvlm_test::TemporaryFolder folder;
+  const lvlm_test::TempFolder folder;
   json file = small();
   file["post_processor"] = nullptr;
   const std::string path = folder.write("tokenizer.json", file.dump());

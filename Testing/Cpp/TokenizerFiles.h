@@ -4,48 +4,17 @@
 #ifndef LVLM_TESTING_TOKENIZERFILES_H
 #define LVLM_TESTING_TOKENIZERFILES_H
 
+#include "TempFolder.h"
+
 #include "Models/Core/Tokenizer.h"
 
 #include <nlohmann/json.hpp>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <stdexcept>
 #include <string>
 
 namespace lvlm_test
 {
-
-/// A new empty folder, removed with its content at the end.
-class TemporaryFolder
-{
-public:
-  TemporaryFolder()
-  {
-    std::string name = (std::filesystem::temp_directory_path() / "lvlm-test-XXXXXX").string();
-    if (!mkdtemp(name.data()))
-    {
-      throw std::runtime_error("no temporary folder");
-    }
-    Path = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(Path); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  /// Writes a file and gives its path.
-  std::string write(const std::string& name, const std::string& content) const
-  {
-    const std::filesystem::path path = Path / name;
-    std::ofstream(path, std::ios::binary) << content;
-    return path.string();
-  }
-  std::string path() const { return Path.string(); }
-
-private:
-  std::filesystem::path Path;
-};
 
 inline nlohmann::json readJson(const std::string& path)
 {
@@ -60,7 +29,7 @@ inline nlohmann::json testData(const std::string& name)
 
 inline lvlm::Tokenizer tokenizerOf(const nlohmann::json& content)
 {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   return lvlm::Tokenizer(folder.write("tokenizer.json", content.dump()));
 }
 

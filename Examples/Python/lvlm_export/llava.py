@@ -111,6 +111,7 @@ class Llava:
     def _find_grid(self) -> None:
         vision = self.config.vision_config
         self.image_size, self.grid = int(vision.image_size), int(vision.image_size) // int(vision.patch_size)
+        self.patch_size = int(vision.patch_size)
         embeddings = getattr(self.tower, "vision_model", self.tower).embeddings
         self.has_class_token = hasattr(embeddings, "class_embedding")
         strategy = self.config.vision_feature_select_strategy
@@ -149,6 +150,7 @@ class Llava:
         """What the model sees of a PIL image: u8 [H, W, 3], and the normalized [1, 3, H, W]."""
         image = image.convert("RGB")
         seen = self.image_processor(image, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
+        seen = seen[:, :self.grid * self.patch_size, :self.grid * self.patch_size]  # what lies under patches
         pixels = self.image_processor(image, return_tensors="pt")["pixel_values"]
         if tuple(pixels.shape) != (1, 3, self.image_size, self.image_size):
             raise ValueError(f"{self.name}: preprocessing gives pixels of shape {list(pixels.shape)}, the vision tower takes "
