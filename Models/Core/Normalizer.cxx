@@ -10,7 +10,9 @@ namespace lvlm
 
 namespace
 {
-constexpr std::size_t MaximumBytes = 64u << 20;
+/// Real normalizers write a space as three bytes and put a word in front: a chain of replacements
+/// that multiplies the text is hostile.
+constexpr std::size_t MaximumGrowth = 16, AlwaysAllowed = 4096;
 }
 
 Normalizer::Normalizer(const nlohmann::json& normalizer, const std::string& source)
@@ -24,19 +26,19 @@ Normalizer::Normalizer(const nlohmann::json& normalizer, const std::string& sour
     if (type == "Prepend")
     {
       const std::string prefix = textField(step, "prepend", "", where);
-      Steps.push_back(
-        [prefix](const std::string& text) { return text.empty() ? text : prefix + text; });
+      Steps.push_back([prefix](const std::string& text, std::size_t)
+        { return text.empty() ? text : prefix + text; });
     }
     else if (type == "Replace")
     {
       const TextPattern pattern(member(step, "pattern", where), where);
       const std::string content = textField(step, "content", "", where);
-      Steps.push_back([pattern, content](const std::string& text)
-        { return pattern.replaceAll(text, content, MaximumBytes); });
+      Steps.push_back([pattern, content](const std::string& text, std::size_t maximumBytes)
+        { return pattern.replaceAll(text, content, maximumBytes); });
     }
     else if (type == "NFC")
     {
-      Steps.push_back([](const std::string& text) { return toNfc(text); });
+      Steps.push_back([](const std::string& text, std::size_t) { return toNfc(text); });
     }
     else
     {
@@ -47,11 +49,12 @@ Normalizer::Normalizer(const nlohmann::json& normalizer, const std::string& sour
 
 std::string Normalizer::apply(std::string_view text) const
 {
+  const std::size_t maximumBytes = AlwaysAllowed + MaximumGrowth * text.size();
   std::string result(text);
   for (const auto& step : Steps)
   {
-    result = step(result);
-    if (result.size() > MaximumBytes)
+    result = step(result, maximumBytes);
+    if (result.size() > maximumBytes)
     {
       fail("the normalizer turns ", text.size(), " bytes of text into ", result.size());
     }

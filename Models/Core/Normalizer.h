@@ -21,11 +21,11 @@ public:
   /// `normalizer` may be null. Throws Error that names a type which is not supported.
   Normalizer(const nlohmann::json& normalizer, const std::string& source);
 
-  /// Throws Error when the result is absurdly long.
+  /// Throws Error when the result is many times as long as the text.
   std::string apply(std::string_view text) const;
 
 private:
-  std::vector<std::function<std::string(const std::string&)>> Steps;
+  std::vector<std::function<std::string(const std::string&, std::size_t maximumBytes)>> Steps;
 };
 
 } // namespace lvlm
