@@ -62,11 +62,11 @@ class Large(lt.TestCase):
         self.assertGreater(size, 100 * 1000**3)
         simple.Delete(simple.LVLMTokens(Input=self.reader(name="warm.lvlm")))
         gc.collect()
-        self.before, start = resident(), time.perf_counter()
+        self.before, start = resident(), time.process_time()
         trace = simple.LVLMTraceReader(FileName=path)
         trace.UpdatePipeline()
         trace.GetDataInformation()
-        self.seconds = time.perf_counter() - start
+        self.seconds = time.process_time() - start  # other processes must not make the test fail
         return trace
 
     def grown(self):
@@ -83,8 +83,9 @@ class Large(lt.TestCase):
 
     def run_all(self, dtype):
         trace = self.open(dtype)
-        print("%s trace opened in %.2f s" % (dtype, self.seconds))
+        print("%s trace opened in %.2f s of processor time" % (dtype, self.seconds))
         self.assertSmall("opened")
+        self.assertLess(self.grown()[1], 16 * MEGABYTE)
         self.assertLess(self.seconds, 1.0)
         attention = trace.GetDataInformation().GetArrayInformation("attention.answer", 0)
         self.assertEqual(tuple(attention.GetComponentRange(0)), (0.0, 1.0))
