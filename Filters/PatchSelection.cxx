@@ -11,11 +11,13 @@
 #include "vtkDataArray.h"
 #include "vtkExtentTranslator.h"
 #include "vtkExtractSelection.h"
+#include "vtkIdTypeArray.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
 #include "vtkNew.h"
 #include "vtkSelection.h"
 #include "vtkSelectionNode.h"
+#include "vtkSmartPointer.h"
 
 #include <set>
 
@@ -30,8 +32,8 @@ using Indices = std::vector<std::int64_t>;
 /// evaluated without the map's values. VTK 9.2 aborts on kinds that it cannot evaluate.
 void checkSelection(vtkSelection* selection)
 {
-  const std::set<int> supported{ vtkSelectionNode::INDICES, vtkSelectionNode::FRUSTUM,
-    vtkSelectionNode::LOCATIONS, vtkSelectionNode::BLOCKS };
+  const std::set<int> supported{ vtkSelectionNode::INDICES, vtkSelectionNode::GLOBALIDS,
+    vtkSelectionNode::FRUSTUM, vtkSelectionNode::LOCATIONS, vtkSelectionNode::BLOCKS };
   for (unsigned int n = 0; n < selection->GetNumberOfNodes(); ++n)
   {
     const int content = selection->GetNode(n)->GetContentType();
@@ -49,75 +51,83 @@ void checkSelection(vtkSelection* selection)
   }
 }
 
-/// Cell ids of a map have row 0 at the bottom, patches have it at the top.
-std::int64_t patchOfCell(std::int64_t cell, const PatchGrid& grid)
+/// The selection as far as it is about this rank: a node of another one selects nothing here, not
+/// even by being inverted.
+vtkSmartPointer<vtkSelection> ownSelection(vtkSelection* selection, int rank)
 {
-  return (grid.rows - 1 - cell / grid.cols) * grid.cols + cell % grid.cols;
-}
-
-/// The map that can be selected on, or the piece of it that this rank shows: what the cells of a
-/// selection made in a parallel run count within.
-void shapeMap(const ImageGeometry& whole, const RankExchange* ranks, vtkImageData* map)
-{
-  shapeImage(map, whole);
-  if (!ranks)
+  auto own = vtkSmartPointer<vtkSelection>::New();
+  own->DeepCopy(selection);
+  for (unsigned int n = 0; n < own->GetNumberOfNodes(); ++n)
   {
-    return;
-  }
-  int wholeExtent[6], piece[6] = { 0, -1, 0, -1, 0, -1 };
-  map->GetExtent(wholeExtent);
-  vtkNew<vtkExtentTranslator> translator;
-  translator->PieceToExtentThreadSafe(
-    ranks->rank(), ranks->ranks(), 0, wholeExtent, piece, vtkExtentTranslator::BLOCK_MODE, 0);
-  map->SetExtent(piece);
-}
-
-/// Whether the selection says on which rank each cell is.
-bool isByRank(vtkSelection* selection)
-{
-  for (unsigned int n = 0; n < selection->GetNumberOfNodes(); ++n)
-  {
-    vtkInformation* properties = selection->GetNode(n)->GetProperties();
-    if (properties->Has(vtkSelectionNode::PROCESS_ID()) &&
-      properties->Get(vtkSelectionNode::PROCESS_ID()) >= 0)
+    vtkSelectionNode* node = own->GetNode(n);
+    vtkInformation* properties = node->GetProperties();
+    const int process = properties->Has(vtkSelectionNode::PROCESS_ID())
+      ? properties->Get(vtkSelectionNode::PROCESS_ID())
+      : -1;
+    properties->Remove(
+      vtkSelectionNode::PROCESS_ID()); // VTK would compare it with a piece's number
+    if (process >= 0 && process != rank)
     {
-      return true;
+      vtkNew<vtkIdTypeArray> nothing;
+      node->SetContentType(vtkSelectionNode::INDICES);
+      node->SetSelectionList(nothing);
+      properties->Set(vtkSelectionNode::INVERSE(), 0);
     }
   }
-  return false;
+  return own;
 }
 
-/// The selected cells of the whole map, as far as this rank sees them. VTK itself decides, on a map
-/// like the one that was selected on, so that every kind of selection works: indices, inverted
-/// ones, frustums, combined ones.
-Indices selectedCells(vtkSelection* selection, const TraceShape& shape, const RankExchange& ranks)
+/// The map that can be selected on, or the piece of it that this rank shows: ParaView numbers the
+/// cells of each rank's piece from 0. The patches are its global ids.
+void shapeMap(const TraceShape& shape, const RankExchange& ranks, vtkImageData* map)
+{
+  shapeImage(map, gridCells(shape));
+  addPatchIndices(map, shape.grid);
+  if (ranks.ranks() > 1)
+  {
+    int whole[6], piece[6] = { 0, -1, 0, -1, 0, -1 };
+    map->GetExtent(whole);
+    vtkNew<vtkExtentTranslator> translator; // as the executive that asks a map for its pieces
+    translator->PieceToExtentThreadSafe(
+      ranks.rank(), ranks.ranks(), 0, whole, piece, vtkExtentTranslator::BLOCK_MODE, 0);
+    map->Crop(piece);
+  }
+  vtkDataArray* patches = map->GetCellData()->GetArray("patch");
+  vtkNew<vtkIdTypeArray> ids;
+  ids->SetName("vtkGlobalCellIds");
+  ids->DeepCopy(patches);
+  map->GetCellData()->SetGlobalIds(ids);
+}
+
+/// The selected patches that this rank shows. VTK itself decides, on a map like the one that was
+/// selected on, so that every kind of selection works: indices, inverted ones, frustums, combined
+/// ones.
+Indices ownPatches(vtkSelection* selection, const TraceShape& shape, const RankExchange& ranks)
 {
   checkSelection(selection);
-  const bool pieces = ranks.ranks() > 1 && isByRank(selection);
   vtkNew<vtkImageData> map;
-  shapeMap(gridCells(shape), pieces ? &ranks : nullptr, map);
+  shapeMap(shape, ranks, map);
   if (map->GetNumberOfCells() == 0)
   {
     return {};
   }
   vtkNew<vtkExtractSelection> extract;
   extract->SetInputData(0, map);
-  extract->SetInputData(1, selection);
+  extract->SetInputData(1, ownSelection(selection, ranks.rank()));
   extract->PreserveTopologyOn();
   extract->Update();
   auto* output = vtkDataSet::SafeDownCast(extract->GetOutputDataObject(0));
   vtkDataArray* inside = output ? output->GetCellData()->GetArray("vtkInsidedness") : nullptr;
-  const int* extent = map->GetExtent();
-  const std::int64_t width = extent[1] - extent[0];
-  Indices cells;
+  vtkDataArray* ids = map->GetCellData()->GetGlobalIds();
+  Indices patches;
   for (vtkIdType cell = 0; inside && cell < inside->GetNumberOfTuples(); ++cell)
   {
     if (inside->GetComponent(cell, 0) > 0.0)
     {
-      cells.push_back((extent[2] + cell / width) * shape.grid.cols + extent[0] + cell % width);
+      patches.push_back(static_cast<std::int64_t>(ids->GetComponent(cell, 0)));
     }
   }
-  return cells;
+  return patches;
 }
 }
 
@@ -128,27 +138,22 @@ std::vector<std::int64_t> selectedPatches(
   Indices own{ any ? 1 : 0 };
   if (any)
   {
-    const Indices cells = selectedCells(selection, shape, ranks);
-    own.insert(own.end(), cells.begin(), cells.end());
+    const Indices patches = ownPatches(selection, shape, ranks);
+    own.insert(own.end(), patches.begin(), patches.end());
   }
   bool anywhere = false;
-  std::set<std::int64_t> cells;
+  std::set<std::int64_t> patches;
   for (const Indices& one : ranks.gather(own))
   {
     anywhere = anywhere || one.front() != 0;
-    cells.insert(one.begin() + 1, one.end());
+    patches.insert(one.begin() + 1, one.end());
   }
-  if (anywhere && cells.empty() && !mayBeEmpty)
+  if (anywhere && patches.empty() && !mayBeEmpty)
   {
     fail(
       "Selection: no cell of the ", shape.grid.rows, " x ", shape.grid.cols, " patches is in it");
   }
-  Indices patches;
-  for (const std::int64_t cell : cells)
-  {
-    patches.push_back(patchOfCell(cell, shape.grid));
-  }
-  return patches;
+  return Indices(patches.begin(), patches.end());
 }
 
 } // namespace lvlm

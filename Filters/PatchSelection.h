@@ -15,10 +15,12 @@ namespace lvlm
 class RankExchange;
 struct TraceShape;
 
-/// The patches of a selection of cells of a map, row-major from the top left. In a parallel run the
-/// ranks put together what each sees of it. Throws Error for a selection of anything but cells, for
-/// kinds that need the map's values, and when none of the patches is in it unless it `mayBeEmpty`.
-/// No selection, or one without nodes: no patches.
+/// The patches of a selection of cells of a map, row-major from the top left. In a parallel run
+/// indices count within the piece of the map that a rank shows, as in ParaView's views, so each
+/// rank finds the patches of its own piece, and all get those of all; global ids are patches.
+/// Throws Error for a selection of anything but cells, for kinds that need the map's values, and
+/// when none of the patches is in it unless it `mayBeEmpty`. No selection, or one without nodes: no
+/// patches.
 std::vector<std::int64_t> selectedPatches(
   vtkSelection* selection, const TraceShape& shape, RankExchange& ranks, bool mayBeEmpty);
 

@@ -56,7 +56,7 @@ void vtkSILVLMAskedSource::OnProgress(vtkObject* algorithm, unsigned long, void*
   auto* asked = static_cast<vtkAlgorithm*>(algorithm);
   if (connection && isClosed(connection) && !asked->GetAbortExecute())
   {
-    vtkLog(WARNING, "The client has gone: its question is stopped.");
+    vtkLog(WARNING, "The client has gone: its work is stopped.");
     asked->SetAbortExecute(1);
   }
 }

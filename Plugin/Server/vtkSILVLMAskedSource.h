@@ -5,7 +5,8 @@
  *
  * ParaView 5.11 has no message by which a client could abort what a server does, and a server does
  * not notice that its client is gone before it has done its work. This looks at the connection
- * whenever the algorithm reports progress, and aborts the algorithm once the connection is closed.
+ * whenever the algorithm reports progress, and aborts the algorithm once the connection is closed:
+ * a question, relevancy, a causal graph.
  * Other clients of the server (--multi-clients) can go on then, and a server that served no other
  * one ends instead of computing what nobody waits for.
  */

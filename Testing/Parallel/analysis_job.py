@@ -75,8 +75,24 @@ def cases(trace):
     for method in ("RolloutMean", "RolloutMax"):
         yield "rollout", simple.LVLMRelevancy(Input=trace, Method=method, AnswerTokens=[1, 3])
     yield "recorded", simple.LVLMRelevancy(Input=trace, AnswerTokens=[0], Words=1)
-    cells = simple.IDSelectionSource(FieldType="CELL", IDs=[0, 3, 0, 5])  # pairs: process (0), cell
-    yield "selection", simple.LVLMPatchAttention(Input=trace, Selection=cells)
+    for selection in selections(heat):
+        yield "selection", simple.LVLMPatchAttention(Input=trace, Selection=selection)
+
+
+def selections(heat):
+    """Selections of cells of a map as ParaView makes them: one on n ranks names the patches that it names on one."""
+    yield simple.GlobalIDSelectionSource(FieldType="CELL", GlobalIDs=[3, 5, 17])
+    heat.UpdatePipeline()
+    shown = heat.GetClientSideObject().GetOutputDataObject(0).GetCellData().GetArray("patch")
+    # Pairs of the rank and the cell of its own piece; with --sym each rank tells its own, a source of ParaView all.
+    picked = [number for cell, patch in enumerate(lt.array(shown) if shown else ()) if patch in (3, 5, 17)
+              for number in (RANK, cell)]
+    yield simple.IDSelectionSource(FieldType="CELL", IDs=picked)
+    yield simple.IDSelectionSource(FieldType="CELL", IDs=picked, InsideOut=1)
+    width, height = lt.TraceData().image.shape[1::-1]
+    box = [x for left in (0.3 * width, 0.8 * width) for low in (0.3 * height, 0.8 * height) for depth in (1, -1)
+           for x in (left, low, depth, 1)]
+    yield simple.FrustumSelectionSource(FieldType="CELL", Frustum=box)
 
 
 def failures(folder, trace):

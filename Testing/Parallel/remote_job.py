@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client of a pvserver, as test_remote.py starts it: remote_job.py PORT JOB FOLDER."""
+import json
 import os
 import sys
 import time
@@ -65,6 +66,27 @@ def analyse():
     say("done")
 
 
+def pick():
+    """Cells that ParaView picks in a view, in rectangles of it: what it calls them, and the attention of their patches."""
+    connect()
+    trace = simple.LVLMTraceReader(FileName=path("small.lvlm"))
+    heat = simple.LVLMAttentionMap(Input=trace)
+    view = simple.CreateView("RenderView")
+    view.ViewSize = [400, 300]
+    simple.Show(heat, view)
+    view.ResetCamera()
+    simple.Render(view)
+    for rectangle in ([0, 0, 200, 150], [180, 140, 330, 200], [0, 0, 400, 300]):
+        simple.SelectSurfaceCells(Rectangle=rectangle, View=view)
+        selection = servermanager._getPyProxy(heat.SMProxy.GetSelectionInput(0))
+        picked, = selection.Input
+        answers = simple.LVLMPatchAttention(Input=trace, Selection=selection)
+        column = servermanager.Fetch(answers).GetColumnByName("attention")
+        say("picked %s" % json.dumps({"ids": list(picked.IDs), "attention": [
+            column.GetValue(row) for row in range(column.GetNumberOfTuples())]}))
+    say("done")
+
+
 def wrong():
     """Errors of the server reach the client, which goes on."""
     connect()
@@ -104,6 +126,18 @@ def long_question():
     say("answered")
 
 
+def long_relevancy():
+    """Relevancy of so many tokens that the test does not let this client live until all are explained."""
+    connect()
+    image = simple.PNGSeriesReader(FileNames=[os.environ["LVLM_SCENE"]])
+    trace = simple.LLaVAInference(Input=image, ModelDirectory=path("endless"), CaptureFull=0,
+                                  MaxNewTokens=int(os.environ["LVLM_TOKENS"]))
+    trace.UpdatePipeline()
+    say("asking")
+    simple.LVLMRelevancy(Input=trace).UpdatePipeline()
+    say("answered")
+
+
 def ask():
     """One question; the answer and a map of it."""
     connect()
@@ -119,6 +153,7 @@ def ask():
     say("done")
 
 
-{"analyse": analyse, "wrong": wrong, "wait": wait, "ask": ask, "long_question": long_question}[JOB]()
+{"analyse": analyse, "pick": pick, "wrong": wrong, "wait": wait, "ask": ask, "long_question": long_question,
+ "long_relevancy": long_relevancy}[JOB]()
 sys.stdout.flush()
 os._exit(0)

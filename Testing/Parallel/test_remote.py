@@ -20,6 +20,8 @@ from test_large import write_sparse
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(FOLDER))
 SECONDS = 180  # after that something hangs
+STOPPED = "its work is stopped"
+MANY = 1500  # answer tokens, to explain each takes minutes
 LONG = 12000  # positions, of which half are an answer of several seconds
 # pvpython is an MPI process of its own: its variables would make mpirun believe to be one of its ranks.
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PMI_", "OPAL_", "ORTE_"))}
@@ -166,6 +168,28 @@ class Recorded(RemoteCase):
             length, = struct.unpack("<Q", file.read(8))
             return len(json.loads(json.loads(file.read(length))["__metadata__"]["tokens"]))
 
+    def test_picked_cells_are_their_patches(self):
+        """ParaView numbers picked cells within each rank's piece of the map: whatever the ranks, the patches are the same."""
+        picked = {}
+        for ranks in (1, 2, 3):
+            output = self.finish(start_client(self.server(ranks=ranks).port, "pick", self.folder))
+            self.assertIn("connected to %d ranks" % ranks, output)
+            picked[ranks] = [json.loads(line) for line in re.findall("^picked (.*)$", output, re.MULTILINE)]
+            self.assertEqual({rank for one in picked[ranks] for rank in one["ids"][::2]}, set(range(ranks)))
+        cells = self.data.rows * self.data.cols
+        numbers = [len(one["ids"]) // 2 for one in picked[1]]
+        self.assertEqual(numbers[2], cells)
+        for number in numbers[:2]:
+            self.assertTrue(1 <= number < cells, numbers)
+        for at, one in enumerate(picked[1]):
+            rows, cols = np.divmod(np.array(one["ids"][1::2]), self.data.cols)
+            patches = (self.data.rows - 1 - rows) * self.data.cols + cols
+            expected = self.data.attention[..., self.data.span][..., patches].mean(axis=(0, 1, 3))
+            np.testing.assert_allclose(one["attention"], expected, rtol=0, atol=1e-7)  # sums in another order
+            for ranks in (2, 3):
+                self.assertEqual(picked[ranks][at]["attention"], one["attention"], "%d ranks" % ranks)
+                self.assertEqual(len(picked[ranks][at]["ids"]), len(one["ids"]))
+
     def test_errors_reach_the_client(self):
         server = self.server()
         output = self.finish(start_client(server.port, "wrong", self.folder))
@@ -229,18 +253,24 @@ class Inference(RemoteCase):
                 return
         self.fail("the client ended: %s" % self.running.output())
 
-    def test_a_client_that_goes_away_stops_its_question(self):
+    def assertStops(self, server, job, tokens):
+        """A client whose work takes long is killed: the server says so, once more than before."""
+        stopped = server.output().count(STOPPED)
+        client = self.ask(server.port, job, LVLM_TOKENS=str(tokens))
+        self.read_until(client, "asking")
+        time.sleep(1)  # the model runs
+        client.kill()
+        self.assertNotIn("answered", client.communicate()[0])
+        server.wait_for("(?s)(%s)" % ".*".join([STOPPED] * (stopped + 1)))
+
+    def test_a_client_that_goes_away_stops_its_work(self):
         """ParaView 5.11 passes no Abort to a server: whoever wants an answer no longer ends the client. The others go on."""
         self.endless_model()
         server = self.server("--multi-clients")
         other = start_client(server.port, "wait", self.folder)
         self.read_until(other, "ready")
-        client = self.ask(server.port, "long_question", LVLM_TOKENS=str(LONG // 2))
-        self.read_until(client, "asking")
-        time.sleep(1)  # the model runs
-        client.kill()
-        self.assertNotIn("answered", client.communicate()[0])
-        self.running.wait_for("(its question is stopped)")
+        self.assertStops(server, "long_question", LONG // 2)
+        self.assertStops(server, "long_relevancy", MANY)
         with open(self.path("gone"), "w", encoding="ascii"):
             pass
         self.assertRegex(self.finish(other), r"tokens: \d+ rows")

@@ -164,6 +164,12 @@ class Others(lt.TestCase):
         for name in ("attention", "head_0", "head_1"):
             np.testing.assert_array_equal(lt.column(both, name), lt.column(listed, name))
 
+    def test_global_ids_are_patches(self):
+        source = simple.GlobalIDSelectionSource(FieldType="CELL", GlobalIDs=[8, 3])
+        table = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Selection=source))
+        listed = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Patches=[8, 3]))
+        np.testing.assert_array_equal(lt.column(table, "attention"), lt.column(listed, "attention"))
+
     def test_inverted_selection(self):
         image = self.raw[..., self.data.span]
         rest = [p for p in range(12) if p not in (8, 3)]

@@ -2,10 +2,13 @@
 """Weights that each rank keeps in memory, and the time of a question, on one rank and on several.
 
     LVLM_PLUGIN=build/lib/LVLMInterpret/LVLMInterpret.so PYTHONPATH=Testing/Python \\
-        mpirun -np 2 --bind-to none pvbatch --sym Testing/Benchmarks/inference/ranks.py CHECKPOINT
+        mpirun -np 2 --bind-to none pvbatch --sym Testing/Benchmarks/inference/ranks.py CHECKPOINT [TOKENS]
 
-The question is asked twice; the second time, when the file's pages are there, is told. Relevancy of its last token follows.
+CHECKPOINT as make_checkpoint.py writes it, TOKENS of an answer (16). The question is asked twice; the second time, when the
+file's pages are there, is told. Relevancy of its last token follows, and the weights in memory are told again: it may touch
+no others.
 """
+import os
 import re
 import sys
 import time
@@ -57,14 +60,22 @@ def timed(proxy):
 def main():
     simple.LoadPlugin(lt.PLUGIN, remote=False, ns=None)
     before = resident()[1]
-    trace = simple.LLaVAInference(Input=picture(), ModelDirectory=sys.argv[1], Prompt="What is in it?", MaxNewTokens=16)
+    folder = os.path.abspath(sys.argv[1])
+    files = [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".safetensors")]
+    if not files:
+        sys.exit("%s: holds no .safetensors file" % folder)  # on all ranks: else each would measure nothing
+    whole = sum(map(os.path.getsize, files))
+    tokens = int(sys.argv[2]) if len(sys.argv) > 2 else 16
+    trace = simple.LLaVAInference(Input=picture(), ModelDirectory=folder, Prompt="What is in it?", MaxNewTokens=tokens)
     timed(trace)
     trace.Seed = 1
     seconds = timed(trace)
     weights, anonymous = resident()
     relevancy = timed(simple.LVLMRelevancy(Input=trace, AnswerTokens=[-1]))
-    print("rank %d of %d: weights in memory %.0f MB, anonymous %.0f MB more than before; question %.2f s, relevancy %.2f s"
-          % (RANK, RANKS, weights / 1e6, (anonymous - before) / 1e6, seconds, relevancy), flush=True)
+    print("rank %d of %d: weights in memory %.0f MB (%.0f %% of the files), after relevancy %.0f MB; anonymous %.0f MB more "
+          "than before; question %.2f s, relevancy %.2f s"
+          % (RANK, RANKS, weights / 1e6, 100 * weights / whole, resident()[0] / 1e6, (anonymous - before) / 1e6, seconds,
+             relevancy), flush=True)
 
 
 main()
