@@ -75,13 +75,14 @@ def cases(trace):
     for method in ("RolloutMean", "RolloutMax"):
         yield "rollout", simple.LVLMRelevancy(Input=trace, Method=method, AnswerTokens=[1, 3])
     yield "recorded", simple.LVLMRelevancy(Input=trace, AnswerTokens=[0], Words=1)
-    for selection in selections(heat):
+    for selection in selections(trace):
         yield "selection", simple.LVLMPatchAttention(Input=trace, Selection=selection)
 
 
-def selections(heat):
+def selections(trace):
     """Selections of cells of a map as ParaView makes them: one on n ranks names the patches that it names on one."""
     yield simple.GlobalIDSelectionSource(FieldType="CELL", GlobalIDs=[3, 5, 17])
+    heat = simple.LVLMAttentionMap(Input=trace)
     heat.UpdatePipeline()
     shown = heat.GetClientSideObject().GetOutputDataObject(0).GetCellData().GetArray("patch")
     # Pairs of the rank and the cell of its own piece; with --sym each rank tells its own, a source of ParaView all.

@@ -117,6 +117,7 @@ def answers(rank, picture):
     rank.facts["reports for another time"] = len(ran)
     trace.GetClientSideObject().RemoveObserver(tag)
     relevancy(rank, trace)
+    rank.facts["weights after relevancy"] = resident_weights(EMBEDDED)
     trace.Prompt = "What color is the circle?"
     trace.UpdatePipeline()
     rank.save("second", output(trace))

@@ -71,6 +71,7 @@ def pick():
     connect()
     trace = simple.LVLMTraceReader(FileName=path("small.lvlm"))
     heat = simple.LVLMAttentionMap(Input=trace)
+    simple.LVLMOverlay(Input=heat).UpdatePipeline()  # asks for the whole map, the view for pieces of it
     view = simple.CreateView("RenderView")
     view.ViewSize = [400, 300]
     simple.Show(heat, view)

@@ -152,13 +152,17 @@ class Ranks(unittest.TestCase):
         for run, rank in self.each(2, 3):
             begin, end = self.span(run, rank)
             own = sum(layers[begin:end]) + (head if rank == run.ranks - 1 else 0)
-            resident = run.facts(rank, "weights")
-            print("rank %d of %d keeps %d kB of the weights in memory, one rank alone %d kB"
-                  % (rank, run.ranks, resident / 1000, whole / 1000))
-            self.assertGreaterEqual(resident, own)
             # The tower is rank 0's. Beside its own layers a rank touches the header, and the kernel maps 64 kB around.
             most = whole - sum(layers[end:]) - head if rank == 0 else own
-            self.assertLessEqual(resident, most + AROUND)
+            for when in ("weights", "weights after relevancy"):
+                resident = run.facts(rank, when)
+                print("rank %d of %d keeps %d kB of %s in memory, one rank alone %d kB"
+                      % (rank, run.ranks, resident / 1000, when, whole / 1000))
+                self.assertGreaterEqual(resident, own)
+                self.assertLessEqual(resident, most + AROUND)
+        for ranks in (2, 3):  # nothing is held twice but those surroundings
+            together = sum(self.runs[ranks].facts(rank, "weights after relevancy") for rank in range(ranks))
+            self.assertLessEqual(together, whole + ranks * AROUND)
 
     def maps(self, ranks, mode):
         """The maps of all ranks put together: {name: [rows, cols]}, NaN where no rank has any."""
