@@ -382,10 +382,11 @@ PatchAttention patchAttention(const LayerParts& all, std::int64_t answerTokens)
   {
     mean[i % T] += perHead[i];
   }
+  const std::size_t heads = perHead.size() / T;
   PatchAttention result;
   result.perHead = finished(perHead.data(), perHead.size(), Reduction::Mean, samplesOfAll(all));
-  result.mean = finished(
-    mean.data(), T, Reduction::Mean, samplesOfAll(all) * static_cast<double>(perHead.size() / T));
+  result.mean =
+    finished(mean.data(), T, Reduction::Mean, samplesOfAll(all) * static_cast<double>(heads));
   return result;
 }
 
