@@ -120,7 +120,7 @@ RankTeam::Outcome RankTeam::receive(int from)
 }
 
 /// The root's outcome on all ranks.
-RankTeam::Outcome RankTeam::spread(int root, Outcome outcome)
+RankTeam::Outcome RankTeam::spread(int root, const Outcome& outcome)
 {
   const bool mine = this->rank() == root;
   std::vector<std::byte> content = mine ? outcome.parcel.content() : std::vector<std::byte>();
@@ -297,7 +297,7 @@ Parcel RankTeam::pass(Direction direction, int workers, const Turn& turn, const 
       this->listen(worker, progress);
     }
   }
-  return this->spread(last, std::move(outcome)).result();
+  return this->spread(last, outcome).result();
 }
 
 } // namespace lvlm

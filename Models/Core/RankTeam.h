@@ -62,7 +62,7 @@ private:
 
   void send(int to, const Outcome& outcome);
   Outcome receive(int from);
-  Outcome spread(int root, Outcome outcome);
+  Outcome spread(int root, const Outcome& outcome);
   Outcome gather(Outcome own);
   static Outcome combined(std::vector<Outcome> all);
   std::string placed(const std::string& message) const;
