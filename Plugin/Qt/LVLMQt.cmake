@@ -18,6 +18,7 @@ foreach (class IN ITEMS
   pqLVLMPython
   pqLVLMSelection
   pqLVLMSession
+  pqLVLMTimes
   pqLVLMTokenStrip
   pqLVLMTokenTable
   pqLVLMTokensWidget

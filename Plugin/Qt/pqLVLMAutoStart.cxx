@@ -3,6 +3,7 @@
 
 #include "pqLVLMInterrupt.h"
 #include "pqLVLMSelection.h"
+#include "pqLVLMTimes.h"
 
 pqLVLMAutoStart::pqLVLMAutoStart(QObject* parent) : Superclass(parent) {}
 
@@ -12,6 +13,7 @@ void pqLVLMAutoStart::startup()
 {
   new pqLVLMSelection(this);
   new pqLVLMInterrupt(this);
+  new pqLVLMTimes(this);
 }
 
 void pqLVLMAutoStart::shutdown()

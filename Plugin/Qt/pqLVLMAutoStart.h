@@ -3,7 +3,7 @@
  * @class pqLVLMAutoStart
  * @brief what works in the background while the plugin is loaded
  *
- * Starts pqLVLMSelection and pqLVLMInterrupt.
+ * Starts pqLVLMSelection, pqLVLMInterrupt and pqLVLMTimes.
  */
 #ifndef pqLVLMAutoStart_h
 #define pqLVLMAutoStart_h

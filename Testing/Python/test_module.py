@@ -57,6 +57,10 @@ class ModuleTest(lt.TestCase):
             self.assertGreater(part.std(), 8, (left, right))
 
 
+def positions_of(trace, role):
+    return [p for p, found in enumerate(lt.column(lt.fetch(simple.LVLMTokens(Input=trace)), "role")) if found == role]
+
+
 def state_of(layout):
     """What a tab shows: its views by type, and in each the visible sources' names."""
     shown = []
@@ -348,6 +352,34 @@ class Asking(ModuleTest):
         one, two, minus = (lt.array(servermanager.Fetch(s).GetCellData().GetArray(a))
                            for s, a in ((maps[0], "attention"), (maps[1], "attention"), (difference, "difference")))
         np.testing.assert_allclose(np.sort(np.abs(minus)), np.sort(np.abs(two - one)), atol=1e-7)
+
+    def test_compare_has_one_scale_for_all_tokens_of_traces_that_have_not_run(self):
+        picture = simple.PNGSeriesReader(FileNames=[STAR])
+        questions = (QUESTION, "Describe the image.")
+        traces = [self.lvlm.pipeline.register(q, "LLaVAInference", Input=picture, Prompt=q) for q in questions]
+        self.assertEqual(list(simple.GetAnimationScene().TimeKeeper.TimestepValues), [])
+        layout = self.lvlm.compare(*traces)
+        rows = [self.attention_of(trace) for trace in traces]
+        low, high = min(r.min() for r in rows), max(r.max() for r in rows)
+        length = min(map(len, rows))
+        most = np.abs(rows[1][:length] - rows[0][:length]).max()
+        views = simple.GetViewsInLayout(layout)
+        for number, array in enumerate(("attention", "attention", "difference")):
+            shown = next(r for r in views[number].Representations
+                         if "ColorArrayName" in r.ListProperties() and r.ColorArrayName[1] == array)
+            points = list(shown.LookupTable.RGBPoints)
+            if array == "attention":
+                np.testing.assert_allclose([points[0], points[-4]], [low, high], rtol=1e-5)
+            else:
+                self.assertEqual(points[0], -points[-4])
+                self.assertGreater(points[-4], most * (1 - 1e-5))
+
+    @staticmethod
+    def attention_of(trace):
+        """A row an answer token, a column a patch: the mean over layers and heads, from the trace's own blocks."""
+        rows = lt.array(lt.block(lt.fetch(trace), "attention.answer").GetPointData().GetArray(0))
+        answer, patches = (positions_of(trace, role) for role in ("answer", "image"))
+        return rows.reshape(4 * 4, len(answer), -1).mean(axis=0)[:, patches]  # 4 layers of 4 heads
 
     def test_without_the_star(self):
         question = "Is there a star?"

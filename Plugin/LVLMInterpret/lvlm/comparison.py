@@ -21,8 +21,9 @@ def compare(first=None, second=None, token=None):
     tables = [p.filter("LVLMTokens", "Tokens", "the tokens", **p.choice) for p in (before, after)]
     _check_grids(heats, (before, after))
     difference = _difference(heats, (before, after))
-    low, high = _common_range(heats, before.follow)
-    most = max(abs(value) for value in _ranges([difference], before.follow, "difference"))
+    times = _times((before, after))
+    low, high = _range(heats, times, "attention")
+    most = max(abs(value) for value in _range([difference], times, "difference"))
     tab = after.tab = before.open_tab(after.name)
     upper, lower = tab.rows(0, 0.64, 0.36)
     cells = tab.columns(upper, 1, 1, 1)
@@ -94,17 +95,17 @@ def _difference(heats, presets):
     return difference
 
 
-def _ranges(sources, follow, array):
-    """Lowest and highest value of a cell array, over all times where they are followed."""
-    times = list(simple.GetAnimationScene().TimeKeeper.TimestepValues) if follow else []
+def _times(presets):
+    """All time steps of both traces where these are followed, else none. The session's own list may lack those of a trace that
+    has just run, and may have those of other sources."""
+    return sorted({time for preset in presets for time in preset.trace.TimestepValues}) if presets[0].follow else []
+
+
+def _range(sources, times, array):
+    """Lowest and highest value of a cell array in any of the sources at any of the times."""
     values = []
     for source in sources:
         for time in times or [None]:
             source.UpdatePipeline(time)
             values += source.CellData.GetArray(array).GetRange()
-    return values
-
-
-def _common_range(heats, follow):
-    values = _ranges(heats, follow, "attention")
     return min(values), max(values)

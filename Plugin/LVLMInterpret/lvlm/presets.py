@@ -36,6 +36,7 @@ class Preset:
             if new:
                 simple.Delete(made)
             raise
+        self.trace.UpdatePipelineInformation()  # its time steps are known now that it has run
         return made
 
     def caption(self, view, text, width=views.SIZE[0], **options):
