@@ -209,6 +209,7 @@ int vtkLVLMOverlay::RequestData(
       }
       else
       {
+        output->GetFieldData()->Initialize(); // the trace's words are no part of its picture
         write(pictureOfTrace(data), output);
       }
       lvlm::cutToPiece(output, outputs->GetInformationObject(0));

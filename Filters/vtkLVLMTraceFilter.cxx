@@ -50,13 +50,18 @@ void spreadAskedTime(vtkInformation* request, vtkInformationVector* outputs)
   }
 }
 
-/// The executive has passed the trace's words on. Which layers a rank has is no word about a
-/// result.
-void dropOwnLayers(vtkInformationVector* outputs)
+/// The executive has passed the trace's words on. They are the trace's own: in every tool tip over a
+/// map they would hide what the patch says.
+void dropWordsOf(vtkDataObject* trace, vtkInformationVector* outputs)
 {
+  vtkFieldData* words = trace->GetFieldData();
   for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
   {
-    vtkDataObject::GetData(outputs, port)->GetFieldData()->RemoveArray("layer_begin");
+    vtkFieldData* passed = vtkDataObject::GetData(outputs, port)->GetFieldData();
+    for (int i = 0; i < words->GetNumberOfArrays(); ++i)
+    {
+      passed->RemoveArray(words->GetArrayName(i));
+    }
   }
 }
 
@@ -250,7 +255,7 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
     [&]
     {
       vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
-      dropOwnLayers(outputs);
+      dropWordsOf(data, outputs);
       if (this->Ranks->ranks() == 1)
       {
         this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);

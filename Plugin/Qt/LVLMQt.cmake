@@ -22,7 +22,8 @@ foreach (class IN ITEMS
   pqLVLMTokenStrip
   pqLVLMTokenTable
   pqLVLMTokensWidget
-  pqLVLMToolBar)
+  pqLVLMToolBar
+  pqLVLMUndo)
   list(APPEND lvlm_qt_sources
     "${lvlm_qt_folder}/${class}.cxx"
     "${lvlm_qt_folder}/${class}.h")

@@ -8,6 +8,8 @@
 #include "pqLVLMPython.h"
 #include "pqLVLMSession.h"
 #include "pqPipelineSource.h"
+#include "pqRenderView.h"
+#include "pqRenderViewSelectionReaction.h"
 #include "pqSelectionManager.h"
 #include "pqServerManagerModel.h"
 
@@ -69,6 +71,7 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
        "each other"),
     "show_causality", "attention.full");
   this->addComparison();
+  this->addHover();
   this->addWithoutSelection();
 
   this->Pause->setSingleShot(true);
@@ -158,6 +161,21 @@ void pqLVLMActions::addComparison()
     });
 }
 
+void pqLVLMActions::addHover()
+{
+  this->addCommand(
+    "Hover", tr("Hover"),
+    tr("Hover: while this is down, the patch under the mouse tells its row, its column and its "
+       "value (Hover Cells On of the active view)"),
+    []() { return qobject_cast<pqRenderView*>(pqActiveObjects::instance().activeView()); },
+    []() {});
+  // ParaView's own tool: in a narrow view its button is hidden, and which one it is has to be known.
+  QAction* action = this->Commands.last().Action;
+  action->setCheckable(true);
+  new pqRenderViewSelectionReaction(
+    action, nullptr, pqRenderViewSelectionReaction::SELECT_SURFACE_CELLS_TOOLTIP);
+}
+
 void pqLVLMActions::addWithoutSelection()
 {
   this->addCommand(
@@ -190,6 +208,7 @@ void pqLVLMActions::watch()
   pqActiveObjects& active = pqActiveObjects::instance();
   QObject::connect(&active, SIGNAL(sourceChanged(pqPipelineSource*)), this, SLOT(updateSoon()));
   QObject::connect(&active, SIGNAL(serverChanged(pqServer*)), this, SLOT(updateSoon()));
+  QObject::connect(&active, SIGNAL(viewChanged(pqView*)), this, SLOT(updateSoon()));
   if (pqSelectionManager* selection = lvlm::selectionManager())
   {
     QObject::connect(selection, SIGNAL(selectionChanged(pqOutputPort*)), this, SLOT(updateSoon()));

@@ -3,8 +3,8 @@
  * @class pqLVLMActions
  * @brief the commands of the toolbar and the menu LVLM
  *
- * Each runs a function of the Python module lvlm; here is only what it is called with, and when it
- * can work.
+ * Each but Hover, a tool of ParaView, runs a function of the Python module lvlm; here is only what
+ * it is called with, and when it can work.
  */
 #ifndef pqLVLMActions_h
 #define pqLVLMActions_h
@@ -50,6 +50,7 @@ private:
   void addPreset(const char* name, const QString& text, const QString& help, const char* function,
     const char* block = nullptr);
   void addComparison();
+  void addHover();
   void addWithoutSelection();
   void watch();
 

@@ -4,6 +4,7 @@
 #include "pqLVLMInterrupt.h"
 #include "pqLVLMSelection.h"
 #include "pqLVLMTimes.h"
+#include "pqLVLMUndo.h"
 
 pqLVLMAutoStart::pqLVLMAutoStart(QObject* parent) : Superclass(parent) {}
 
@@ -14,6 +15,7 @@ void pqLVLMAutoStart::startup()
   new pqLVLMSelection(this);
   new pqLVLMInterrupt(this);
   new pqLVLMTimes(this);
+  new pqLVLMUndo(this);
 }
 
 void pqLVLMAutoStart::shutdown()

@@ -3,7 +3,7 @@
  * @class pqLVLMAutoStart
  * @brief what works in the background while the plugin is loaded
  *
- * Starts pqLVLMSelection, pqLVLMInterrupt and pqLVLMTimes.
+ * Starts pqLVLMSelection, pqLVLMInterrupt, pqLVLMTimes and pqLVLMUndo.
  */
 #ifndef pqLVLMAutoStart_h
 #define pqLVLMAutoStart_h

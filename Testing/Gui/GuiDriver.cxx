@@ -7,6 +7,7 @@
 #include <QAction>
 #include <QApplication>
 #include <QComboBox>
+#include <QCursor>
 #include <QDockWidget>
 #include <QImage>
 #include <QMainWindow>
@@ -192,11 +193,9 @@ GUI_DRIVER int gui_move(const char* path, int x, int y)
   {
     return 0;
   }
-  QWidget* widget = innermost(outer, QPoint(x, y));
-  const QPoint at = widget->mapFrom(outer, QPoint(x, y));
-  QMouseEvent move(
-    QEvent::MouseMove, at, widget->mapToGlobal(at), Qt::NoButton, Qt::NoButton, Qt::NoModifier);
-  QApplication::sendEvent(widget, &move);
+  // The X server's own pointer, so that its events and where it is agree: a tool tip hides when they
+  // do not.
+  QCursor::setPos(outer->mapToGlobal(QPoint(x, y)));
   return 1;
 }
 

@@ -25,11 +25,12 @@ SUSPICIOUS = re.compile(r"warn|error|fail|critical|traceback|cannot|no such|unde
 
 
 def settings(home):
-    """No dialogs at the start."""
+    """No dialogs at the start, nor before the first tool tip."""
     folder = home / ".config" / "ParaView"
     folder.mkdir(parents=True)
     (folder / "ParaView5.11.0.ini").write_text(
-        "[General]\nGeneralSettings.ShowWelcomeDialog=false\nGeneralSettings.ShowSplashScreen=false\n")
+        "[General]\nGeneralSettings.ShowWelcomeDialog=false\nGeneralSettings.ShowSplashScreen=false\n"
+        "pqTooltipSelection=true\n")
 
 
 def run(arguments, home, result):

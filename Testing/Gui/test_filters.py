@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The panels of the filters: the answer as a strip of tokens, grids of layers and heads, selected patches."""
 import os
+import re
 import tempfile
 
 import gui_testing as gui
 import lvlm_testing as lt
 import numpy as np
 from paraview import simple, smtrace
+
+import lvlm
 
 folder = tempfile.TemporaryDirectory()
 data = lt.TraceData(rows=6, cols=8, layers=12, heads=8, answer=9, question=6, width=112, height=84)
@@ -140,29 +143,76 @@ def a_new_filter_waits_for_apply():
     simple.Hide(summary, session["view"])
 
 
+class Map:
+    """Where the patches of the Attention preset's map are in its viewport."""
+
+    def __init__(self):
+        lvlm.show_attention(session["trace"], token=TOKEN)
+        layout = simple.GetLayoutByName("Attention: " + lvlm.pipeline.name_of(session["trace"]))
+        self.view = simple.GetViewsInLayout(layout)[0]
+        simple.SetActiveView(self.view)
+        gui.wait(300)
+        self.frame = "Frame.%d" % layout.GetViewLocation(self.view)
+        self.viewport = self.frame + "/Viewport"
+
+    def pixel(self, row, col):
+        """Of a patch's middle; parts of it by fractions."""
+        width, height = gui.size(self.viewport)
+        pixels = height / (2 * self.view.CameraParallelScale)  # a unit of the picture
+        x, y, _ = self.view.CameraFocalPoint
+        unit_x, unit_y = 112 / data.cols, 84 / data.rows  # of a patch
+        return (width / 2 + ((col + 0.5) * unit_x - x) * pixels, height / 2 - (84 - (row + 0.5) * unit_y - y) * pixels)
+
+    def select(self, first, last):
+        gui.trigger("actionSelectSurfaceCells", self.frame)
+        gui.drag(self.viewport, self.pixel(*first), self.pixel(*last))
+        gui.wait(300)
+
+
+TOKEN = 2
+TIP = "qtooltip_label"
+
+
+def the_patch_under_the_mouse_tells_its_place_and_value():
+    session["preset"] = shown = Map()
+    expected = expected_map([TOKEN])
+    gui.move(shown.viewport, shown.pixel(0, 0))
+    gui.wait(600)
+    gui.equal(gui.exists(TIP), False, "a tool tip without the tool")
+    gui.press("actionLVLMHover")
+    for row, col in ((1, 2), (4, 6), (0, 0), (5, 7)):
+        gui.move(shown.viewport, shown.pixel(row, col))
+        gui.wait_for(lambda: gui.exists(TIP) and "patch_row: %d\n" % row in gui.prop(TIP, "text"), "a tool tip over row %d" % row)
+        lines = re.sub("<[^>]*>", "", gui.prop(TIP, "text")).splitlines()
+        said = dict(line.strip().split(": ", 1) for line in lines if ": " in line)
+        gui.equal((said["patch_row"], said["patch_col"], said["patch"]), (str(row), str(col), str(row * data.cols + col)), "the place")
+        np.testing.assert_allclose(float(said["attention"]), expected[row, col], rtol=1e-4)
+        gui.equal(len(said), 6, "nothing but the cell's id and type and these: %s" % said)
+        if (row, col) == (4, 6):
+            gui.picture("hover")
+    gui.press("actionLVLMHover")
+    gui.move(shown.viewport, shown.pixel(2, 2))
+    gui.wait(600)
+    gui.equal(gui.exists(TIP), False, "a tool tip after the tool")
+
+
 def patches_are_selected_on_the_map():
-    view = session["view"]
-    simple.SetActiveView(view)
-    patches = simple.LVLMPatchAttention(registrationName="patches", Input=session["trace"])
-    simple.Show(session["map"], view)
-    view.InteractionMode = "2D"
-    simple.ResetCamera()
-    simple.Render()
+    shown, trace = session["preset"], session["trace"]
+    patches = simple.LVLMPatchAttention(registrationName="patches", Input=trace)
     gui.equal(gui.enabled("actionLVLMWithout"), False, "without a selection")
-    frame = "Frame.%d" % simple.GetLayout(view).GetViewLocation(view)
-    viewport = frame + "/Viewport"
-    width, height = gui.size(viewport)
-    gui.trigger("actionSelectSurfaceCells", frame)
-    gui.drag(viewport, (width * 0.5 + 3, height * 0.5 + 3), (width * 0.5 + 6, height * 0.5 + 6))
-    gui.wait(300)
+    attention = data.attention[:, :, :, data.span].reshape(data.layers, data.heads, data.T, data.rows, data.cols).mean(axis=(0, 1))
+    for first, last in (((3, 4), (3.1, 4.1)), ((1, 1), (3, 2)), ((5, 7), (4, 5))):
+        shown.select(first, last)
+        rows, cols = (sorted((int(first[i]), int(last[i]))) for i in (0, 1))
+        inside = [(r, c) for r in range(rows[0], rows[1] + 1) for c in range(cols[0], cols[1] + 1)]
+        gui.equal(lvlm.selected_patches(trace), [r * data.cols + c for r, c in inside], "from %s to %s" % (first, last))
+        table = lt.fetch(patches)
+        np.testing.assert_allclose(lt.column(table, "attention"), np.mean([attention[:, r, c] for r, c in inside], axis=0), rtol=1e-5)
+    gui.equal(gui.enabled("actionLVLMWithout"), True, "with one")
     gui.picture("patches")
-    expected = data.attention[:, :, :, data.span].reshape(data.layers, data.heads, data.T, data.rows, data.cols)
-    chosen = lt.column(lt.fetch(patches), "attention")
-    # The middle of the picture is a corner of patches; the drag goes right and down from it.
-    np.testing.assert_allclose(chosen, expected[..., data.rows // 2, data.cols // 2].mean(axis=(0, 1)), rtol=1e-5)
 
 
 if __name__ == "__main__":
     gui.main(opens_a_trace, tokens_are_selected_by_clicks, tokens_are_selected_by_keys, a_click_is_undone, a_click_is_traced,
              time_moves_the_outline, tokens_are_coloured_by_any_column, layers_and_heads_are_chosen,
-             a_new_filter_waits_for_apply, patches_are_selected_on_the_map)
+             a_new_filter_waits_for_apply, the_patch_under_the_mouse_tells_its_place_and_value, patches_are_selected_on_the_map)

@@ -58,7 +58,8 @@ def asks():
     gui.wait(500)
     gui.equal(gui.exists("LVLMAskDialog"), False, "the dialog is gone")
     gui.true(lvlm.answer(), "there is an answer")
-    gui.true(any("Attention" in name for name in layouts()), "a tab shows it: %s" % layouts())
+    # In place of the empty tab that the window opened with.
+    gui.equal(layouts(), ["Attention: What color is the star?"], "tabs")
     session["answer"] = lvlm.answer()
     gui.picture("asked")
 
@@ -85,6 +86,12 @@ def undo_takes_a_question_back():
     gui.trigger("actionEditRedo")
     gui.equal(len(lvlm.find_traces()), 3, "redone")
     gui.wait(300)
+    # Neither cameras nor the time are part of ParaView's undo.
+    views = simple.GetViewsInLayout(simple.GetLayoutByName("Attention: What shape is red?"))
+    gui.equal([view.ViewTime for view in views], [simple.GetAnimationScene().AnimationTime] * 2, "times of the views")
+    x, y, _ = views[0].CameraFocalPoint
+    gui.true(abs(x - 84) < 1 and abs(y - 84) < 1, "the picture's middle is that of the view: %g, %g" % (x, y))
+    gui.picture("redone")
 
 
 def every_preset_opens():
@@ -102,6 +109,15 @@ def every_preset_opens():
         gui.picture("preset-" + title.split()[0].lower())
         simple.SetActiveSource(trace())
         gui.wait(100)
+
+
+def a_preset_is_undone():
+    before = layouts()  # the last one made was Causality, whose tab has a table, too
+    gui.trigger("actionEditUndo")
+    gui.equal(layouts(), [name for name in before if not name.startswith("Causality")], "undone")
+    gui.trigger("actionEditRedo")
+    gui.equal(layouts(), before, "redone")
+    gui.wait(300)
 
 
 def a_word_is_clicked():
@@ -166,6 +182,9 @@ def a_state_file_brings_all_back():
     gui.wait(500)
     gui.equal(sorted(key[0] for key in simple.GetSources()), sources, "sources")
     gui.equal(layouts(), before, "tabs")
+    steps = list(simple.GetAnimationScene().TimeKeeper.TimestepValues)
+    gui.equal(steps, [float(token["index"]) for token in lvlm.tokens(trace())], "time steps")
+    gui.true("?" not in gui.prop("AnimationTimeWidget/timeValueComboBox", "currentText"), "the time controls know the time")
     gui.true(lvlm.answer(), "the answer")
     simple.SetActiveView(simple.GetViewsInLayout(simple.GetLayoutByName("Attention: " + lvlm.question(trace())))[0])
     gui.wait(300)
@@ -174,5 +193,5 @@ def a_state_file_brings_all_back():
 
 if __name__ == "__main__":
     gui.main(nothing_works_without_a_trace, the_dialog_says_what_is_missing, asks, the_question_is_one_traced_line,
-             undo_takes_a_question_back, every_preset_opens, a_word_is_clicked, compares, an_error_is_shown,
+             undo_takes_a_question_back, every_preset_opens, a_preset_is_undone, a_word_is_clicked, compares, an_error_is_shown,
              a_state_file_brings_all_back)

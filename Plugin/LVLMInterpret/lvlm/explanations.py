@@ -29,7 +29,7 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
     cells = [cell for row in (tab.rows(left, 1, 1) if len(found) > 2 else [left])
              for cell in tab.columns(row, *[1] * min(len(found), 2))][:len(found)]
     maps = [_relevancy_view(preset, tab, cell, relevancy, name) for cell, name in zip(cells, found)]
-    chart = tab.view(right)
+    chart = tab.view(right, shapes=True)
     bars = views.show_bars(simple.OutputPort(relevancy, 1), chart, "Most relevant words (%s)" % preset.name, Labels="word",
                            Values="share", Details="role", FirstBar="image_share", FirstLabel="the whole picture", Order="Descending",
                            MaximumBars=14)
@@ -66,7 +66,7 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.56, 0.44)
     right, sheet = tab.rows(right, 0.68, 0.32) if (pipeline.in_gui() if table is None else table) else (right, None)
-    view = tab.view(left)
+    view = tab.view(left, shapes=True)
     views.show_picture(preset.trace, view, opacity=0.4)  # pale, so that lines and words stand out
     shown = simple.Show(graph, view)
     shown.Representation = "Surface"
@@ -101,6 +101,8 @@ def _fit_graph(view, graph, trace):
 
 def _edge_table(tab, cell, graph):
     sheet = simple.CreateView("SpreadSheetView")
-    simple.AssignViewToLayout(sheet, tab.layout, cell)
+    # Filled before it gets its place: undo goes backwards, and ParaView 5.11 crashes when a table has changed that is then
+    # taken out of its tab.
     simple.Show(simple.OutputPort(graph, 2), sheet)
+    simple.AssignViewToLayout(sheet, tab.layout, cell)
     return sheet

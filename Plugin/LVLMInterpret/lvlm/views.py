@@ -26,12 +26,14 @@ class Tab:
         self.links = 0
         self.area = _area()
         old = simple.GetLayoutByName(name)
-        self.layout = simple.CreateLayout()  # first: ParaView replaces the last one when it is removed
+        unused = _unused_layout() if old is None else None
+        self.layout = unused or simple.CreateLayout()  # first: ParaView replaces the last one when it is removed
         if old is not None:
-            for view in simple.GetViewsInLayout(old):
-                _delete_captions(view)
-                simple.Delete(view)
+            _delete_views(old)
             simple.RemoveLayout(old)
+        if unused is not None:
+            _delete_views(unused)
+            unused.Collapse(0)
         simple.RenameLayout(name, self.layout)
         _forget_old_links(name)
 
@@ -52,8 +54,9 @@ class Tab:
             cell, shares = cell + 1, shares[1:]
         return cells + [cell]
 
-    def view(self, cell, dark=False, flat=True):
-        """A render view; `flat` ones look straight down on the picture's plane."""
+    def view(self, cell, dark=False, flat=True, shapes=False):
+        """A render view; `flat` ones look straight down on the picture's plane. shapes: words are shapes in it, and there is no
+        colour legend."""
         view = simple.CreateView("RenderView")
         simple.AssignViewToLayout(view, self.layout, cell)
         view.InteractionMode = "2D" if flat else "3D"
@@ -62,7 +65,8 @@ class Tab:
         view.BackgroundColorMode = "Single Color"
         view.Background = NIGHT if dark else PAPER
         view.UseLight = 0 if flat else 1
-        view.UseFXAA = 1  # smooth letters
+        # Smooth letters: FXAA breaks thin strokes, and under several samples those of a legend get a shadow.
+        view.UseFXAA, view.MultiSamples = (0, 8) if shapes else (1, 0)
         self.views.append(view)
         return view
 
@@ -73,8 +77,9 @@ class Tab:
             simple.AddCameraLink(views[0], other, "%s%s%d" % (self.name, LINK, self.links))
 
     def size(self):
-        """Tells the views how large they are, before the cameras are fitted: a window does so only when it draws them."""
-        self.layout.SetSize(*self.area)
+        """Tells the views how large they are, before the cameras are fitted. A window has done so when it got them."""
+        if not pipeline.in_gui():
+            self.layout.SetSize(*self.area)
 
     def finish(self, source):
         """Draws the tab and shows it, with the properties of the source that it is about."""
@@ -86,11 +91,25 @@ class Tab:
 
 
 def _area():
-    """Width and height of a tab: in a window those of the tab that is shown."""
+    """Width and height of a tab: in a window about those of the tab that is shown (its tables do not count)."""
     view = simple.GetActiveView() if pipeline.in_gui() else None
     shown = simple.GetLayout(view) if view is not None else None
     width, height = shown.GetSize() if shown is not None else SIZE
     return (width, height) if width > 0 and height > 0 else SIZE
+
+
+def _unused_layout():
+    """The tab that a fresh window opens with, as long as it is the only one and nothing is shown in it."""
+    layouts = list(simple.GetLayouts().values())
+    if len(layouts) != 1 or any(view.Representations for view in simple.GetViewsInLayout(layouts[0])):
+        return None
+    return layouts[0]
+
+
+def _delete_views(layout):
+    for view in simple.GetViewsInLayout(layout):
+        _delete_captions(view)
+        simple.Delete(view)
 
 
 def _forget_old_links(name):

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pqLVLMUndo.h"
+
+#include "pqActiveObjects.h"
+#include "pqAnimationScene.h"
+#include "pqApplicationCore.h"
+#include "pqRenderView.h"
+#include "pqServer.h"
+#include "pqServerManagerModel.h"
+#include "pqTimeKeeper.h"
+#include "pqUndoStack.h"
+#include "vtkSMPropertyHelper.h"
+#include "vtkSMRenderViewProxy.h"
+
+#include <algorithm>
+#include <array>
+
+namespace
+{
+using Place = std::array<double, 3>;
+
+Place placeOf(vtkSMProxy* view, const char* property)
+{
+  Place place;
+  vtkSMPropertyHelper(view, property).Get(place.data(), 3);
+  return place;
+}
+
+/// Straight in front of the origin stands a camera that nobody has moved yet.
+bool hasNewCamera(vtkSMProxy* view)
+{
+  const Place position = placeOf(view, "CameraPosition");
+  return position[0] == 0 && position[1] == 0 &&
+    placeOf(view, "CameraFocalPoint") == Place{ 0, 0, 0 };
+}
+
+/// The time that the controls show, in all views.
+void spreadTime(pqServer* server)
+{
+  const QList<pqAnimationScene*> scenes =
+    pqApplicationCore::instance()->getServerManagerModel()->findItems<pqAnimationScene*>(server);
+  if (scenes.isEmpty())
+  {
+    return;
+  }
+  const double time = vtkSMPropertyHelper(scenes.first()->getProxy(), "AnimationTime").GetAsDouble();
+  vtkSMProxy* keeper = server->getTimeKeeper()->getProxy();
+  if (vtkSMPropertyHelper(keeper, "Time").GetAsDouble() != time)
+  {
+    vtkSMPropertyHelper(keeper, "Time").Set(time);
+    keeper->UpdateVTKObjects();
+  }
+}
+}
+
+pqLVLMUndo::pqLVLMUndo(QObject* parent) : Superclass(parent)
+{
+  pqApplicationCore* core = pqApplicationCore::instance();
+  QObject::connect(core, &pqApplicationCore::undoStackChanged, this, &pqLVLMUndo::watch);
+  this->watch(core->getUndoStack());
+}
+
+pqLVLMUndo::~pqLVLMUndo() = default;
+
+void pqLVLMUndo::watch(pqUndoStack* stack)
+{
+  if (stack)
+  {
+    QObject::connect(stack, &pqUndoStack::undone, this, &pqLVLMUndo::complete);
+    QObject::connect(stack, &pqUndoStack::redone, this, &pqLVLMUndo::complete);
+  }
+}
+
+void pqLVLMUndo::complete()
+{
+  pqServer* server = pqActiveObjects::instance().activeServer();
+  if (!server)
+  {
+    return;
+  }
+  BEGIN_UNDO_EXCLUDE();
+  spreadTime(server);
+  pqServerManagerModel* model = pqApplicationCore::instance()->getServerManagerModel();
+  for (pqRenderView* view : model->findItems<pqRenderView*>(server))
+  {
+    if (hasNewCamera(view->getProxy()))
+    {
+      view->getRenderViewProxy()->ResetCamera();
+    }
+  }
+  END_UNDO_EXCLUDE();
+  pqApplicationCore::instance()->render();
+}

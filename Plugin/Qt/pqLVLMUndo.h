@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class pqLVLMUndo
+ * @brief completes undo and redo where ParaView stops short
+ *
+ * Cameras and the time are no part of ParaView's undo. A view that comes back would look from where
+ * every new camera starts, at time 0 whatever the time controls say: it gets its contents into sight
+ * and the session's time.
+ */
+#ifndef pqLVLMUndo_h
+#define pqLVLMUndo_h
+
+#include <QObject>
+
+class pqUndoStack;
+
+class pqLVLMUndo : public QObject
+{
+  Q_OBJECT
+  typedef QObject Superclass;
+
+public:
+  explicit pqLVLMUndo(QObject* parent = nullptr);
+  ~pqLVLMUndo() override;
+
+private Q_SLOTS:
+  void watch(pqUndoStack* stack);
+  void complete();
+
+private:
+  Q_DISABLE_COPY(pqLVLMUndo)
+};
+
+#endif
