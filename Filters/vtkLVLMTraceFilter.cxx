@@ -50,8 +50,8 @@ void spreadAskedTime(vtkInformation* request, vtkInformationVector* outputs)
   }
 }
 
-/// The executive has passed the trace's words on. They are the trace's own: in every tool tip over a
-/// map they would hide what the patch says.
+/// The executive has passed the trace's words on. They are the trace's own: in every tool tip over
+/// a map they would hide what the patch says.
 void dropWordsOf(vtkDataObject* trace, vtkInformationVector* outputs)
 {
   vtkFieldData* words = trace->GetFieldData();

@@ -169,7 +169,8 @@ void pqLVLMActions::addHover()
        "value (Hover Cells On of the active view)"),
     []() { return qobject_cast<pqRenderView*>(pqActiveObjects::instance().activeView()); },
     []() {});
-  // ParaView's own tool: in a narrow view its button is hidden, and which one it is has to be known.
+  // ParaView's own tool: in a narrow view its button is hidden, and which one it is has to be
+  // known.
   QAction* action = this->Commands.last().Action;
   action->setCheckable(true);
   new pqRenderViewSelectionReaction(

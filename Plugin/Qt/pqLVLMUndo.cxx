@@ -43,7 +43,8 @@ void spreadTime(pqServer* server)
   {
     return;
   }
-  const double time = vtkSMPropertyHelper(scenes.first()->getProxy(), "AnimationTime").GetAsDouble();
+  const double time =
+    vtkSMPropertyHelper(scenes.first()->getProxy(), "AnimationTime").GetAsDouble();
   vtkSMProxy* keeper = server->getTimeKeeper()->getProxy();
   if (vtkSMPropertyHelper(keeper, "Time").GetAsDouble() != time)
   {

@@ -193,8 +193,8 @@ GUI_DRIVER int gui_move(const char* path, int x, int y)
   {
     return 0;
   }
-  // The X server's own pointer, so that its events and where it is agree: a tool tip hides when they
-  // do not.
+  // The X server's own pointer, so that its events and where it is agree: a tool tip hides when
+  // they do not.
   QCursor::setPos(outer->mapToGlobal(QPoint(x, y)));
   return 1;
 }

@@ -31,14 +31,15 @@ def open_dialog(model, longest):
 def a_long_answer_is_aborted():
     open_dialog(CHECKPOINT, 4000)
     gui.watch(BAR)
-    gui.click_later(ABORT, 1000)
+    gui.click_later(ABORT, 1500)
     gui.click(DIALOG + "Ask")
     ended = time.monotonic()
     values = gui.watched()
     gui.true(gui.clicked_at() > 0, "the Abort button could be clicked")
     print("aborted after %.2f s" % (ended - gui.clicked_at()), flush=True)
     gui.true(ended - gui.clicked_at() < 1.0, "Abort took %.2f s" % (ended - gui.clicked_at()))
-    gui.true(len(set(values)) > 3, "the progress bar moved: %s" % values)
+    # Still before the question, then at least two looks more; how many there are depends on how busy the machine is.
+    gui.true(len(set(values)) > 2, "the progress bar moved: %s" % values)
     gui.equal(lvlm.find_traces(), [], "no half trace is left")
     gui.wait_for(lambda: gui.exists("LVLMMessage"), "a message")
     gui.true("aborted" in gui.prop("LVLMMessage", "text"), gui.prop("LVLMMessage", "text"))
