@@ -71,7 +71,7 @@ public:
   }
 
   /// Points without cells: they are not drawn but count for the bounds.
-  void frame(int rows)
+  void frame(double rows)
   {
     this->Points->InsertNextPoint(-LabelRoom - Gap, -rows, 0.0);
     this->Points->InsertNextPoint(Length + Gap + ValueRoom, 0.0, 0.0);
@@ -102,26 +102,30 @@ private:
   vtkNew<vtkUnsignedCharArray> Colours;
 };
 
-std::string textOfValue(double value, bool percent)
-{
-  std::array<char, 32> text{};
-  const double shown = percent ? 100.0 * value : value;
-  // Three digits tell bars apart; more would only be noise.
-  const char* format = percent ? (std::abs(shown) < 9.95 ? "%.1f %%" : "%.0f %%") : "%.3g";
-  std::snprintf(text.data(), text.size(), format, shown);
-  return text.data();
-}
-
 const Colour& colourOf(Bar::Look look)
 {
   return look == Bar::Look::Highlighted ? Highlighted : look == Bar::Look::First ? First : Plain;
 }
 }
 
+std::string textOfValue(double value, bool percent)
+{
+  std::array<char, 32> text{};
+  const double shown = percent ? 100.0 * value : value;
+  // Two or three digits tell bars apart; more would only be noise.
+  const char* format = !percent ? "%.3g"
+    : std::abs(shown) < 0.095   ? "%.2f %%"
+    : std::abs(shown) < 9.95    ? "%.1f %%"
+                                : "%.0f %%";
+  std::snprintf(text.data(), text.size(), format, shown);
+  return text.data();
+}
+
 void drawBars(const std::vector<Bar>& bars, const BarStyle& style, vtkPolyData* output)
 {
   Shapes shapes;
-  shapes.frame(style.rows);
+  // A note has half a row of air above it.
+  shapes.frame(style.rows + (style.note.empty() ? 0 : 1.5));
   double middle = -0.5;
   for (const Bar& bar : bars)
   {
@@ -135,6 +139,10 @@ void drawBars(const std::vector<Bar>& bars, const BarStyle& style, vtkPolyData* 
     shapes.text(shortened(bar.label, LongestLabel), -Gap, true, middle, bar.row);
     shapes.text(textOfValue(bar.value, style.percent), Length + Gap, false, middle, bar.row);
     middle -= 1.0;
+  }
+  if (!style.note.empty())
+  {
+    shapes.text(style.note, -LabelRoom, false, middle - 0.5, -1);
   }
   shapes.give(output);
 }

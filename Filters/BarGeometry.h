@@ -30,7 +30,11 @@ struct BarStyle
   int rows = 16;          ///< there is room for
   double fullScale = 1.0; ///< value of a bar of full length
   bool percent = true;
+  std::string note; ///< a line below the bars; empty: none
 };
+
+/// A number as the bars write theirs.
+std::string textOfValue(double value, bool percent);
 
 /// Fills `output` as vtkLVLMBars describes it.
 void drawBars(const std::vector<Bar>& bars, const BarStyle& style, vtkPolyData* output);

@@ -54,6 +54,31 @@ std::string labelOf(const std::string& piece, const vtkStdString* details)
   return details ? label + " (" + *details + ")" : label;
 }
 
+/// The note with its columns' first values filled in. Throws when it names one that the table
+/// lacks.
+std::string noteOf(const std::string& text, vtkTable* table, bool percent)
+{
+  std::string note;
+  std::size_t at = 0;
+  for (std::size_t open = text.find('{'); open != std::string::npos; open = text.find('{', at))
+  {
+    const std::size_t close = text.find('}', open);
+    if (close == std::string::npos)
+    {
+      break;
+    }
+    const std::string name = text.substr(open + 1, close - open - 1);
+    if (name.empty())
+    {
+      lvlm::fail("Note: {} names no column");
+    }
+    const double value = columnOf<vtkDataArray>(table, name, "Note", "numbers")->GetComponent(0, 0);
+    note += text.substr(at, open - at) + lvlm::textOfValue(value, percent);
+    at = close + 1;
+  }
+  return note + text.substr(at);
+}
+
 /// Bars [first, first + room) of the table's order: those around the first highlighted one.
 void keepAround(std::vector<lvlm::Bar>& bars, std::size_t room)
 {
@@ -86,6 +111,7 @@ void vtkLVLMBars::PrintSelf(ostream& os, vtkIndent indent)
   os << indent << "Highlight: " << this->Highlight << "\n";
   os << indent << "FirstBar: " << this->FirstBar << "\n";
   os << indent << "FirstLabel: " << this->FirstLabel << "\n";
+  os << indent << "Note: " << this->Note << "\n";
   os << indent << "Order: " << this->Order << "\n";
   os << indent << "MaximumBars: " << this->MaximumBars << "\n";
   os << indent << "FullScale: " << this->FullScale << "\n";
@@ -141,7 +167,8 @@ int vtkLVLMBars::RequestData(
         largest = std::max(largest, bar.value);
       }
       lvlm::drawBars(bars,
-        { this->MaximumBars, this->FullScale > 0 ? this->FullScale : largest, this->Percent },
+        { this->MaximumBars, this->FullScale > 0 ? this->FullScale : largest, this->Percent,
+          noteOf(this->Note, table, this->Percent) },
         vtkPolyData::GetData(outputs));
     });
 }

@@ -7,8 +7,8 @@
  * top to bottom; rows whose value is not a number are left out. Output: vtkPolyData in the plane z
  * = 0 with the cell arrays `color` (RGB, shown as it is) and `row` (of the table; -1 for the first
  * bar). Bars start at x = 0 and are 10 long at full scale, words end at x = -0.3, a row is 1 high
- * and the first lies below y = 0; the bounds depend on MaximumBars alone, so that a camera fits at
- * all times.
+ * and the first lies below y = 0; the bounds depend on MaximumBars and on whether there is a Note,
+ * so that a camera fits at all times.
  */
 #ifndef vtkLVLMBars_h
 #define vtkLVLMBars_h
@@ -61,6 +61,12 @@ public:
   ///@}
 
   ///@{
+  /** A line below the bars; {name} stands for the first value of that column. Default: none. */
+  vtkSetMacro(Note, std::string);
+  vtkGetMacro(Note, std::string);
+  ///@}
+
+  ///@{
   /** Rows in the order of the TABLE (default), or the largest values first. */
   vtkSetClampMacro(Order, int, TABLE, DESCENDING);
   vtkGetMacro(Order, int);
@@ -93,7 +99,7 @@ protected:
   int RequestData(
     vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
 
-  std::string Labels, Values, Details, Highlight, FirstBar, FirstLabel;
+  std::string Labels, Values, Details, Highlight, FirstBar, FirstLabel, Note;
   int Order = TABLE;
   int MaximumBars = 16;
   double FullScale = 0.0;

@@ -14,6 +14,7 @@ import lvlm
 
 DIALOG = "LVLMAskDialog/"
 DATA = pathlib.Path(os.environ["PYTHONPATH"].split(os.pathsep)[0]).parent / "Data"
+LONGEST = 1000 if "LVLM_GUI_CHECKPOINT" in os.environ else 4000  # tokens, far more than there is time for
 CHECKPOINT = os.environ.get("LVLM_GUI_CHECKPOINT", str(DATA / "llava" / "multihead-f32"))
 SCENE = DATA.parents[1] / "Models" / "TinyLlava" / "scenes" / "star_left_of_circle.png"
 BAR, ABORT = "pqProgressWidget/ProgressBar", "pqProgressWidget/AbortButton"
@@ -29,7 +30,7 @@ def open_dialog(model, longest):
 
 
 def a_long_answer_is_aborted():
-    open_dialog(CHECKPOINT, 4000)
+    open_dialog(CHECKPOINT, LONGEST)
     gui.watch(BAR)
     gui.click_later(ABORT, 1500)
     gui.click(DIALOG + "Ask")
@@ -53,7 +54,7 @@ def apply_is_aborted():
     gui.trigger("LLaVAInference")
     gui.wait_for(lambda: simple.GetActiveSource().GetXMLName() == "LLaVAInference", "the new filter")
     trace = simple.GetActiveSource()
-    trace.Prompt, trace.ModelDirectory, trace.MaxNewTokens = "What color is the star?", CHECKPOINT, 4000
+    trace.Prompt, trace.ModelDirectory, trace.MaxNewTokens = "What color is the star?", CHECKPOINT, LONGEST
     gui.click_later(ABORT, 1000)
     gui.click("propertiesPanel/Accept")
     ended = time.monotonic()

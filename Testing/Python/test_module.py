@@ -258,8 +258,19 @@ class Figures(ModuleTest):
         expected = np.exp(self.data.logprob) * 10
         np.testing.assert_allclose([lengths[self.data.P + t] for t in range(self.data.T)], expected, rtol=1e-5)
 
+    def test_a_note_lies_below_the_bars(self):
+        tokens = simple.LVLMTokens(Input=self.trace)
+        plain, first, second = (lt.fetch(simple.LVLMBars(Input=tokens, Values="probability", Note=note)) for note in (
+            "", "first {position}", "first 0"))  # as percent: position 0 is "0.00 %"
+        below = [min(bars.GetCell(c).GetBounds()[2] for c in range(bars.GetNumberOfCells())) for bars in (plain, first)]
+        self.assertLess(below[1], below[0] - 0.5)
+        self.assertEqual((plain.GetBounds()[2], first.GetBounds()[2]), (-16.0, -17.5))
+        self.assertGreater(first.GetNumberOfPoints(), second.GetNumberOfPoints())
+
     def test_bars_of_a_missing_column_are_reported(self):
         tokens = simple.LVLMTokens(Input=self.trace)
+        self.assertReports(simple.LVLMBars(Input=tokens, Values="probability", Note="{nothing}").UpdatePipeline, "Note", "'nothing'")
+        self.assertReports(simple.LVLMBars(Input=tokens, Values="probability", Note="{}").UpdatePipeline, "Note")
         self.assertReports(simple.LVLMBars(Input=tokens, Values="nothing").UpdatePipeline, "Values", "'nothing'")
 
 

@@ -32,7 +32,7 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
     chart = tab.view(right, shapes=True)
     bars = views.show_bars(simple.OutputPort(relevancy, 1), chart, "Most relevant words (%s)" % preset.name, Labels="word",
                            Values="share", Details="role", FirstBar="image_share", FirstLabel="the whole picture", Order="Descending",
-                           MaximumBars=14)
+                           MaximumBars=14, Note="A patch of the picture: mean {image_mean}, maximum {image_maximum}")
     preset.caption(chart, "What made \u201c{token}\u201d: picture and words\n%s\nShare of the relevancy (%s)"
                    % (QUESTION, mode.lower()), width=576)
     tab.size()
