@@ -276,7 +276,7 @@ int vtkLLaVAInference::RequestUpdateExtent(
   return 1;
 }
 
-bool vtkLLaVAInference::Prepare(vtkImageData* image, vtkDataArray* chosen, lvlm::RankTeam& team)
+bool vtkLLaVAInference::Prepare(vtkInformation* inInfo, vtkDataArray* chosen, lvlm::RankTeam& team)
 {
   Internals& self = *this->Self;
   // One rank's failure is everybody's, and either all run the model or none.
@@ -287,6 +287,11 @@ bool vtkLLaVAInference::Prepare(vtkImageData* image, vtkDataArray* chosen, lvlm:
       self.Next = self.question(this, *self.Model);
       if (team.isFirst())
       {
+        if (inInfo->Has(vtkDemandDrivenPipeline::DATA_NOT_GENERATED()))
+        {
+          lvlm::fail("there is no picture: its source failed");
+        }
+        vtkImageData* image = vtkImageData::GetData(inInfo);
         self.Next.image = lvlm::pictureFromVTK(image, colorsOf(chosen, image));
       }
       return self.isAnswered(self.Next, self.Model);
@@ -303,7 +308,7 @@ int vtkLLaVAInference::RequestData(
       lvlm::ControllerChannel ranks;
       lvlm::RankTeam team(ranks);
       if (!this->Prepare(
-            vtkImageData::GetData(inputs[0]), this->GetInputArrayToProcess(0, inputs), team))
+            inputs[0]->GetInformationObject(0), this->GetInputArrayToProcess(0, inputs), team))
       {
         self.HasTrace = false;
         self.Answer.clear();

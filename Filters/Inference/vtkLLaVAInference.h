@@ -25,7 +25,7 @@
 #include <string>
 
 class vtkDataArray;
-class vtkImageData;
+class vtkInformation;
 
 namespace lvlm
 {
@@ -189,7 +189,7 @@ private:
 
   /// Opens the model and puts the question together; whether its answer is there already. All ranks
   /// at once.
-  bool Prepare(vtkImageData* image, vtkDataArray* chosen, lvlm::RankTeam& team);
+  bool Prepare(vtkInformation* inInfo, vtkDataArray* chosen, lvlm::RankTeam& team);
 
   std::string ModelDirectory;
   std::string Prompt;
