@@ -61,7 +61,7 @@ def show_attention(trace=None, token=None):
     left, right = tab.columns(0, 0.6, 0.4)
     view = tab.view(left)
     views.show_picture(preset.trace, view)
-    views.show_map(heat, view, "attention", "Attention to each patch (mean over layers and heads)")
+    views.show_map(heat, view, "attention", "Attention to each patch")
     preset.caption(view, "Where the model looked for \u201c{token}\u201d\n" + QUESTION, width=960)
     chart = tab.view(right, shapes=True)
     bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="token", Values="probability",
