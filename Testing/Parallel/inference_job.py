@@ -12,6 +12,9 @@ import traceback
 
 import numpy as np
 from paraview import simple
+from vtkmodules.util.vtkAlgorithm import VTKPythonAlgorithmBase
+from vtkmodules.vtkCommonDataModel import vtkDataObject
+from vtkmodules.vtkCommonExecutionModel import vtkStreamingDemandDrivenPipeline
 from vtkmodules.vtkParallelCore import vtkMultiProcessController
 
 import lvlm_testing as lt
@@ -165,6 +168,40 @@ def failures(rank, picture, folder):
     rank.attempt("a missing picture", ask(simple.PNGSeriesReader(FileNames=[os.path.join(folder, "none.png")])))
 
 
+class Source(VTKPythonAlgorithmBase):
+    """A picture whose source fails on one rank, as VTK's readers do: RequestData gives 0."""
+
+    def __init__(self, bad):
+        super().__init__(nInputPorts=0, nOutputPorts=1, outputType="vtkImageData")
+        self.bad = bad
+
+    def RequestInformation(self, request, inputs, outputs):
+        outputs.GetInformationObject(0).Set(vtkStreamingDemandDrivenPipeline.WHOLE_EXTENT(), (0, 39, 0, 29, 0, 0), 6)
+        return 1
+
+    def RequestData(self, request, inputs, outputs):
+        if self.bad == RANK:
+            return 0
+        output = outputs.GetInformationObject(0).Get(vtkDataObject.DATA_OBJECT())
+        output.SetExtent(0, 39, 0, 29, 0, 0)
+        output.AllocateScalars(3, 3)  # unsigned char, RGB
+        lt.array(output.GetPointData().GetScalars())[:] = 100
+        return 1
+
+
+def source_fails(rank, picture):
+    """Of the picture, on one rank; then not any more."""
+    for name, bad in (("source fails on the last", LAST), ("source fails on the first", 0)):
+        source, trace = Source(bad), ask(picture)
+        trace.GetClientSideObject().SetInputConnection(source.GetOutputPort())
+        rank.attempt(name, trace)
+        with lt.Errors():
+            simple.LVLMAttentionMap(Input=trace).UpdatePipeline()  # exchanges on all ranks or on none
+        source.bad = None
+        source.Modified()
+        rank.attempt(name + ", mended", trace)
+
+
 def abort(rank, picture):
     """The first rank aborts, at reports that are its own and at ones of other ranks."""
     for count in (3, 9, 14, 20):
@@ -195,6 +232,7 @@ def main():
         answers(rank, picture)
         first_rank_picture(rank)
         failures(rank, picture, folder)
+        source_fails(rank, picture)
         abort(rank, picture)
     except Exception:  # the test shows it; the other ranks end by its time limit
         rank.facts["exception"] = traceback.format_exc()

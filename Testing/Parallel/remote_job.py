@@ -26,7 +26,9 @@ def connect():
         simple.LoadPlugin(os.environ["LVLM_CLIENT_PLUGIN"], remote=False, ns=None)
         say("client %s inference" % ("with" if hasattr(servermanager.filters, "LLaVAInference") else "without"))
     simple.Connect("localhost", PORT)
-    if os.environ.get("LVLM_CLIENT_PLUGIN") or not hasattr(servermanager.filters, "LVLMTokens"):  # not by another client
+    # Another client may have loaded the server's plugin: of the two, a thin client's own has no LLaVAInference.
+    mark = "LLaVAInference" if os.environ.get("LVLM_CLIENT_PLUGIN") else "LVLMTokens"
+    if not hasattr(servermanager.filters, mark):
         simple.LoadPlugin(os.environ["LVLM_PLUGIN"], remote=True, ns=None)
     say("connected to %d ranks" % servermanager.ActiveConnection.GetNumberOfDataPartitions())
 

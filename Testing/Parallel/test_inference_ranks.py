@@ -210,6 +210,19 @@ class Ranks(unittest.TestCase):
             self.assertEqual(run.facts(rank, "after failures")["errors"], "")
             self.assertGreater(run.facts(rank, "after failures")["blocks"], 3)
 
+    def test_a_source_that_fails_on_one_rank(self):
+        """The picture is the first rank's: there its source's failure is an error on all ranks, elsewhere it is none."""
+        for run, rank in self.each(2, 3):
+            self.assertGreater(run.facts(rank, "source fails on the last")["blocks"], 3)
+            first = run.facts(rank, "source fails on the first")
+            self.assertEqual(first["blocks"], 0)
+            self.assertIn("there is no picture: its source failed", first["errors"])
+        for run, rank in self.each():
+            for name in ("source fails on the last, mended", "source fails on the first, mended"):
+                self.assertEqual(run.facts(rank, name)["errors"], "")
+                self.assertGreater(run.facts(rank, name)["blocks"], 3)
+        self.assertEqual(self.runs[1].facts(0, "source fails on the first")["blocks"], 0)
+
     def test_missing_picture(self):
         # ParaView's reader gives numbers that are nobody's instead of failing; what matters is that all ranks agree.
         for run, rank in self.each():
