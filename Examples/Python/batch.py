@@ -26,11 +26,9 @@ from vtkmodules.vtkCommonCore import vtkOutputWindow, vtkStringOutputWindow, vtk
 from vtkmodules.vtkIOImage import vtkPNGWriter  # noqa: E402
 from vtkmodules.vtkParallelCore import vtkMultiProcessController  # noqa: E402
 
-from batch_jobs import Job, Ledger, ProgressBar, UsageError, check_picture, list_jobs, read_questions  # noqa: E402
+from batch_jobs import Job, Ledger, ProgressBar, UsageError, list_jobs, read_questions  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-READERS = {".png": "PNGSeriesReader", ".jpg": "JPEGSeriesReader", ".jpeg": "JPEGSeriesReader", ".tif": "TIFFSeriesReader",
-           ".tiff": "TIFFSeriesReader"}
 
 
 class JobError(Exception):
@@ -39,7 +37,7 @@ class JobError(Exception):
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="batch.py", description=__doc__.splitlines()[0])
-    parser.add_argument("--images", required=True, type=Path, help="folder of pictures (PNG, JPEG, TIFF)")
+    parser.add_argument("--images", required=True, type=Path, help="folder of pictures (PNG, JPEG, BMP, TIFF, WebP)")
     parser.add_argument("--questions", required=True, type=Path,
                         help="text file with a question a line; .csv with a column question, .json with a list; both may name an image "
                         "(or pattern such as cat*.png) for a question")
@@ -130,16 +128,8 @@ class Pipeline:
 
     def ask(self, job: Job, made: list):
         path = self.args.images / job.image
-        problem = ""
-        if self.ranks.first:
-            try:
-                check_picture(path)
-            except ValueError as error:
-                problem = f"{path}: {error}"
-        if problem := self.ranks.agree(problem):
-            raise JobError(problem)
-        made.append(getattr(simple, READERS[path.suffix.lower()])(FileNames=[str(path.resolve())]))
-        self.checked(made[-1], str(path))
+        made.append(LVLMPictureReader(FileName=str(path.resolve())))
+        self.checked(made[-1], "picture")
         made.append(LLaVAInference(Input=made[-1], Prompt=job.question, **self.options))
         return self.checked(made[-1], str(path))
 

@@ -9,11 +9,10 @@ import json
 import os
 import sys
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 COLUMNS = ("image", "question", "answer", "probability", "tokens", "token_probabilities", "image_share", "question_share",
            "head_image_shares", "trace", "picture", "seconds", "error")
 
@@ -73,40 +72,6 @@ def list_jobs(folder: Path, questions: list[tuple[str, str]]) -> list[Job]:
     if not jobs:
         raise UsageError(f"{folder}: no picture fits a question's pattern")
     return list(dict.fromkeys(jobs))
-
-
-def check_picture(path: Path) -> None:
-    """VTK's readers take damaged pictures silently, with what they could read of them: raises ValueError for such a file."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(error.strerror) from error
-    if not content:
-        raise ValueError("the file is empty")
-    suffix = path.suffix.lower()
-    if suffix == ".png":
-        _check_png(content)
-    elif suffix in (".jpg", ".jpeg"):
-        if not content.startswith(b"\xff\xd8"):
-            raise ValueError("not a JPEG file")
-        if b"\xff\xd9" not in content[-1024:]:
-            raise ValueError("the JPEG file is truncated")
-    elif content[:4] not in (b"II*\0", b"MM\0*"):
-        raise ValueError("not a TIFF file")
-
-
-def _check_png(content: bytes) -> None:
-    if not content.startswith(b"\x89PNG\r\n\x1a\n"):
-        raise ValueError("not a PNG file")
-    at, kind = 8, b""
-    while kind != b"IEND":
-        length, kind = int.from_bytes(content[at:at + 4], "big"), content[at + 4:at + 8]
-        end = at + 12 + length
-        if len(kind) < 4 or end > len(content):
-            raise ValueError("the PNG file is truncated")
-        if zlib.crc32(content[at + 4:end - 4]) != int.from_bytes(content[end - 4:end], "big"):
-            raise ValueError(f"the PNG file is damaged: checksum of chunk {kind.decode('latin-1')} at byte {at}")
-        at = end
 
 
 class Ledger:

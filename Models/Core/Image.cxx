@@ -8,8 +8,12 @@
 #include <opencv2/imgproc.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
 
 namespace lvlm
 {
@@ -29,6 +33,23 @@ cv::Mat decode(const std::string& path)
   {
     fail(path, ": cannot be decoded as a picture: ", error.what());
   }
+}
+
+/// Whether a JPEG file ends without its end marker: libjpeg would fill up with grey.
+bool isCutJpeg(const std::string& path)
+{
+  constexpr std::streamoff tailLength = 1024; // some programs write behind the end
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 2> head{};
+  if (!file.read(head.data(), head.size()) || std::string(head.data(), 2) != "\xff\xd8")
+  {
+    return false;
+  }
+  file.seekg(0, std::ios::end);
+  const std::streamoff length = file.tellg();
+  file.seekg(std::max<std::streamoff>(0, length - tailLength));
+  const std::string tail{ std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>() };
+  return tail.find("\xff\xd9") == std::string::npos;
 }
 
 /// To 8 bits as PIL does it: of colour the high byte, but grey values are clipped at 255.
@@ -69,7 +90,7 @@ RgbImage readImage(const std::string& path)
     fail(path, ": no such picture file");
   }
   const cv::Mat decoded = decode(path);
-  if (decoded.empty())
+  if (decoded.empty() || isCutJpeg(path))
   {
     fail(path, ": cannot be decoded as a picture (truncated, or of an unknown format)");
   }

@@ -166,6 +166,7 @@ def failures(rank, picture, folder):
     trace.Prompt = "What color is the star?"
     rank.attempt("after failures", trace)
     rank.attempt("a missing picture", ask(simple.PNGSeriesReader(FileNames=[os.path.join(folder, "none.png")])))
+    rank.attempt("a missing picture of ours", ask(simple.LVLMPictureReader(FileName=os.path.join(folder, "none.png"))))
 
 
 class Source(VTKPythonAlgorithmBase):
@@ -228,7 +229,7 @@ def main():
     simple.LoadPlugin(lt.PLUGIN, remote=False, ns=None)
     rank = Rank(folder)
     try:
-        picture = simple.PNGSeriesReader(FileNames=[SCENE])
+        picture = simple.LVLMPictureReader(FileName=SCENE)
         answers(rank, picture)
         first_rank_picture(rank)
         failures(rank, picture, folder)

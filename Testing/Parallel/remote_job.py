@@ -121,7 +121,7 @@ def wait():
 def long_question():
     """A question whose answer takes longer than the test lets this client live."""
     connect()
-    image = simple.PNGSeriesReader(FileNames=[os.environ["LVLM_SCENE"]])
+    image = simple.LVLMPictureReader(FileName=os.environ["LVLM_SCENE"])
     trace = simple.LLaVAInference(Input=image, ModelDirectory=path("endless"), CaptureFull=0,
                                   MaxNewTokens=int(os.environ["LVLM_TOKENS"]))
     say("asking")
@@ -132,7 +132,7 @@ def long_question():
 def long_relevancy():
     """Relevancy of so many tokens that the test does not let this client live until all are explained."""
     connect()
-    image = simple.PNGSeriesReader(FileNames=[os.environ["LVLM_SCENE"]])
+    image = simple.LVLMPictureReader(FileName=os.environ["LVLM_SCENE"])
     trace = simple.LLaVAInference(Input=image, ModelDirectory=path("endless"), CaptureFull=0,
                                   MaxNewTokens=int(os.environ["LVLM_TOKENS"]))
     trace.UpdatePipeline()
@@ -144,7 +144,7 @@ def long_relevancy():
 def ask():
     """One question; the answer and a map of it."""
     connect()
-    image = simple.PNGSeriesReader(FileNames=[os.environ["LVLM_SCENE"]])
+    image = simple.LVLMPictureReader(FileName=os.environ["LVLM_SCENE"])
     trace = simple.LLaVAInference(Input=image, Prompt="What color is the star?")
     say("asking")
     trace.UpdatePipeline()

@@ -73,7 +73,7 @@ class Run(BatchCase):
         broken.write_bytes(broken.read_bytes()[:3000])
         (self.images / "empty.jpg").write_bytes(b"")
         printed = self.batch(1)
-        self.assertIn("broken.png: the PNG file is truncated", printed)
+        self.assertIn("broken.png: cannot be decoded as a picture", printed)
         self.assertIn("4 of 8 answered, 4 failed", printed)
         rows = self.rows()
         self.assertEqual(set(rows), {(image, q) for image in ("a.png", "b.png", "broken.png", "empty.jpg") for q in QUESTIONS})
@@ -222,26 +222,6 @@ class Jobs(BatchCase):
                                           (pathlib.Path(self.folder.name) / "images" / "none", [("One?", "*")], "none")):
             with self.assertRaisesRegex(batch_jobs.UsageError, needle):
                 batch_jobs.list_jobs(folder, questions)
-
-    def test_damaged_pictures(self):
-        good = (SCENES / "two_stars.png").read_bytes()
-        path = self.images / "x.png"
-        path.write_bytes(good)
-        batch_jobs.check_picture(path)
-        flipped = bytearray(good)
-        flipped[len(good) // 2] ^= 1
-        for content, needle in ((b"", "empty"), (b"GIF89a", "not a PNG"), (good[:-4], "truncated"), (good[:-12], "truncated"), (good[:20], "truncated"),
-                                (bytes(flipped), "damaged: checksum of chunk IDAT")):
-            path.write_bytes(content)
-            with self.assertRaisesRegex(ValueError, needle):
-                batch_jobs.check_picture(path)
-        for name, content, needle in (("x.jpg", good, "not a JPEG"), ("x.jpeg", b"\xff\xd8\xff\xe0abc", "truncated"), ("x.tif", good, "not a TIFF"),
-                                      ("nowhere.png", None, "No such file")):
-            if content is not None:
-                (self.images / name).write_bytes(content)
-            with self.assertRaisesRegex(ValueError, needle):
-                batch_jobs.check_picture(self.images / name)
-        batch_jobs.check_picture(ROOT / "Testing/Data/image/exif.jpg")
 
     def test_table_that_is_no_table(self):
         self.out.mkdir()

@@ -7,8 +7,7 @@ from paraview import servermanager, simple
 from . import pipeline, traces
 from .errors import Error
 
-READERS = {".png": "PNGSeriesReader", ".jpg": "JPEGSeriesReader", ".jpeg": "JPEGSeriesReader", ".bmp": "BMPSeriesReader",
-           ".tif": "TIFFSeriesReader", ".tiff": "TIFFSeriesReader"}
+READER = "LVLMPictureReader"
 LONGEST_NAME = 48
 
 
@@ -52,17 +51,14 @@ def picture_source(image):
     path = os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
     if not path:
         raise Error("image: %r is neither a file name nor a source of the pipeline" % (image,))
-    reader = READERS.get(os.path.splitext(path)[1].lower())
-    if reader is None:
-        raise Error("image: %s: pictures with the endings %s can be read" % (path, ", ".join(sorted(READERS))))
     if not pipeline.is_remote():  # a server's disk is not ours to look at
         path = os.path.abspath(path)
         if not os.path.isfile(path):
             raise Error("image: there is no file %s" % path)
     for source in pipeline.all_sources():
-        if pipeline.xml_name(source) == reader and list(source.FileNames) == [path]:
+        if pipeline.xml_name(source) == READER and source.FileName == path:
             return source
-    source = pipeline.register(os.path.basename(path), reader, FileNames=[path])
+    source = pipeline.register(os.path.basename(path), READER, FileName=path)
     try:
         pipeline.update(source, "image: reading %s" % path)
     except Error:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures are read as PIL reads them, upright; damaged files are errors that name them."""
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+import lvlm_testing as lt
+from paraview import simple
+
+PICTURES = pathlib.Path(__file__).resolve().parents[1] / "Data" / "image"
+
+
+class PictureReader(lt.TestCase):
+    def read(self, path):
+        """Pixels [H, W, 3], row 0 at the top."""
+        image = lt.fetch(simple.LVLMPictureReader(FileName=str(path)))
+        width, height, _ = image.GetDimensions()
+        self.assertEqual(image.GetPointData().GetScalars().GetName(), "picture")
+        return lt.array(image.GetPointData().GetScalars()).reshape(height, width, 3)[::-1]
+
+    def assertLikePIL(self, path, tolerance=0):
+        theirs = np.asarray(Image.open(path).convert("RGB")).astype(int)
+        np.testing.assert_allclose(self.read(path).astype(int), theirs, rtol=0, atol=tolerance, err_msg=str(path))
+
+    def test_equal_to_pil(self):
+        files = sorted(PICTURES.glob("*.png"))
+        self.assertGreater(len(files), 10)
+        for path in files:
+            self.assertLikePIL(path)
+        self.assertLikePIL(PICTURES / "exif.jpg", 1)  # JPEG decoders may round differently
+
+    def test_formats_and_names(self):
+        """Upright in every format; the content decides, not the name."""
+        picture = Image.open(PICTURES / "odd.png").convert("RGB")
+        for name, options in (("a.bmp", {}), ("a.tif", {}), ("b.tiff", {"compression": "tiff_lzw"}), ("a.webp", {"lossless": True}),
+                              ("with blank and ümlaut.tif", {})):
+            path = self.path(name)
+            picture.save(path, **options)
+            self.assertLikePIL(path)
+        os.rename(self.path("a.bmp"), self.path("bmp.png"))
+        self.assertLikePIL(self.path("bmp.png"))
+
+    def bad_files(self):
+        png, jpeg = (PICTURES / "odd.png").read_bytes(), (PICTURES / "exif.jpg").read_bytes()
+        flipped = bytearray(png)
+        flipped[len(png) // 2] ^= 1
+        for name, content in (("text.png", b"hello"), ("empty.png", b""), ("cut.png", png[:-20]), ("flipped.png", bytes(flipped)),
+                              ("cut.jpg", jpeg[:-40]), ("gif.jpg", b"GIF89a")):
+            with open(self.path(name), "wb") as file:
+                file.write(content)
+            yield self.path(name)
+        yield "/nowhere/none.png"
+
+    def test_damaged_files_are_errors(self):
+        for path in self.bad_files():
+            reader = simple.LVLMPictureReader(FileName=path)
+            with lt.Errors() as errors:
+                reader.UpdatePipeline()
+            self.assertIn(path, errors.text)
+            self.assertEqual(reader.GetDataInformation().GetNumberOfPoints(), 0, path)
+            reader.FileName = str(PICTURES / "odd.png")
+            reader.UpdatePipeline()
+            self.assertGreater(reader.GetDataInformation().GetNumberOfPoints(), 0)
+            simple.Delete(reader)
+
+
+if __name__ == "__main__":
+    lt.main()
