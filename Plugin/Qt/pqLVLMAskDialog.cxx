@@ -111,7 +111,7 @@ QWidget* pqLVLMAskDialog::buildPicture()
   this->File = new pqFileChooserWidget(box);
   this->File->setObjectName("File");
   this->File->setForceSingleFile(true);
-  this->File->setExtension(tr("Pictures (*.png *.jpg *.jpeg *.bmp *.tif *.tiff)"));
+  this->File->setExtension(tr("Pictures (*.png *.jpg *.jpeg *.bmp *.tif *.tiff *.webp)"));
   this->File->setTitle(tr("Picture"));
   this->Preview = new QLabel(box);
   this->Preview->setObjectName("Preview");

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import sys
 import unittest
+from unittest import mock
 
 import numpy as np
 
@@ -290,6 +291,20 @@ class Asking(ModuleTest):
         covered = mask.reshape(12, 14, 12, 14).any(axis=(1, 3))
         return [int(patch) for patch in np.flatnonzero(covered)]
 
+    def test_views_without_a_screen_are_refused_before_the_model_runs(self):
+        before = set(simple.GetSources())
+        with mock.patch.dict(os.environ, DISPLAY=""):
+            self.assertRaisesText(lambda: self.lvlm.ask(STAR, QUESTION), "DISPLAY is not set", "layout=False")
+        self.assertEqual(set(simple.GetSources()), before)
+
+    def test_a_file_that_is_no_picture(self):
+        before = set(simple.GetSources())
+        path = self.path("text.png")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("no picture")
+        self.assertRaisesText(lambda: self.lvlm.ask(path, QUESTION), path, "cannot be decoded as a picture")
+        self.assertEqual(set(simple.GetSources()), before)
+
     def test_ask_answers_and_shows_where_the_model_looked(self):
         trace = self.lvlm.ask(STAR, QUESTION)
         self.assertEqual(trace.Answer.strip(), "The star is red.")
@@ -413,7 +428,7 @@ class Asking(ModuleTest):
 
     def test_errors_name_what_is_wrong(self):
         self.assertRaisesText(lambda: self.lvlm.ask("/no/such/picture.png", "What?"), "/no/such/picture.png")
-        self.assertRaisesText(lambda: self.lvlm.ask("/no/such/picture.gif", "What?"), "picture.gif", ".png")
+        self.assertRaisesText(lambda: self.lvlm.ask("/no/such/picture.gif", "What?"), "picture.gif", "no file")
         self.assertRaisesText(lambda: self.lvlm.ask(7, "What?"), "7")
         self.assertRaisesText(lambda: self.lvlm.ask(STAR, " "), "question")
         with lt.Errors() as errors:

@@ -22,6 +22,9 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
     """
     if not isinstance(question, str) or not question.strip():
         raise Error("question: there is nothing to ask")
+    if layout:
+        from .views import require_screen
+        require_screen()  # now, not after the model has run
     trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture_source(image), Prompt=question)
     try:
         pipeline.set_properties(trace, {

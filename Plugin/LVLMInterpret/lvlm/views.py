@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layout tabs, titled views, pictures and colour legends: how the presets look."""
+import os
+
 from paraview import servermanager, simple
+from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
 from . import pipeline
+from .errors import Error
 
 SIZE = (1600, 900)  # of a tab that no window has given a size
 INK = [0.13, 0.13, 0.15]
@@ -17,10 +21,17 @@ LINK = ", linked views "
 LEGEND_HEIGHT = 64  # pixels of a colour legend below a picture
 
 
+def require_screen():
+    """Raises Error where ParaView would end in a crash: drawing without an X server."""
+    if vtkRenderWindow().IsA("vtkXOpenGLRenderWindow") and not os.environ.get("DISPLAY"):
+        raise Error("views need a screen, and DISPLAY is not set: start with `xvfb-run -a pvpython ...`, or ask with layout=False")
+
+
 class Tab:
     """A layout tab of a preset. Made again, it takes the place of the one of the same name."""
 
     def __init__(self, name):
+        require_screen()
         self.name = name
         self.views = []
         self.links = 0
