@@ -265,19 +265,18 @@ private:
   GraphDrawing& Graph;
 };
 
+bool isPatch(const Trace& trace, std::int64_t position)
+{
+  const std::int64_t patch = position - trace.imageStart;
+  return patch >= 0 && patch < trace.grid.count();
+}
+
 void labelNodes(GraphDrawing& graph, const Trace& trace)
 {
   for (GraphNode& node : graph.nodes)
   {
-    const std::int64_t patch = node.position - trace.imageStart;
-    node.image = patch >= 0 && patch < trace.grid.count();
-    const auto at = static_cast<std::size_t>(node.position);
-    node.label = node.image ? std::to_string(patch) : readableToken(trace.tokens[at]);
-    if (node.target)
-    {
-      // The row at this position predicts the next token: the one that is explained.
-      node.label += " -> " + readableToken(trace.tokens[at + 1]);
-    }
+    node.image = isPatch(trace, node.position);
+    node.label = nodeLabel(trace, node.position, node.target);
   }
 }
 
@@ -359,6 +358,15 @@ void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& gr
   }
   placeColumn(graph, width + ColumnGap * graph.unit, height);
   Router(graph).run();
+}
+
+std::string nodeLabel(const Trace& trace, std::int64_t position, bool target)
+{
+  const auto at = static_cast<std::size_t>(position);
+  const std::string label = isPatch(trace, position) ? std::to_string(position - trace.imageStart)
+                                                     : readableToken(trace.tokens[at]);
+  // The row at the target's position predicts the next token: the one that is explained.
+  return target ? label + " -> " + readableToken(trace.tokens[at + 1]) : label;
 }
 
 std::string readableToken(const std::string& token)

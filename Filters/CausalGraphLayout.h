@@ -70,6 +70,10 @@ void keepExplanation(GraphDrawing& graph);
 /// picture, by position, with their words.
 void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& grid);
 
+/// What a node is called: a patch by its row-major number, text as it is read; the target as
+/// "its token -> the token that it predicts".
+std::string nodeLabel(const Trace& trace, std::int64_t position, bool target);
+
 /// A token as people read it: without the tokenizers' marks for spaces, at most 24 characters.
 std::string readableToken(const std::string& token);
 

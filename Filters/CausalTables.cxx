@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CausalTables.h"
 
+#include "CausalGraphLayout.h"
 #include "OutputVTK.h"
 
 #include "Readers/TensorVTK.h"
@@ -8,6 +9,7 @@
 #include "vtkDataArray.h"
 #include "vtkTable.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace lvlm
@@ -29,6 +31,15 @@ std::int64_t patchAt(const Trace& trace, int position)
 {
   const std::int64_t patch = position - trace.imageStart;
   return patch >= 0 && patch < trace.grid.count() ? patch : -1;
+}
+
+/// As in the drawing, but that patches are called so.
+std::string labelIn(const causal::HeadExplanation& head, const Trace& trace, int position)
+{
+  const bool target = std::any_of(head.nodes.begin(), head.nodes.end(),
+    [position](const causal::ExplanationNode& node)
+    { return node.position == position && node.radius == 0; });
+  return (patchAt(trace, position) >= 0 ? "patch " : "") + nodeLabel(trace, position, target);
 }
 }
 
@@ -62,10 +73,10 @@ void fillNodeTable(const HeadExplanations& heads, const Trace& trace, vtkTable* 
   addReals(table, "attention", attention);
 }
 
-void fillEdgeTable(const HeadExplanations& heads, vtkTable* table)
+void fillEdgeTable(const HeadExplanations& heads, const Trace& trace, vtkTable* table)
 {
   Integers head, source, target;
-  std::vector<std::string> mark;
+  std::vector<std::string> mark, sourceLabel, targetLabel;
   std::vector<double> pValue;
   for (const causal::HeadExplanation& one : heads)
   {
@@ -74,14 +85,18 @@ void fillEdgeTable(const HeadExplanations& heads, vtkTable* table)
       head.push_back(one.head);
       source.push_back(edge.source);
       target.push_back(edge.target);
+      sourceLabel.push_back(labelIn(one, trace, edge.source));
+      targetLabel.push_back(labelIn(one, trace, edge.target));
       mark.push_back(causal::edgeText(edge.sourceMark, edge.targetMark));
       pValue.push_back(edge.pValue);
     }
   }
   addColumn(table, "head", head);
+  addColumn(table, "source_label", sourceLabel);
+  addColumn(table, "mark", mark);
+  addColumn(table, "target_label", targetLabel);
   addColumn(table, "source", source);
   addColumn(table, "target", target);
-  addColumn(table, "mark", mark);
   addReals(table, "p_value", pValue);
 }
 

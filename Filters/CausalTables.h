@@ -17,7 +17,7 @@ namespace lvlm
 using HeadExplanations = std::vector<causal::HeadExplanation>;
 
 void fillNodeTable(const HeadExplanations& heads, const Trace& trace, vtkTable* table);
-void fillEdgeTable(const HeadExplanations& heads, vtkTable* table);
+void fillEdgeTable(const HeadExplanations& heads, const Trace& trace, vtkTable* table);
 void fillHeadTable(const HeadExplanations& heads, const Trace& trace, vtkTable* table);
 
 /// Weights of the patches that explain, summed over the heads: [rows*cols], row 0 at the top.

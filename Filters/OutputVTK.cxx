@@ -191,4 +191,12 @@ void addPicture(vtkDataObject* output, vtkDataObject* trace)
   output->GetFieldData()->AddArray(size);
 }
 
+void addText(vtkDataObject* output, const char* name, const std::string& text)
+{
+  vtkNew<vtkStringArray> line;
+  line->SetName(name);
+  line->InsertNextValue(text);
+  output->GetFieldData()->AddArray(line);
+}
+
 } // namespace lvlm

@@ -73,6 +73,9 @@ void addPatchIndices(vtkImageData* output, const PatchGrid& grid);
 /// `picture_size` = width, height), so that LVLMOverlay needs nothing but a map.
 void addPicture(vtkDataObject* output, vtkDataObject* trace);
 
+/// Puts a line on what an output shows into its field data, for LVLM Caption.
+void addText(vtkDataObject* output, const char* name, const std::string& text);
+
 } // namespace lvlm
 
 #endif

@@ -5,12 +5,18 @@
  *
  * A vtkImageData whose cells are the model's image tokens, in pixel coordinates of the picture (y
  * up), with the cell array `attention`: the chosen answer tokens, layers and heads reduced to one
- * number a patch. The picture travels along in the field data, for vtkLVLMOverlay.
+ * number a patch. The picture travels along in the field data, for vtkLVLMOverlay, and so does
+ * `heads`: which heads are shown, in words.
  */
 #ifndef vtkLVLMAttentionMap_h
 #define vtkLVLMAttentionMap_h
 
 #include "vtkLVLMTraceFilter.h"
+
+namespace lvlm
+{
+struct Selection;
+}
 
 class LVLMFILTERS_EXPORT vtkLVLMAttentionMap : public vtkLVLMTraceFilter
 {
@@ -21,12 +27,14 @@ public:
   enum
   {
     MEAN = 0,
-    MAXIMUM = 1
+    MAXIMUM = 1,
+    STRONGEST_HEAD = 2
   };
 
   ///@{
-  /** How tokens, layers and heads become one number: MEAN (default) or MAXIMUM. */
-  vtkSetClampMacro(Reduction, int, MEAN, MAXIMUM);
+  /** How tokens, layers and heads become one number: MEAN (default), MAXIMUM, or STRONGEST_HEAD:
+   * of the chosen heads, the one that looks at the picture most, mean over the tokens. */
+  vtkSetClampMacro(Reduction, int, MEAN, STRONGEST_HEAD);
   vtkGetMacro(Reduction, int);
   ///@}
 
@@ -42,6 +50,9 @@ protected:
   int Reduction = MEAN;
 
 private:
+  /// Of the selection's heads, the one with the most attention to the picture.
+  void KeepStrongestHead(const lvlm::Trace& trace, lvlm::Selection& shown);
+
   vtkLVLMAttentionMap(const vtkLVLMAttentionMap&) = delete;
   void operator=(const vtkLVLMAttentionMap&) = delete;
 };

@@ -7,11 +7,15 @@
 #include "Models/Core/Analysis.h"
 #include "Models/Core/Words.h"
 
+#include "vtkFieldData.h"
 #include "vtkInformation.h"
 #include "vtkObjectFactory.h"
+#include "vtkStringArray.h"
 #include "vtkTable.h"
 
 #include <algorithm>
+#include <cctype>
+#include <optional>
 #include <set>
 
 vtkStandardNewMacro(vtkLVLMCaption);
@@ -69,28 +73,103 @@ void replaceAll(std::string& text, const std::string& what, const std::string& w
   }
 }
 
-/// The lines of a text, each with its fields filled in and cut to the length.
-std::string fillIn(const std::string& text, const lvlm::Trace& trace,
-  const std::set<std::int64_t>& chosen, std::size_t length)
+/// What the field `name` of the text stands for, if it is one.
+std::optional<std::string> valueOf(const std::string& name, const lvlm::Trace& trace,
+  const std::set<std::int64_t>& chosen, vtkDataObject* about)
+{
+  if (name == "question")
+  {
+    return questionOf(trace);
+  }
+  if (name == "answer" || name == "token")
+  {
+    return answerOf(trace, chosen, name == "token");
+  }
+  auto* said = about
+    ? vtkStringArray::SafeDownCast(about->GetFieldData()->GetAbstractArray(name.c_str()))
+    : nullptr;
+  return said && said->GetNumberOfValues() == 1 ? std::optional<std::string>(said->GetValue(0))
+                                                : std::nullopt;
+}
+
+/// A line with its fields filled in; nothing when it asks for what `about` does not say.
+std::optional<std::string> filled(const std::string& line, const lvlm::Trace& trace,
+  const std::set<std::int64_t>& chosen, vtkDataObject* about)
 {
   std::string result;
-  for (std::size_t begin = 0; begin <= text.size();)
+  for (std::size_t at = 0; at < line.size();)
   {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
-    const bool answer = line.find("{answer}") != std::string::npos;
-    // The answer last: what it says is not looked at again.
-    replaceAll(line, "{token}", answerOf(trace, chosen, true));
-    replaceAll(line, "{question}", questionOf(trace));
-    replaceAll(line, "{answer}", answerOf(trace, chosen, false));
-    const std::size_t bracket = answer ? line.find('[') : std::string::npos;
-    line = lvlm::shortened(line, length, bracket == std::string::npos ? 0 : bracket);
-    replaceAll(line, "$", "\\$"); // VTK would set what stands between two of them as a formula
-    result += (begin > 0 ? "\n" : "") + line;
-    begin = end + 1;
+    const std::size_t open = std::min(line.find('{', at), line.size());
+    result += line.substr(at, open - at);
+    std::size_t close = open + 1;
+    while (close < line.size() &&
+      (std::isalnum(static_cast<unsigned char>(line[close])) != 0 || line[close] == '_'))
+    {
+      ++close;
+    }
+    if (close >= line.size() || line[close] != '}')
+    {
+      result += line.substr(open, 1); // no field
+      at = open + 1;
+      continue;
+    }
+    const auto value = valueOf(line.substr(open + 1, close - open - 1), trace, chosen, about);
+    if (!value && about)
+    {
+      return std::nullopt;
+    }
+    result += value ? *value : line.substr(open, close + 1 - open);
+    at = close + 1;
   }
   return result;
 }
+
+/// The lines of a text, each with its fields filled in and cut to the length.
+std::string fillIn(const std::string& text, const lvlm::Trace& trace,
+  const std::set<std::int64_t>& chosen, std::size_t length, vtkDataObject* about)
+{
+  std::string result;
+  bool first = true;
+  for (std::size_t begin = 0; begin <= text.size();)
+  {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    const auto words = filled(line, trace, chosen, about);
+    if (words)
+    {
+      const bool answer = line.find("{answer}") != std::string::npos;
+      const std::size_t bracket = answer ? words->find('[') : std::string::npos;
+      std::string shown =
+        lvlm::shortened(*words, length, bracket == std::string::npos ? 0 : bracket);
+      replaceAll(shown, "$", "\\$"); // VTK would set what stands between two of them as a formula
+      result += (first ? "" : "\n") + shown;
+      first = false;
+    }
+  }
+  return result;
+}
+}
+
+vtkLVLMCaption::vtkLVLMCaption()
+{
+  this->SetNumberOfInputPorts(2);
+}
+
+void vtkLVLMCaption::SetAboutConnection(vtkAlgorithmOutput* about)
+{
+  this->SetInputConnection(1, about);
+}
+
+int vtkLVLMCaption::FillInputPortInformation(int port, vtkInformation* info)
+{
+  if (port == 0)
+  {
+    return this->Superclass::FillInputPortInformation(port, info);
+  }
+  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkDataObject");
+  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
+  return 1;
 }
 
 void vtkLVLMCaption::PrintSelf(ostream& os, vtkIndent indent)
@@ -106,12 +185,12 @@ int vtkLVLMCaption::FillOutputPortInformation(int, vtkInformation* info)
   return 1;
 }
 
-void vtkLVLMCaption::Compute(
-  const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
+void vtkLVLMCaption::Compute(const lvlm::Trace& trace, vtkDataObject*,
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
   const lvlm::Indices tokens = lvlm::resolveIndices(
     this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
   const std::string text = fillIn(this->Text, trace, { tokens.begin(), tokens.end() },
-    static_cast<std::size_t>(this->LineLength));
+    static_cast<std::size_t>(this->LineLength), vtkDataObject::GetData(inputs[1]));
   lvlm::addColumn(vtkTable::GetData(outputs), "Text", std::vector<std::string>{ text });
 }

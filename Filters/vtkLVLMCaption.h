@@ -7,6 +7,9 @@
  * by the question, `{answer}` by the answer with the chosen tokens in brackets, and `{token}` by
  * the chosen tokens alone; each line is shortened to a length, the answer around its first bracket.
  * With FollowTime the bracket moves through the answer.
+ *
+ * The second input is optional: an output that the text is about. `{name}` is replaced by the
+ * string `name` of its field data; a line that asks for one that is not there is left out.
  */
 #ifndef vtkLVLMCaption_h
 #define vtkLVLMCaption_h
@@ -22,6 +25,9 @@ public:
   vtkTypeMacro(vtkLVLMCaption, vtkLVLMTraceFilter);
   void PrintSelf(ostream& os, vtkIndent indent) override;
 
+  /// What the text is about, such as a map.
+  void SetAboutConnection(vtkAlgorithmOutput* about);
+
   ///@{
   /** The text with its `{}` fields. Default: the question and, below it, the answer. */
   vtkSetMacro(Text, std::string);
@@ -35,9 +41,10 @@ public:
   ///@}
 
 protected:
-  vtkLVLMCaption() = default;
+  vtkLVLMCaption();
   ~vtkLVLMCaption() override = default;
 
+  int FillInputPortInformation(int port, vtkInformation* info) override;
   int FillOutputPortInformation(int port, vtkInformation* info) override;
   void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
     vtkInformationVector* outputs) override;

@@ -91,6 +91,14 @@ std::int64_t slabOf(const lvlm::Trace& trace, std::int64_t layer)
   return found == held.end() ? -1 : found - held.begin();
 }
 
+/// Of the heads that are drawn: ", head 2".
+std::string headsText(const lvlm::HeadExplanations& heads, bool all)
+{
+  return heads.size() > 1 && all
+    ? ", " + std::to_string(heads.size()) + " heads together"
+    : ", head " + std::to_string(heads[lvlm::mostImportantHead(heads)].head);
+}
+
 /// The complete attention of some heads of a layer: the trace's own memory when it is float32.
 class LayerAttention
 {
@@ -286,8 +294,10 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   }
   lvlm::placeGraph(graph, trace, grid);
   lvlm::drawGraph(graph, vtkPolyData::GetData(outputs, GRAPH));
+  lvlm::addText(vtkPolyData::GetData(outputs, GRAPH), "heads",
+    "layer " + std::to_string(layer) + headsText(explained, this->Drawing == UNION_OF_HEADS));
   lvlm::fillNodeTable(explained, trace, vtkTable::GetData(outputs, NODES));
-  lvlm::fillEdgeTable(explained, vtkTable::GetData(outputs, EDGES));
+  lvlm::fillEdgeTable(explained, trace, vtkTable::GetData(outputs, EDGES));
   addWeights(
     lvlm::weightMap(explained, trace), trace, data, grid, vtkImageData::GetData(outputs, WEIGHTS));
   lvlm::fillHeadTable(explained, trace, vtkTable::GetData(outputs, HEADS));

@@ -211,6 +211,17 @@ void addNumber(vtkDataObject* output, const char* name, double value)
     lvlm::arrayFromTensor(lvlm::Tensor::of(std::vector<double>{ value }, { 1 }), name));
 }
 
+/// For a caption: "relevancy (exact)".
+std::string methodText(int method, int mode)
+{
+  if (method == vtkLVLMRelevancy::GRADIENT)
+  {
+    return mode == vtkLVLMRelevancy::EXACT ? "relevancy (exact)" : "relevancy (as LVLM-Interpret)";
+  }
+  return method == vtkLVLMRelevancy::ROLLOUT_MEAN ? "attention rollout (mean of heads)"
+                                                  : "attention rollout (maximum of heads)";
+}
+
 void addMap(vtkImageData* image, const lvlm::Trace& trace, const std::string& name,
   const std::vector<float>& map)
 {
@@ -341,6 +352,7 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
       const std::int64_t last = *std::max_element(tokens.begin(), tokens.end());
       const lvlm::TextRelevancy text = lvlm::textRelevancy(trace, last, map);
       fillTable(vtkTable::GetData(outputs, 1), text, map);
+      lvlm::addText(vtkTable::GetData(outputs, 1), "method", methodText(this->Method, this->Mode));
       addNumber(image, "image_mean", text.imageMean);
       addNumber(image, "image_maximum", text.imageMaximum);
       addNumber(image, "image_share", text.imageShare);

@@ -9,7 +9,7 @@
  * token: `word`, `role`, `position` (the first), `positions` (how many), `relevancy` (their mean),
  * `share` (of the row's sum), and, the same in every row, the image's `image_mean`,
  * `image_maximum`, `image_share` and `image_percentile`. Port 0 has these four numbers in its field
- * data.
+ * data, port 1 the `method` in words.
  *
  * The gradients come from the trace where it carries `relevancy.*`, else from the model that made
  * it. Computed maps are kept while model, picture and tokens stay the same.

@@ -218,12 +218,18 @@ int vtkLVLMTraceFilter::RequestInformation(
 
 int vtkLVLMTraceFilter::RequestUpdateExtent(vtkInformationVector** inputs)
 {
-  for (int port = 0; port < this->GetNumberOfInputPorts(); ++port)
+  // A trace is the same at all times: it must not be made again for each of them.
+  inputs[0]->GetInformationObject(0)->Remove(Pipeline::UPDATE_TIME_STEP());
+  for (int port = 1; port < this->GetNumberOfInputPorts(); ++port)
   {
     for (int c = 0; c < inputs[port]->GetNumberOfInformationObjects(); ++c)
     {
-      // A trace is the same at all times: it must not be made again for each of them.
-      inputs[port]->GetInformationObject(c)->Remove(Pipeline::UPDATE_TIME_STEP());
+      // By default the extent of the first input is asked for.
+      vtkInformation* inInfo = inputs[port]->GetInformationObject(c);
+      if (inInfo->Has(Pipeline::WHOLE_EXTENT()))
+      {
+        inInfo->Set(Pipeline::UPDATE_EXTENT(), inInfo->Get(Pipeline::WHOLE_EXTENT()), 6);
+      }
     }
   }
   lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0));
@@ -239,19 +245,35 @@ std::vector<vtkMTimeType> vtkLVLMTraceFilter::GetResultKey(
     vtkDataObject* data = vtkDataObject::GetData(inputs[port]);
     key.push_back(data ? data->GetMTime() : 0);
   }
+  key.push_back(this->GetTimeBits(outputs));
+  return key;
+}
+
+vtkMTimeType vtkLVLMTraceFilter::GetTimeBits(vtkInformationVector* outputs) const
+{
   vtkInformation* outInfo = outputs->GetInformationObject(0);
   const bool timed = this->FollowTime && outInfo->Has(Pipeline::UPDATE_TIME_STEP());
   const double time = timed ? outInfo->Get(Pipeline::UPDATE_TIME_STEP()) : 0.0;
   vtkMTimeType bits = 0;
   static_assert(sizeof bits >= sizeof time);
   std::memcpy(&bits, &time, sizeof time);
-  key.push_back(bits);
-  return key;
+  return bits;
 }
 
 int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
-  return lvlm::guarded(this, outputs,
+  // Not of the input's data: ParaView copies them whenever it asks.
+  auto* executive = vtkDemandDrivenPipeline::SafeDownCast(this->GetExecutive());
+  const std::vector<vtkMTimeType> attempt{ executive->GetPipelineMTime(),
+    this->GetTimeBits(outputs) };
+  if (attempt == this->Failed)
+  {
+    // Outputs that stayed empty are asked for again, for every view of each of them: the message
+    // has been given.
+    lvlm::emptyOutputs(outputs);
+    return 1;
+  }
+  const int good = lvlm::guarded(this, outputs,
     [&]
     {
       vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
@@ -270,6 +292,9 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
       }
       this->Results->give(outputs);
     });
+  this->Failed = good ? std::vector<vtkMTimeType>() : attempt;
+  // Empty outputs take the place of the maps that were on the screen; after a 0 these would stay.
+  return 1;
 }
 
 void vtkLVLMTraceFilter::ComputeOnRanks(

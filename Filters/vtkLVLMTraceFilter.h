@@ -138,6 +138,11 @@ private:
   std::vector<vtkMTimeType> GetResultKey(
     vtkInformationVector** inputs, vtkInformationVector* outputs);
 
+  /// Of the pipeline time, 0 where it is not followed.
+  vtkMTimeType GetTimeBits(vtkInformationVector* outputs) const;
+
+  /// Of what went wrong last: when its pipeline was changed, and the time.
+  std::vector<vtkMTimeType> Failed;
   std::unique_ptr<lvlm::RankExchange> Ranks;
   std::unique_ptr<lvlm::WholeResults> Results;
 };

@@ -58,4 +58,11 @@ std::string embeddedModelDirectory()
     LVLM_SOURCE_MODEL, ": set ModelDirectory or the environment variable LVLM_MODEL_DIRECTORY");
 }
 
+std::string modelFolder(const std::string& given)
+{
+  const char* home = std::getenv("HOME");
+  const bool atHome = given == "~" || given.compare(0, 2, "~/") == 0;
+  return given.empty() ? embeddedModelDirectory() : atHome && home ? home + given.substr(1) : given;
+}
+
 } // namespace lvlm

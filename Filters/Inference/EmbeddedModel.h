@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file EmbeddedModel.h
-/// Where the checkpoint that ships with the plugin lies.
+/// Where checkpoints lie: the one that ships with the plugin, and what users write.
 #ifndef LVLM_INFERENCE_EMBEDDEDMODEL_H
 #define LVLM_INFERENCE_EMBEDDEDMODEL_H
 
@@ -13,6 +13,9 @@ namespace lvlm
 /// prefix that the plugin was installed to, else the source tree that it was built from. Throws
 /// Error when none is there.
 std::string embeddedModelDirectory();
+
+/// The folder that a user means: nothing is the embedded model, a leading ~ the home folder.
+std::string modelFolder(const std::string& given);
 
 } // namespace lvlm
 

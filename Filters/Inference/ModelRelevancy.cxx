@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ModelRelevancy.h"
 
+#include "EmbeddedModel.h"
+
 #include "ControllerChannel.h"
 
 #include "Filters/GradientRelevancy.h"
@@ -60,7 +62,8 @@ std::shared_ptr<const LlavaModel> openModel(
   const Trace& trace, const GradientRequest& request, const RankChannel& ranks)
 {
   const std::string recorded = extraOf(trace, "model_directory");
-  const std::string directory = request.modelDirectory.empty() ? recorded : request.modelDirectory;
+  const std::string directory =
+    request.modelDirectory.empty() ? recorded : modelFolder(request.modelDirectory);
   if (directory.empty())
   {
     fail("the trace of model '", trace.model,

@@ -51,9 +51,7 @@ struct vtkLLaVAInference::Internals
     const lvlm::ControllerChannel ranks;
     options.rank = ranks.rank();
     options.ranks = ranks.size();
-    const std::string& given = self->ModelDirectory;
-    this->Model =
-      lvlm::LlavaModel::open(given.empty() ? lvlm::embeddedModelDirectory() : given, options);
+    this->Model = lvlm::LlavaModel::open(lvlm::modelFolder(self->ModelDirectory), options);
     return this->Model;
   }
 
@@ -115,7 +113,7 @@ vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
   }
   if (!values)
   {
-    lvlm::fail("the input has no array of colours on its points or cells");
+    lvlm::fail("the input has no array of colors on its points or cells");
   }
   return values;
 }
@@ -241,10 +239,8 @@ int vtkLLaVAInference::RequestInformation(
   lvlm::TraceShape shape;
   try
   {
-    shape = this->Self->HasTrace
-      ? lvlm::shapeOf(this->Self->Trace)
-      : expectedShape(
-          this->ModelDirectory.empty() ? lvlm::embeddedModelDirectory() : this->ModelDirectory);
+    shape = this->Self->HasTrace ? lvlm::shapeOf(this->Self->Trace)
+                                 : expectedShape(lvlm::modelFolder(this->ModelDirectory));
   }
   catch (const std::exception&) // RequestData says what is wrong, once it is asked for data
   {

@@ -11,6 +11,10 @@ namespace
 {
 namespace tn = tensor_name;
 
+/// What to do comes first: message windows cut long lines.
+constexpr const char* NeedsAll = "rollout needs every layer: set CaptureFullLayers of LLaVA "
+                                 "Inference to all. attention.full has ";
+
 /// Slabs of `attention.full` from the first layer up, -1 where another process has it. Throws Error
 /// unless all layers of the model are recorded.
 std::vector<std::int64_t> slabsInOrder(const Trace& trace)
@@ -22,16 +26,15 @@ std::vector<std::int64_t> slabsInOrder(const Trace& trace)
   {
     if (numbers[i] < 0 || numbers[i] >= layers.count())
     {
-      fail("rollout needs attention.full of all layers, the trace has ", layers.count(),
-        " of them, among these layer ", numbers[i], ": capture all full layers");
+      fail(NeedsAll, layers.count(), " layer(s), among these layer ", numbers[i]);
     }
     slabs[static_cast<std::size_t>(numbers[i])] = i;
   }
   if (slabs.empty() || std::find(slabs.begin(), slabs.end(), -1) != slabs.end() ||
     (trace.layerTotal > 0 && trace.layerTotal != layers.count()))
   {
-    fail("rollout needs attention.full of all ", std::max(trace.layerTotal, layers.count()),
-      " layers, each once; the trace has ", layers.count(), ": capture all full layers");
+    fail(NeedsAll, layers.count(), " layer(s), not all ",
+      std::max(trace.layerTotal, layers.count()), " layers, each once");
   }
   std::fill(slabs.begin(), slabs.end(), -1);
   const std::vector<std::int64_t> held = trace.fullLayers();

@@ -36,6 +36,24 @@ class Maps(lt.TestCase):
             chosen = self.raw[np.ix_([0, 2], [1], [1, 4])]
             np.testing.assert_allclose(shown.ravel(), numpy_reduction(chosen, axis=(0, 1, 2)), **EQUAL)
 
+    def test_strongest_head(self):
+        """The head that looks at the picture most, for each token anew, and what its map says of it."""
+        found = set()
+        for tokens in ([0], [1], [2], [3], [4], []):
+            for layers, heads in (([], []), ([0, 2], [1])):
+                raw = self.raw[:, :, tokens or slice(None)]
+                sums = np.full(raw.shape[:2], -1.0)
+                chosen = np.ix_(layers or range(3), heads or range(2))
+                sums[chosen] = raw.sum(axis=(2, 3))[chosen]
+                layer, head = np.unravel_index(sums.argmax(), sums.shape)
+                image = lt.fetch(simple.LVLMAttentionMap(
+                    Input=self.trace, AnswerTokens=tokens, Layers=layers, Heads=heads, Reduction="StrongestHead"))
+                np.testing.assert_allclose(lt.grid_cells(image).ravel(), raw[layer, head].mean(axis=0), **EQUAL)
+                said = image.GetFieldData().GetAbstractArray("heads").GetValue(0)
+                self.assertEqual(said, "layer %d, head %d, which looks most" % (layer, head))
+                found.add(said)
+        self.assertGreater(len(found), 2)
+
     def test_an_index_given_twice_counts_once(self):
         shown = lt.grid_cells(lt.fetch(simple.LVLMAttentionMap(Input=self.trace, AnswerTokens=[0, 1, -5, 0])))
         np.testing.assert_allclose(shown.ravel(), self.raw[:, :, :2].mean(axis=(0, 1, 2)), **EQUAL)

@@ -281,6 +281,15 @@ class Drawings(lt.TestCase):
         self.assertEqual(found.count("arrow"), ends.count("<") + ends.count(">"))
         self.assertEqual(found.count("tail"), ends.count("-"))
 
+    def test_edges_name_what_the_discs_name(self):
+        shown = simple.LVLMCausalGraph(Input=self.trace, AnswerToken=4)
+        drawing, edges = Drawing(shown), table(shown, 2)
+        labels = {drawing.at_points["position"][i]: ("patch " if drawing.at_points["kind"][i] == 0 else "") + drawing.at_points["label"][i]
+                  for i in drawing.nodes}
+        self.assertTrue(any(" -> " in label for label in labels.values()))
+        for end in ("source", "target"):
+            self.assertEqual(list(edges[end + "_label"]), [labels[position] for position in edges[end]])
+
     def test_arrows_point_at_their_node(self):
         drawing = Drawing(simple.LVLMCausalGraph(Input=self.trace, AnswerToken=4))
         places = {drawing.at_points["position"][i]: drawing.points[i, :2] for i in drawing.nodes}

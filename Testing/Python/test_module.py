@@ -145,6 +145,7 @@ class Recorded(ModuleTest):
         self.assertRaisesText(lambda: self.lvlm.paint_over(self.trace), "no patches", "select cells")
         self.assertRaisesText(lambda: self.lvlm.compare(self.trace), "one trace only")
         self.assertRaisesText(lambda: self.lvlm.show_relevancy(self.trace, mode="Wrong"), "'Wrong'", "Exact")
+        self.assertRaisesText(lambda: self.lvlm.pipeline.set_properties(simple.LVLMAttentionMap(Input=self.trace), {"Reduction": "Sum"}), "'Sum'", "Mean", "StrongestHead")
         self.assertRaisesText(lambda: self.lvlm.show_attention(simple.Sphere()), "is no trace")
         self.assertRaisesText(lambda: self.lvlm.show_causality(self.trace), "causal graph")
         simple.ResetSession()
@@ -239,6 +240,24 @@ class Figures(ModuleTest):
         self.assertEqual(self.text(Text="{answer}"), self.words())
         self.assertEqual(self.text(Text="a: {answer}", AnswerTokens=[1]), "a: " + self.words([1]))
         self.assertEqual(self.text(Text="{token}\n{token}", AnswerTokens=[-1]), "\n".join(["w%d" % self.data.ids[-1]] * 2))
+
+    def test_caption_says_what_a_map_shows(self):
+        heat = simple.LVLMAttentionMap(Input=self.trace, Layers=[1], Heads=[0])
+        caption = simple.LVLMCaption(Input=self.trace, About=heat, Text="{nothing} here\nOf {heads}: {token}", AnswerTokens=[2])
+        word = "w%d" % self.data.ids[self.data.P + 2]
+        self.assertEqual(lt.column(lt.fetch(caption), "Text")[0], "Of layer 1, head 0: " + word)
+        heat.Heads = []
+        self.assertEqual(lt.column(lt.fetch(caption), "Text")[0], "Of the mean of 1 layers x 2 heads: " + word)
+        self.assertEqual(self.text(Text="{nothing} here"), "{nothing} here")
+
+    def test_caption_follows_the_head_that_looks_most(self):
+        raw = self.data.attention[..., self.data.span].sum(axis=3)
+        heat = simple.LVLMAttentionMap(Input=self.trace, Reduction="StrongestHead", FollowTime=1)
+        caption = simple.LVLMCaption(Input=self.trace, About=heat, Text="{heads}", FollowTime=1)
+        for token in (0, 3, 1, 4):
+            caption.UpdatePipeline(token)
+            layer, head = np.unravel_index(raw[:, :, token].argmax(), raw.shape[:2])
+            self.assertEqual(lt.column(servermanager.Fetch(caption), "Text")[0], "layer %d, head %d, which looks most" % (layer, head))
 
     def test_caption_is_cut_around_the_bracket(self):
         text = self.text(Text="{answer}", AnswerTokens=[4], LineLength=10)

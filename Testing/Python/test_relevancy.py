@@ -231,6 +231,28 @@ class Rollout(lt.TestCase):
             trace = self.reader(self.data, name="b.lvlm", tensors=tensors)
             self.assertReports(simple.LVLMRelevancy(Input=trace, Method="RolloutMax").UpdatePipeline, "attention.full")
 
+    def test_a_failure_is_told_once_and_leaves_no_map(self):
+        reader = self.reader(self.data, tensors=self.tensors)
+        relevancy = simple.LVLMRelevancy(Input=reader, Method="RolloutMean")
+        self.assertEqual(lt.fetch(relevancy).GetNumberOfCells(), 12)
+        self.assertEqual(lt.fetch(relevancy, 1).GetFieldData().GetAbstractArray("method").GetValue(0), "attention rollout (mean of heads)")
+        whole = reader.FileName
+        reader.FileName = self.data.write(self.path("one.lvlm"))
+        with lt.Errors() as errors:
+            for port in (0, 1, 0, 1):  # as the views of several outputs do
+                relevancy.UpdatePipeline()
+                output = lt.fetch(relevancy, port)
+        self.assertEqual(errors.text.count("ERR"), 1, errors.text)
+        self.assertEqual((lt.fetch(relevancy).GetNumberOfCells(), output.GetNumberOfRows()), (0, 0))
+        relevancy.AnswerTokens = [1]
+        self.assertReports(relevancy.UpdatePipeline, "attention.full")
+        reader.FileName = whole
+        self.assertEqual(lt.fetch(relevancy).GetNumberOfCells(), 12)
+
+    def test_what_to_do_about_missing_layers_is_said(self):
+        trace = self.reader(self.data, tensors={"attention.full": self.full[2:].copy(), "attention.full.layers": np.arange(2, 3)})
+        self.assertReports(simple.LVLMRelevancy(Input=trace, Method="RolloutMean").UpdatePipeline, "CaptureFullLayers", "LLaVA Inference")
+
     def test_token_out_of_range(self):
         relevancy = simple.LVLMRelevancy(
             Input=self.reader(self.data, tensors=self.tensors), Method="RolloutMean", AnswerTokens=[5])

@@ -63,7 +63,9 @@ def set_properties(proxy, properties):
         try:
             setattr(proxy, name, value)
         except (ValueError, TypeError) as error:
-            raise Error("%s = %r: %s" % (name, value, error)) from None
+            choices = getattr(proxy.GetProperty(name), "Available", None)
+            known = "none of %s" % ", ".join(choices) if choices and isinstance(value, str) else error
+            raise Error("%s = %r: %s" % (name, value, known)) from None
 
 
 def register(name, proxy_name, **properties):
