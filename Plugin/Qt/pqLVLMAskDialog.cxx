@@ -15,6 +15,7 @@
 #include <QComboBox>
 #include <QCoreApplication>
 #include <QDialogButtonBox>
+#include <QDir>
 #include <QDoubleSpinBox>
 #include <QFileInfo>
 #include <QFormLayout>
@@ -45,8 +46,8 @@ struct Mode
   const char* Help;
 };
 const Mode Modes[] = {
-  { "Default", QT_TRANSLATE_NOOP("lvlm", "Default: as the model's own settings say") },
-  { "Crop", QT_TRANSLATE_NOOP("lvlm", "Crop: scale the shorter edge, cut the centre out") },
+  { "Default", QT_TRANSLATE_NOOP("lvlm", "Default: as the model was made for, mostly Crop") },
+  { "Crop", QT_TRANSLATE_NOOP("lvlm", "Crop: scale the shorter edge, cut the center out") },
   { "Pad", QT_TRANSLATE_NOOP("lvlm", "Pad: add borders, nothing is lost") },
   { "Resize", QT_TRANSLATE_NOOP("lvlm", "Resize: scale both edges, shapes change") },
 };
@@ -197,8 +198,16 @@ QWidget* pqLVLMAskDialog::buildCapture()
                               "head, is always recorded; this adds the "
                               "picture's patches to one another."));
   QObject::connect(this->Vision, &QCheckBox::toggled, this, &pqLVLMAskDialog::updateState);
+  this->AllLayers =
+    new QCheckBox(tr("Complete attention of every layer, not of the last alone"), box);
+  this->AllLayers->setObjectName("AllLayers");
+  this->AllLayers->setToolTip(
+    tr("Every position to every earlier one: attention rollout needs it of "
+       "all layers, a causal graph of the layer that it is about."));
+  QObject::connect(this->AllLayers, &QCheckBox::toggled, this, &pqLVLMAskDialog::updateState);
   auto* layout = new QVBoxLayout(box);
   layout->setContentsMargins(0, 0, 0, 0);
+  layout->addWidget(this->AllLayers);
   layout->addWidget(this->Vision);
   return box;
 }
@@ -207,7 +216,9 @@ void pqLVLMAskDialog::fillPictures()
 {
   const QSignalBlocker blocker(this->Picture);
   this->Picture->clear();
-  this->Picture->addItem(tr("File on the server's disk"), FromFile);
+  this->Picture->addItem(
+    this->Server->isRemote() ? tr("File on the server's disk...") : tr("Picture file..."),
+    FromFile);
   for (pqPipelineSource* source : lvlm::pictures())
   {
     this->Picture->addItem(tr("Open: %1").arg(source->getSMName()), FromPipeline);
@@ -263,7 +274,7 @@ void pqLVLMAskDialog::showPicture()
   const bool file = this->Picture->currentData() == FromFile;
   this->File->setVisible(file);
   // A server's pictures stay there; on this machine a small copy helps.
-  QString path = file ? this->File->singleFilename() : QString();
+  QString path = file ? this->file() : QString();
   if (this->Picture->currentData() == Example)
   {
     path = this->Picture->currentData(Qt::UserRole + 1).toString();
@@ -286,6 +297,7 @@ void pqLVLMAskDialog::updateState()
   this->Seed->setEnabled(drawn);
   this->Model->setSettings({ { "MaxNewTokens", this->Longest->value() },
     { "CaptureVision", this->Vision->isChecked() ? 1 : 0 },
+    { "CaptureFullLayers", this->AllLayers->isChecked() ? QVariantList() : QVariantList{ -1 } },
     { "Prompt", this->Question->toPlainText() } });
   QString problem;
   if (this->picture().isEmpty())
@@ -296,6 +308,10 @@ void pqLVLMAskDialog::updateState()
   {
     problem = tr("Type a question.");
   }
+  else if (!this->missingFile().isEmpty())
+  {
+    problem = tr("There is no file %1.").arg(this->missingFile());
+  }
   else if (!this->Model->status().Usable)
   {
     problem = tr("The model cannot be used; see above.");
@@ -305,6 +321,23 @@ void pqLVLMAskDialog::updateState()
   this->Ask->setEnabled(problem.isEmpty());
 }
 
+QString pqLVLMAskDialog::file() const
+{
+  QString path = this->File->singleFilename().trimmed();
+  if (path.startsWith("~/") && this->Server && !this->Server->isRemote())
+  {
+    path.replace(0, 1, QDir::homePath());
+  }
+  return path;
+}
+
+QString pqLVLMAskDialog::missingFile() const
+{
+  const bool here = this->Server && !this->Server->isRemote(); // a server's disk is not ours
+  const bool chosen = this->Picture->currentData() == FromFile && !this->file().isEmpty();
+  return here && chosen && !QFileInfo(this->file()).isFile() ? this->file() : QString();
+}
+
 QString pqLVLMAskDialog::picture() const
 {
   const QString value = this->Picture->currentData(Qt::UserRole + 1).toString();
@@ -312,8 +345,7 @@ QString pqLVLMAskDialog::picture() const
   {
     return QStringLiteral("FindSource(%1)").arg(lvlm::pythonString(value));
   }
-  const QString path =
-    this->Picture->currentData() == FromFile ? this->File->singleFilename() : value;
+  const QString path = this->Picture->currentData() == FromFile ? this->file() : value;
   return path.isEmpty() ? QString() : lvlm::pythonString(path);
 }
 
@@ -339,6 +371,10 @@ QString pqLVLMAskDialog::call() const
   if (this->Vision->isChecked())
   {
     arguments << "capture_vision=True";
+  }
+  if (this->AllLayers->isChecked())
+  {
+    arguments << "settings={\"CaptureFullLayers\": []}";
   }
   return lvlm::pythonCall("ask", arguments);
 }
@@ -374,6 +410,7 @@ void pqLVLMAskDialog::restore()
   this->TopP->setValue(value("TopP", 1.0).toDouble());
   this->Seed->setValue(value("Seed", 0).toInt());
   this->Vision->setChecked(value("Vision", false).toBool());
+  this->AllLayers->setChecked(value("AllLayers", false).toBool());
 }
 
 void pqLVLMAskDialog::remember() const
@@ -389,4 +426,5 @@ void pqLVLMAskDialog::remember() const
   settings->setValue(Settings + "TopP", this->TopP->value());
   settings->setValue(Settings + "Seed", this->Seed->value());
   settings->setValue(Settings + "Vision", this->Vision->isChecked());
+  settings->setValue(Settings + "AllLayers", this->AllLayers->isChecked());
 }

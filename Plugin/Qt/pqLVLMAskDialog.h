@@ -53,7 +53,9 @@ private:
   void choosePicture();
   void restore();
   void remember() const;
-  QString picture() const; ///< as a Python expression; empty when none is chosen
+  QString file() const;        ///< the path that was typed or chosen
+  QString missingFile() const; ///< that path, when it can be seen that there is no such file
+  QString picture() const;     ///< as a Python expression; empty when none is chosen
 
   QPointer<pqServer> Server;
   QComboBox* Picture;
@@ -67,6 +69,7 @@ private:
   QDoubleSpinBox* TopP;
   QSpinBox* Seed;
   QCheckBox* Vision;
+  QCheckBox* AllLayers;
   QLabel* Problem;
   QPushButton* Ask;
 };

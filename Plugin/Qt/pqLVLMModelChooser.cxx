@@ -97,8 +97,10 @@ void pqLVLMModelChooser::refresh()
     lvlm::probeModel(this->Server->session(), this->directory(), this->Question, this->Settings);
   const QString text = this->Status.Text.toHtmlEscaped();
   const QString cost = this->Status.Cost.section(':', 0, 0).toHtmlEscaped();
+  const QString memory =
+    cost.isEmpty() ? QString() : "<br>" + tr("Memory for the question: %1").arg(cost);
   this->Line->setText(this->Status.Usable
-      ? QStringLiteral("%1<br>%2").arg(text, tr("Memory for the question: %1").arg(cost))
+      ? text + memory
       : QStringLiteral("<b>%1</b> %2").arg(tr("Not usable:"), text));
   this->Line->setToolTip(this->Status.Cost);
   Q_EMIT this->statusChanged();

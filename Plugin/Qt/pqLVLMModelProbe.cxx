@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pqLVLMModelProbe.h"
 
+#include "pqApplicationCore.h"
+#include "pqUndoStack.h"
 #include "vtkCollection.h"
 #include "vtkNew.h"
 #include "vtkPVFileInformation.h"
@@ -16,6 +18,16 @@
 
 namespace
 {
+/// While it lives, what changes is nothing that could be undone.
+class NoUndo
+{
+public:
+  NoUndo() { BEGIN_UNDO_EXCLUDE(); }
+  ~NoUndo() { END_UNDO_EXCLUDE(); }
+  NoUndo(const NoUndo&) = delete;
+  void operator=(const NoUndo&) = delete;
+};
+
 vtkSmartPointer<vtkSMProxy> newInference(vtkSMSession* session)
 {
   vtkSMSessionProxyManager* manager = session ? session->GetSessionProxyManager() : nullptr;
@@ -34,9 +46,14 @@ QString information(vtkSMProxy* proxy, const char* name)
   return QString::fromUtf8(vtkSMPropertyHelper(proxy, name).GetAsString());
 }
 
-/// What decides a question's cost.
+/// What decides a question's cost. The dialog that loads a state file shows a model folder of a
+/// proxy that has nothing else of a question.
 void copyQuestion(vtkSMProxy* to, vtkSMProxy* from)
 {
+  if (!from->GetProperty("Prompt"))
+  {
+    return;
+  }
   for (const char* name : { "Prompt", "SystemPrompt", "ChatTemplate" })
   {
     vtkSMPropertyHelper source(from, name);
@@ -67,6 +84,7 @@ namespace lvlm
 ModelStatus probeModel(
   vtkSMSession* session, const QString& directory, vtkSMProxy* like, const QVariantMap& settings)
 {
+  const NoUndo exclude;
   ModelStatus status;
   vtkSmartPointer<vtkSMProxy> proxy = newInference(session);
   if (!proxy)
@@ -82,13 +100,18 @@ ModelStatus probeModel(
   for (auto setting = settings.begin(); setting != settings.end(); ++setting)
   {
     vtkSMPropertyHelper property(proxy, setting.key().toUtf8().data());
-    if (setting.value().type() == QVariant::String)
+    const QVariant& value = setting.value();
+    if (value.type() == QVariant::String)
     {
-      property.Set(setting.value().toString().toUtf8().data());
+      property.Set(value.toString().toUtf8().data());
+      continue;
     }
-    else
+    const QVariantList numbers =
+      value.type() == QVariant::List ? value.toList() : QVariantList{ value };
+    property.SetNumberOfElements(static_cast<unsigned int>(numbers.size()));
+    for (int i = 0; i < numbers.size(); ++i)
     {
-      property.Set(setting.value().toInt());
+      property.Set(static_cast<unsigned int>(i), numbers[i].toInt());
     }
   }
   vtkSMPropertyHelper(proxy, "ModelDirectory").Set(directory.toUtf8().data());
@@ -96,12 +119,16 @@ ModelStatus probeModel(
   status.Text = information(proxy, "ModelInformation");
   proxy->UpdatePropertyInformation(proxy->GetProperty("LayerRange"));
   status.Usable = vtkSMPropertyHelper(proxy, "LayerRange").GetAsInt(0) < 0;
-  status.Cost = status.Usable ? information(proxy, "CostInformation") : QString();
+  // The dialog itself says that there is no question yet.
+  const QString prompt = QString::fromUtf8(vtkSMPropertyHelper(proxy, "Prompt").GetAsString());
+  status.Cost = status.Usable && !prompt.trimmed().isEmpty() ? information(proxy, "CostInformation")
+                                                             : QString();
   return status;
 }
 
 QStringList exampleScenes(vtkSMSession* session)
 {
+  const NoUndo exclude;
   QStringList scenes;
   vtkSmartPointer<vtkSMProxy> inference = newInference(session);
   if (!inference)

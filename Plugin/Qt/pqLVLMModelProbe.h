@@ -18,7 +18,7 @@ struct ModelStatus
 {
   bool Usable = false;
   QString Text; ///< what the folder holds, or why it cannot be used
-  QString Cost; ///< what the question would take; empty for a model that cannot be used
+  QString Cost; ///< what the question would take; empty without a usable model or a question
 };
 
 /// What the server says about a model folder. What the question costs depends on other properties:

@@ -4,6 +4,7 @@
 #include "pqActiveObjects.h"
 #include "pqApplicationCore.h"
 #include "pqCoreUtilities.h"
+#include "pqPipelineBrowserWidget.h"
 #include "pqServer.h"
 #include "pqUndoStack.h"
 #include "vtkCallbackCommand.h"
@@ -13,6 +14,7 @@
 #include "vtkSMTrace.h"
 
 #include <QApplication>
+#include <QItemSelectionModel>
 #include <QMessageBox>
 #include <QObject>
 
@@ -67,6 +69,16 @@ std::set<std::string> links()
     names.insert(manager->GetLinkName(i));
   }
   return names;
+}
+
+/// The active source comes into sight in the pipeline browser: its filters are at the end of the
+/// list.
+void showActiveSource()
+{
+  for (auto* browser : pqCoreUtilities::mainWidget()->findChildren<pqPipelineBrowserWidget*>())
+  {
+    browser->scrollTo(browser->getSelectionModel()->currentIndex());
+  }
 }
 
 void showError(const QString& label, const QString& traceback)
@@ -134,6 +146,7 @@ bool runPython(const QString& label, const QString& call)
     CLEAR_UNDO_STACK();
   }
   pqApplicationCore::instance()->render();
+  showActiveSource();
   if (!good)
   {
     showError(label, errors.text());

@@ -72,6 +72,15 @@ void pqLVLMTokenStrip::setCurrent(int token)
   }
 }
 
+void pqLVLMTokenStrip::setFollowing(bool following)
+{
+  if (this->Following != following)
+  {
+    this->Following = following;
+    this->update();
+  }
+}
+
 QRect pqLVLMTokenStrip::tokenRect(int token) const
 {
   return this->Rects.value(token);
@@ -84,9 +93,9 @@ QColor pqLVLMTokenStrip::colorOf(double value, const QPalette& palette)
   {
     return base;
   }
-  // Blue, as far from the base colour as the palette's brightness lets it be.
+  // Never so strong that it looks like the fill of what is selected elsewhere in the window.
   const QColor strong = isDark(base) ? QColor(94, 170, 235) : QColor(21, 101, 178);
-  return mix(base, strong, 0.06 + 0.94 * std::clamp(value, 0.0, 1.0));
+  return mix(base, strong, 0.04 + 0.46 * std::clamp(value, 0.0, 1.0));
 }
 
 int pqLVLMTokenStrip::layOut(int width, QVector<QRect>* rects) const
@@ -319,8 +328,8 @@ void pqLVLMTokenStrip::paintToken(QPainter& painter, int token) const
 {
   const QRect rect = this->Rects[token];
   const QPalette& palette = this->palette();
-  const bool all = this->Selection.isEmpty();
-  const bool selected = this->Selection.contains(token);
+  const bool all = !this->Following && this->Selection.isEmpty();
+  const bool selected = this->Following ? token == this->Current : this->Selection.contains(token);
   QColor fill = colorOf(this->Tokens[token].Value, palette);
   if (!this->isEnabled())
   {
@@ -338,7 +347,7 @@ void pqLVLMTokenStrip::paintToken(QPainter& painter, int token) const
   painter.drawText(rect.adjusted(Padding, 0, -Padding, 0), Qt::AlignCenter | Qt::TextSingleLine,
     painter.fontMetrics().elidedText(
       this->Tokens[token].Text, Qt::ElideMiddle, rect.width() - Padding));
-  if (token == this->Current)
+  if (token == this->Current && !this->Following)
   {
     painter.setBrush(Qt::NoBrush);
     painter.setPen(QPen(palette.color(QPalette::Text), 1, Qt::DashLine));

@@ -41,9 +41,12 @@ public:
   /// Whether always exactly one token is selected.
   void setSingle(bool single);
 
-  /// The outlined token, -1 for none.
+  /// The token of the time, -1 for none: it has a dashed outline.
   void setCurrent(int token);
   int current() const { return this->Current; }
+
+  /// Whether the current token is looked at, not the selected ones: it looks like a selected one.
+  void setFollowing(bool following);
 
   /// Where a token is drawn.
   Q_INVOKABLE QRect tokenRect(int token) const;
@@ -86,6 +89,7 @@ private:
   int Cursor = 0; ///< has the keyboard
   int Anchor = 0; ///< where a range starts
   bool Single = false;
+  bool Following = false;
 };
 
 #endif

@@ -63,7 +63,8 @@ std::pair<double, double> rangeOf(const QString& column, const QVector<double>& 
 pqLVLMTokensWidget::pqLVLMTokensWidget(
   vtkSMProxy* smproxy, vtkSMProperty* smproperty, QWidget* parent)
   : Superclass(smproxy, smproperty, parent), Strip(new pqLVLMTokenStrip), Scroll(nullptr),
-    Column(new QComboBox(this)), Legend(new QLabel(this)), Chosen(new QLabel(this))
+    Column(new QComboBox(this)), Legend(new QLabel(this)), Lowest(new QLabel(this)),
+    Highest(new QLabel(this)), Chosen(new QLabel(this))
 {
   auto* scroll = new QScrollArea(this);
   this->Scroll = scroll;
@@ -77,21 +78,25 @@ pqLVLMTokensWidget::pqLVLMTokensWidget(
   scroll->setFrameShape(QFrame::StyledPanel);
   scroll->installEventFilter(this);
   this->Column->setObjectName("Column");
-  this->Column->setToolTip(tr("The number that colours the tokens"));
+  this->Column->setToolTip(tr("The number that colors the tokens"));
   this->Column->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   this->Column->setMinimumContentsLength(5);
   this->Chosen->setObjectName("Chosen");
   this->Chosen->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
 
   auto* row = new QHBoxLayout;
-  row->addWidget(this->Chosen, 1);
+  row->setSpacing(4);
   row->addWidget(new QLabel(tr("Color"), this));
-  row->addWidget(this->Column);
-  row->addWidget(this->Legend);
+  row->addWidget(this->Column, 1);
+  for (QLabel* label : { this->Lowest, this->Legend, this->Highest })
+  {
+    row->addWidget(label);
+  }
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->setSpacing(4);
   layout->addWidget(scroll);
+  layout->addWidget(this->Chosen);
   layout->addLayout(row);
 
   QObject::connect(
@@ -167,6 +172,9 @@ void pqLVLMTokensWidget::showColors()
   this->Strip->setTokens(tokens);
   const int height = this->fontMetrics().height() - 2;
   this->Legend->setPixmap(gradient(this->palette(), height, this->devicePixelRatioF()));
+  const bool share = column == "probability";
+  this->Lowest->setText(share ? QStringLiteral("0") : QString::number(low, 'g', 2));
+  this->Highest->setText(share ? QStringLiteral("100 %") : QString::number(high, 'g', 2));
   this->Legend->setToolTip(
     tr("%1 from %2 to %3").arg(column).arg(low, 0, 'g', 4).arg(high, 0, 'g', 4));
   this->fitHeight();
@@ -178,11 +186,46 @@ void pqLVLMTokensWidget::fitHeight()
   this->Scroll->setFixedHeight(std::min(inner, HighestStrip));
 }
 
+void pqLVLMTokensWidget::fitWidth()
+{
+  if (this->Panel && this->Panel->widget())
+  {
+    // Other widgets may make the panel wider than its window: the tokens wrap at what is seen.
+    const int left = this->mapTo(this->Panel->widget(), QPoint()).x();
+    const int hidden = 2 * left + this->width() - this->Panel->viewport()->width();
+    this->layout()->setContentsMargins(0, 0, std::max(0, hidden), 0);
+  }
+}
+
+void pqLVLMTokensWidget::showEvent(QShowEvent* event)
+{
+  this->Superclass::showEvent(event);
+  for (QWidget* above = this->parentWidget(); above && !this->Panel; above = above->parentWidget())
+  {
+    this->Panel = qobject_cast<QScrollArea*>(above);
+  }
+  if (this->Panel)
+  {
+    this->Panel->viewport()->installEventFilter(this);
+  }
+  this->fitWidth();
+}
+
+void pqLVLMTokensWidget::resizeEvent(QResizeEvent* event)
+{
+  this->Superclass::resizeEvent(event);
+  this->fitWidth();
+}
+
 bool pqLVLMTokensWidget::eventFilter(QObject* watched, QEvent* event)
 {
-  if (watched == this->Scroll && event->type() == QEvent::Resize)
+  if (event->type() == QEvent::Resize && watched == this->Scroll)
   {
     this->fitHeight();
+  }
+  else if (event->type() == QEvent::Resize && this->Panel && watched == this->Panel->viewport())
+  {
+    this->fitWidth();
   }
   return this->Superclass::eventFilter(watched, event);
 }
@@ -205,14 +248,15 @@ void pqLVLMTokensWidget::showIndices(const QList<int>& indices)
     selection << (index < 0 ? index + count : index);
   }
   this->Strip->setSelection(selection);
-  QString text = selection.isEmpty() ? tr("all tokens") : tr("%n token(s)", "", selection.size());
-  if (selection.size() == 1)
+  this->Strip->setFollowing(this->followsTime());
+  QString text = selection.isEmpty() ? tr("shown: all tokens, together")
+                                     : tr("shown: %1 tokens, together").arg(selection.size());
+  if (this->followsTime() || selection.size() == 1)
   {
-    text = tr("token %1").arg(selection[0]);
-  }
-  if (this->followsTime())
-  {
-    text = tr("token of the time: %1").arg(std::max(0, this->Strip->current()));
+    const int token = this->followsTime() ? std::max(0, this->Strip->current()) : selection[0];
+    const QString word = token < this->Strip->tokens().size() ? this->Strip->tokens()[token].Text
+                                                              : tr("the answer's token");
+    text = tr("shown: %1 (%2)").arg(word).arg(token);
   }
   this->Chosen->setText(text);
   this->Chosen->setToolTip(text);

@@ -13,8 +13,11 @@
 #include "pqLVLMIndexProperty.h"
 #include "pqLVLMTokenTable.h"
 
+#include <QPointer>
+
 class QComboBox;
 class QLabel;
+class QScrollArea;
 class pqLVLMTokenStrip;
 
 class pqLVLMTokensWidget : public pqLVLMIndexProperty
@@ -28,6 +31,8 @@ public:
 
 protected:
   void showIndices(const QList<int>& indices) override;
+  void showEvent(QShowEvent* event) override;
+  void resizeEvent(QResizeEvent* event) override;
   bool eventFilter(QObject* watched, QEvent* event) override;
 
 private Q_SLOTS:
@@ -39,6 +44,7 @@ private:
   Q_DISABLE_COPY(pqLVLMTokensWidget)
 
   void watch();
+  void fitWidth();
   void fitHeight();
   void choose();
   void goTo(int token);
@@ -47,8 +53,11 @@ private:
   pqLVLMTokenTable Table;
   pqLVLMTokenStrip* Strip;
   QWidget* Scroll;
+  QPointer<QScrollArea> Panel; ///< that this is part of
   QComboBox* Column;
   QLabel* Legend;
+  QLabel* Lowest;
+  QLabel* Highest;
   QLabel* Chosen;
 };
 

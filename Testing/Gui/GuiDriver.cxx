@@ -8,8 +8,10 @@
 #include <QApplication>
 #include <QComboBox>
 #include <QCursor>
+#include <QDialog>
 #include <QDockWidget>
 #include <QImage>
+#include <QLineEdit>
 #include <QMainWindow>
 #include <QMenu>
 #include <QMenuBar>
@@ -359,6 +361,34 @@ GUI_DRIVER void gui_click_later(const char* path, int milliseconds)
       }
     });
   timer->start(milliseconds);
+}
+
+/// Answers modal dialogs, whose caller waits: types into a file dialog of that name, and accepts
+/// the dialog that follows after it has been open for a while.
+GUI_DRIVER void gui_answer_later(const char* fileDialog, const char* file, int milliseconds)
+{
+  auto* timer = new QTimer(qApp);
+  QObject::connect(timer, &QTimer::timeout, timer,
+    [timer, left = milliseconds, name = QString::fromUtf8(fileDialog),
+      text = QString::fromUtf8(file)]() mutable
+    {
+      auto* dialog = qobject_cast<QDialog*>(QApplication::activeModalWidget());
+      auto* edit = dialog && dialog->objectName() == name
+        ? dialog->findChild<QLineEdit*>("EntityName")
+        : nullptr;
+      if (edit)
+      {
+        edit->setText(text);
+        dialog->accept();
+      }
+      else if (dialog && dialog->objectName() != name && (left -= timer->interval()) < 0)
+      {
+        timer->stop();
+        timer->deleteLater();
+        dialog->accept();
+      }
+    });
+  timer->start(100);
 }
 
 /// When the later click came, in seconds of Python's time.monotonic(); 0 as long as it has not.

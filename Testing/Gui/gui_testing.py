@@ -119,6 +119,12 @@ def click_later(path, milliseconds):
     _driver.gui_click_later(path.encode(), milliseconds)
 
 
+def open_file(action, dialog, path, milliseconds=1000):
+    """Through a modal file dialog, and the dialog with options that follows, which stays open for a while."""
+    _driver.gui_answer_later(dialog.encode(), path.encode(), milliseconds)
+    trigger(action)
+
+
 _driver.gui_clicked_at.restype = ctypes.c_double
 
 

@@ -34,10 +34,12 @@ def nothing_works_without_a_trace():
 def the_dialog_says_what_is_missing():
     gui.press("actionLVLMAsk")
     gui.wait_for(lambda: gui.exists("LVLMAskDialog"), "the dialog")
+    gui.equal(gui.enabled("actionEditUndo"), False, "something to undo because the dialog was opened")
     gui.true("layers" in gui.prop(DIALOG + "Model/Status", "text"), gui.prop(DIALOG + "Model/Status", "text"))
     gui.type_text(DIALOG + "Question", " ")
     gui.equal(gui.prop(DIALOG + "Ask", "enabled"), "false", "without a question")
     gui.true("question" in gui.prop(DIALOG + "Problem", "text"), "says that there is none")
+    gui.wait_for(lambda: "Memory" not in gui.prop(DIALOG + "Model/Status", "text"), "no memory for no question")
     gui.type_text(DIALOG + "Model/FileLineEdit", folder.name)
     gui.wait_for(lambda: "config.json" in gui.prop(DIALOG + "Model/Status", "text"), "the reason why a folder is no model")
     gui.picture("dialog-bad-model")
@@ -79,6 +81,7 @@ def undo_takes_a_question_back():
     gui.equal(gui.enabled("actionLVLMCompare"), True, "with two traces")
     gui.press("actionLVLMAsk")
     gui.type_text(DIALOG + "Question", "What shape is red?")
+    gui.click(DIALOG + "AllLayers", (8, 8))
     gui.click(DIALOG + "Ask")
     gui.wait_for(lambda: len(lvlm.find_traces()) == 3, "a third answer")
     gui.trigger("actionEditUndo")
@@ -92,6 +95,9 @@ def undo_takes_a_question_back():
     x, y, _ = views[0].CameraFocalPoint
     gui.true(abs(x - 84) < 1 and abs(y - 84) < 1, "the picture's middle is that of the view: %g, %g" % (x, y))
     gui.picture("redone")
+    rollout = simple.LVLMRelevancy(Input=trace(), Method="RolloutMean")
+    gui.equal(lt.fetch(rollout).GetNumberOfCells(), 144, "patches of a rollout, which needs all layers")
+    simple.Delete(rollout)
 
 
 def undo_until(done, action):
@@ -162,12 +168,19 @@ def compares():
 def an_error_is_shown():
     simple.SetActiveSource(trace())
     gui.press("actionLVLMAsk")
-    gui.choose(DIALOG + "Picture", "File on the server's disk")
+    gui.choose(DIALOG + "Picture", "Picture file...")
     gui.type_text(DIALOG + "File/FileLineEdit", "/nowhere/cat.png")
+    gui.wait(100)
+    gui.equal(gui.prop(DIALOG + "Ask", "enabled"), "false", "with a file that is not there")
+    gui.true("/nowhere/cat.png" in gui.prop(DIALOG + "Problem", "text"), gui.prop(DIALOG + "Problem", "text"))
+    path = os.path.join(folder.name, "cat.gif")
+    with open(path, "wb"):
+        pass
+    gui.type_text(DIALOG + "File/FileLineEdit", path)
     gui.wait(100)
     gui.click(DIALOG + "Ask")
     gui.wait_for(lambda: gui.exists("LVLMMessage"), "a message")
-    gui.true("/nowhere/cat.png" in gui.prop("LVLMMessage", "text"), gui.prop("LVLMMessage", "text"))
+    gui.true(path in gui.prop("LVLMMessage", "text"), gui.prop("LVLMMessage", "text"))
     gui.picture("error")
     gui.equal(gui.exists("LVLMAskDialog"), True, "the dialog is back")
     gui.close("LVLMMessage")
@@ -182,7 +195,9 @@ def a_state_file_brings_all_back():
     simple.ResetSession()
     gui.wait(300)
     gui.equal(simple.GetSources(), {}, "an empty session")
-    simple.LoadState(path)
+    # As a person does, since the dialog asks about the model folder, too.
+    gui.open_file("actionFileLoadServerState", "FileLoadServerStateDialog", path)
+    gui.wait_for(simple.GetSources, "sources of a state file")
     gui.wait(500)
     gui.equal(sorted(key[0] for key in simple.GetSources()), sources, "sources")
     gui.equal(layouts(), before, "tabs")

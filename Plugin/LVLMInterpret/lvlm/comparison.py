@@ -34,11 +34,13 @@ def compare(first=None, second=None, token=None):
         views.show_map(heat, view, "attention", "Attention to each patch", low=low, high=high)
         preset.caption(view, which + " question: {question}\nAnswer: {answer}", size=SMALL, width=533)
         pictures.append(view)
+    hint = _difference_hint((before, after))
     view = tab.view(cells[2])
     views.show_picture(second, view, opacity=0.45)
     views.show_map(difference, view, "difference", "Attention, second minus first", low=-most or -1e-6, high=most or 1e-6,
                    preset=views.DIFFERENCE, stops=[(0, 0.9), (0.5, 0), (1, 0.9)])
-    after.caption(view, "Difference\nRed: the second looks there more; blue: less", size=SMALL, width=533)
+    after.caption(view, "Difference\nRed: the second looks more; blue: less" + hint, size=SMALL,
+                  width=533)
     pictures.append(view)
     charts = []
     for cell, preset, table, which in zip(tab.columns(lower, 1, 1), (before, after), tables, ("first", "second")):
@@ -49,7 +51,7 @@ def compare(first=None, second=None, token=None):
         charts.append((chart, bars))
     tab.size()
     for view in pictures:
-        views.fit_picture(view, first, size=SMALL)
+        views.fit_picture(view, first, lines=3 if hint else 2, size=SMALL)
     tab.link(pictures)
     for chart, bars in charts:
         views.fit_bars(chart, bars, 1, SMALL)
@@ -93,6 +95,12 @@ def _difference(heats, presets):
                                  Function="attention_input_1 - attention", ResultArrayName="difference")
     pipeline.update(difference, "the difference")
     return difference
+
+
+def _difference_hint(presets):
+    """Tokens are paired by their place. Where the answers are not the same, these may be different words."""
+    answers = [[token["token"] for token in traces.tokens(preset.trace)] for preset in presets]
+    return "" if answers[0] == answers[1] else "\nSame place in both, maybe another word"
 
 
 def _times(presets):

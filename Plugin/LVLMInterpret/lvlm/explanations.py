@@ -7,11 +7,15 @@ from .errors import Error
 from .presets import QUESTION, Preset
 
 MODES = ("Exact", "Compatible")
-# Arrays of LVLM Relevancy, and what they follow.
-MAPS = {"decoder": "Through the language model", "vision": "Through the vision tower",
-        "joint": "Through both in turn, for the whole picture",
-        "joint_token": "Through both in turn, for this token"}
+# Arrays of LVLM Relevancy, what they follow and what that is worth (measured: relevancy.md). The best ones first.
+MAPS = {"decoder": "Through the language model\nTrust this one first",
+        "joint_token": "Through both, for this token\nAs good as the first",
+        "vision": "Through the vision tower\nRough: often beside the object",
+        "joint": "Through both, for the whole picture\nRough: often beside the object"}
 SMALL = 14  # letters of a small view's caption
+GRAPH_KEY = """Orange: the word. Blue: explains it. Gray: does not.
+Numbers are patches, counted row by row.
+Line ends: arrow: no cause; thick: a cause; circle: either."""
 
 
 def show_relevancy(trace=None, token=None, mode="Exact"):
@@ -33,20 +37,20 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
     bars = views.show_bars(simple.OutputPort(relevancy, 1), chart, "Most relevant words (%s)" % preset.name, Labels="word",
                            Values="share", Details="role", FirstBar="image_share", FirstLabel="the whole picture", Order="Descending",
                            MaximumBars=14, Note="A patch of the picture: mean {image_mean}, maximum {image_maximum}")
-    preset.caption(chart, "What made \u201c{token}\u201d: picture and words\n%s\nShare of the relevancy (%s)"
-                   % (QUESTION, mode.lower()), width=576)
+    preset.caption(chart, "What made \u201c{token}\u201d: picture and words\nQ: {question}\nA: {answer}\nShare of the {method}",
+                   width=576, about=simple.OutputPort(relevancy, 1))
     tab.size()
     for view in maps:
-        views.fit_picture(view, preset.trace, lines=1, size=SMALL)
+        views.fit_picture(view, preset.trace, lines=2, size=SMALL)
     tab.link(maps)
-    views.fit_bars(chart, bars, 3)
+    views.fit_bars(chart, bars, 4)
     return tab.finish(relevancy)
 
 
 def _relevancy_view(preset, tab, cell, relevancy, name):
     view = tab.view(cell)
     views.show_picture(preset.trace, view)
-    views.show_map(relevancy, view, name, "Relevancy of each patch (%s)" % name)
+    views.show_map(relevancy, view, name, "Relevancy of each patch (part of 1)")
     preset.caption(view, MAPS[name], size=SMALL, width=512)
     return view
 
@@ -74,7 +78,8 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     shown.MapScalars = 0  # its own colours
     shown.LineWidth = 1.5
     shown.Position = [0, 0, 1]
-    preset.caption(view, "What \u201c{token}\u201d depends on: causal graph of %s\n%s" % (_heads_text(head), QUESTION), width=896)
+    preset.caption(view, "What \u201c{token}\u201d depends on: {heads}\n%s" % QUESTION, width=896, about=graph)
+    views.show_key(preset.trace, view, GRAPH_KEY)
     weights = tab.view(right)
     views.show_picture(preset.trace, weights)
     views.show_map(simple.OutputPort(graph, 3), weights, "weight", "Weight in the explanation")
@@ -88,15 +93,12 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     return tab.finish(graph)
 
 
-def _heads_text(head):
-    return "the head that looks most at the picture" if head is None else "head %d" % head
-
-
 def _fit_graph(view, graph, trace):
     """The picture and the words beside it."""
     width, height = views.picture_size(trace)
     left, right, low, high = graph.GetDataInformation().GetBounds()[:4]
-    views.fit(view, (min(left, 0), max(right, width), min(low, 0), max(high, height)), views.caption_height(2), hang=True)
+    views.fit(view, (min(left, 0), max(right, width), min(low, 0), max(high, height)), views.caption_height(2),
+              views.caption_height(3, views.LEGEND_SIZE), hang=True)
 
 
 def _edge_table(tab, cell, graph):

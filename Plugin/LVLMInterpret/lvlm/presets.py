@@ -77,9 +77,8 @@ def show_heads(trace=None, token=None):
     """Which heads look at the picture: a square for each layer and head, and the map of the head that looks most."""
     preset = Preset("Heads", trace, token)
     summary = preset.filter("LVLMHeadSummary", "Head summary", "the head summary", Source="Image", **preset.choice)
-    layer, head = strongest_head(summary)
-    heat = preset.filter("LVLMAttentionMap", "Map of the strongest head", "the attention map", Layers=[layer], Heads=[head],
-                         **preset.choice)
+    heat = preset.filter("LVLMAttentionMap", "Map of the strongest head", "the attention map", Reduction="StrongestHead",
+                         Layers=[], Heads=[], **preset.choice)
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.5, 0.5)
     chart = tab.view(left)
@@ -95,20 +94,11 @@ def show_heads(trace=None, token=None):
     view = tab.view(right)
     views.show_picture(preset.trace, view)
     views.show_map(heat, view, "attention", "Attention to each patch (this head alone)")
-    preset.caption(view, "The head that looks most: layer %d, head %d\nChange Layers and Heads of its map to see another"
-                   % (layer, head), width=800)
+    preset.caption(view, "Attention of {heads}\nLayers and Heads of its map choose another", width=800, about=heat)
     tab.size()
     views.fit(chart, axes_bounds(layers, heads), views.caption_height(2), views.LEGEND_HEIGHT)
     views.fit_picture(view, preset.trace)
     return tab.finish(summary)
-
-
-def strongest_head(summary):
-    """Layer and head with the highest value, at the current time."""
-    summary.UpdatePipeline(simple.GetAnimationScene().AnimationTime)
-    rows = pipeline.rows(summary, port=1)
-    best = max(rows, key=lambda row: row["attention"])
-    return best["layer"], best["head"]
 
 
 def ticks(count):

@@ -25,7 +25,8 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
     if layout:
         from .views import require_screen
         require_screen()  # now, not after the model has run
-    trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture_source(image), Prompt=question)
+    picture = picture_source(at_home(image))
+    trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture, Prompt=question)
     try:
         pipeline.set_properties(trace, {
             "ModelDirectory": str(model), "ImageMode": image_mode, "Temperature": temperature, "TopP": top_p,
@@ -40,6 +41,11 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
         from .presets import show_attention
         show_attention(trace)
     return trace
+
+
+def at_home(image):
+    """A file name with the home folder in place of a leading ~; a server's home is not known here."""
+    return os.path.expanduser(image) if isinstance(image, (str, os.PathLike)) and not pipeline.is_remote() else image
 
 
 def trace_name(question):

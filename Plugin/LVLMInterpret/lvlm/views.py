@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layout tabs, titled views, pictures and colour legends: how the presets look."""
+import math
 import os
 
 from paraview import servermanager, simple
@@ -140,10 +141,16 @@ def _delete_captions(view):
             simple.Delete(pipeline.plain(source))
 
 
-def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, dark=False, width=SIZE[0]):
-    """Text at the top of a view; {question}, {answer} and {token} are filled in, and follow the time where `choice` does."""
-    caption = pipeline.register("Caption", "LVLMCaption", Input=trace, Text=text, LineLength=int(width / (0.5 * size)),
-                                **(choice or {}))
+def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, dark=False, width=SIZE[0], about=None):
+    """Text at the top of a view; {question}, {answer} and {token} are filled in, and follow the time where `choice` does.
+
+    about: an output whose field data says more, such as {heads} of an attention map.
+    """
+    choice = dict(choice or {})
+    if about is not None:
+        choice["About"] = about
+    caption = pipeline.register("Caption", "LVLMCaption", Input=trace, Text=text, LineLength=int(width / (0.54 * size)),
+                                **choice)
     shown = simple.Show(caption, view)
     shown.Color = PAPER if dark else INK
     shown.FontSize = size
@@ -151,6 +158,12 @@ def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, dark=False, wi
     shown.Justification = "Center"
     shown.WindowLocation = "Upper Center"
     return shown
+
+
+def show_key(trace, view, text):
+    """What the marks in a view mean, at its bottom."""
+    shown = show_caption(trace, view, text, size=LEGEND_SIZE)
+    shown.WindowLocation = "Lower Center"
 
 
 def caption_height(lines, size=TITLE_SIZE):
@@ -217,13 +230,18 @@ def color(shown, view, association, array, legend, low=None, high=None, preset=H
     bar.ScalarBarLength = 0.6
     bar.ScalarBarThickness = 12
     bar.AutomaticLabelFormat = 0
-    bar.LabelFormat, bar.RangeLabelFormat = "%-.2g", "%-.3g"
+    bar.LabelFormat = bar.RangeLabelFormat = "%%-.%df" % _decimals(colors.RGBPoints[-4])
     bar.UseCustomLabels = 0
     bar.TitleColor = bar.LabelColor = PAPER if dark else INK
     bar.TitleFontFamily = bar.LabelFontFamily = "Arial"
     bar.TitleFontSize = bar.LabelFontSize = LEGEND_SIZE
     shown.SetScalarBarVisibility(view, True)
     return colors
+
+
+def _decimals(highest):
+    """Of a legend's numbers, for three digits of the highest: 0.000 for a tiny lowest one tells more than 3.9e-06."""
+    return 2 - math.floor(math.log10(highest)) if 1e-12 < highest < 1000 else 0 if highest >= 1000 else 2
 
 
 def fit(view, bounds, top, bottom=0, margin=MARGIN, hang=False):
