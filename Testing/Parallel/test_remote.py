@@ -114,6 +114,14 @@ class RemoteCase(unittest.TestCase):
         self.addCleanup(self.running.kill)
         return self.running
 
+    def read_until(self, client, word):
+        lines = []
+        for line in client.stdout:
+            lines.append(line)
+            if word in line:  # behind the colors of a warning, too
+                return
+        self.fail("the client ended: %s\nthe server says: %s" % ("".join(lines), self.running.output()))
+
     def finish(self, client, good=True):
         try:
             output = client.communicate(timeout=SECONDS)[0]
@@ -199,13 +207,7 @@ class Recorded(RemoteCase):
     def test_a_killed_server_is_an_error(self):
         server = self.server()
         client = start_client(server.port, "wait", self.folder)
-        lines = []
-        for line in client.stdout:
-            lines.append(line)
-            if line.startswith("ready"):
-                break
-        else:
-            self.fail("the client ended: %s" % lines)
+        self.read_until(client, "ready")
         server.kill()
         with open(self.path("gone"), "w", encoding="ascii"):
             pass
@@ -246,14 +248,6 @@ class Inference(RemoteCase):
             os.remove(os.path.join(model, name))
             with open(os.path.join(model, name), "w", encoding="utf-8") as file:
                 json.dump(content, file)
-
-    def read_until(self, client, beginning):
-        lines = []
-        for line in client.stdout:
-            lines.append(line)
-            if line.startswith(beginning):
-                return
-        self.fail("the client ended: %s\nthe server says: %s" % ("".join(lines), self.running.output()))
 
     def assertStops(self, server, job, tokens):
         """A client whose work takes long is killed: the server says so, once more than before."""
