@@ -265,17 +265,11 @@ private:
   GraphDrawing& Graph;
 };
 
-bool isPatch(const Trace& trace, std::int64_t position)
-{
-  const std::int64_t patch = position - trace.imageStart;
-  return patch >= 0 && patch < trace.grid.count();
-}
-
 void labelNodes(GraphDrawing& graph, const Trace& trace)
 {
   for (GraphNode& node : graph.nodes)
   {
-    node.image = isPatch(trace, node.position);
+    node.image = patchAt(trace, node.position) >= 0;
     node.label = nodeLabel(trace, node.position, node.target);
   }
 }
@@ -360,11 +354,17 @@ void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& gr
   Router(graph).run();
 }
 
+std::int64_t patchAt(const Trace& trace, std::int64_t position)
+{
+  const std::int64_t patch = position - trace.imageStart;
+  return patch >= 0 && patch < trace.grid.count() ? patch : -1;
+}
+
 std::string nodeLabel(const Trace& trace, std::int64_t position, bool target)
 {
   const auto at = static_cast<std::size_t>(position);
-  const std::string label = isPatch(trace, position) ? std::to_string(position - trace.imageStart)
-                                                     : readableToken(trace.tokens[at]);
+  const std::int64_t patch = patchAt(trace, position);
+  const std::string label = patch >= 0 ? std::to_string(patch) : readableToken(trace.tokens[at]);
   // The row at the target's position predicts the next token: the one that is explained.
   return target ? label + " -> " + readableToken(trace.tokens[at + 1]) : label;
 }

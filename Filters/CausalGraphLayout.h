@@ -70,6 +70,9 @@ void keepExplanation(GraphDrawing& graph);
 /// picture, by position, with their words.
 void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& grid);
 
+/// The patch at a position of the sequence, row-major; -1 where there is text.
+std::int64_t patchAt(const Trace& trace, std::int64_t position);
+
 /// What a node is called: a patch by its row-major number, text as it is read; the target as
 /// "its token -> the token that it predicts".
 std::string nodeLabel(const Trace& trace, std::int64_t position, bool target);

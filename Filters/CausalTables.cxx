@@ -26,13 +26,6 @@ void addReals(vtkTable* table, const char* name, const std::vector<double>& valu
     arrayFromTensor(Tensor::of(values, { static_cast<std::int64_t>(values.size()) }), name));
 }
 
-/// The row-major patch at a position, -1 for text.
-std::int64_t patchAt(const Trace& trace, int position)
-{
-  const std::int64_t patch = position - trace.imageStart;
-  return patch >= 0 && patch < trace.grid.count() ? patch : -1;
-}
-
 /// As in the drawing, but that patches are called so.
 std::string labelIn(const causal::HeadExplanation& head, const Trace& trace, int position)
 {

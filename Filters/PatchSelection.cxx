@@ -14,6 +14,7 @@
 #include "vtkIdTypeArray.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
+#include "vtkInformationVector.h"
 #include "vtkNew.h"
 #include "vtkSelection.h"
 #include "vtkSelectionNode.h"
@@ -129,9 +130,9 @@ Indices ownPatches(vtkSelection* selection, const TraceShape& shape, const RankE
   }
   return patches;
 }
-}
 
-std::vector<std::int64_t> selectedPatches(
+/// Those of all ranks. No selection, or one without nodes: no patches.
+Indices selectedPatches(
   vtkSelection* selection, const TraceShape& shape, RankExchange& ranks, bool mayBeEmpty)
 {
   const bool any = selection && selection->GetNumberOfNodes() > 0;
@@ -154,6 +155,22 @@ std::vector<std::int64_t> selectedPatches(
       "Selection: no cell of the ", shape.grid.rows, " x ", shape.grid.cols, " patches is in it");
   }
   return Indices(patches.begin(), patches.end());
+}
+}
+
+std::vector<std::int64_t> chosenPatches(
+  const Indices& listed, vtkInformationVector* selections, vtkDataObject* data, RankExchange& ranks)
+{
+  Indices patches = listed;
+  if (selections->GetNumberOfInformationObjects() > 0)
+  {
+    TraceShape shape;
+    shapeOf(data, shape);
+    const Indices selected =
+      selectedPatches(vtkSelection::GetData(selections), shape, ranks, !listed.empty());
+    patches.insert(patches.end(), selected.begin(), selected.end());
+  }
+  return patches;
 }
 
 } // namespace lvlm

@@ -7,22 +7,22 @@
 #include <cstdint>
 #include <vector>
 
-class vtkSelection;
+class vtkDataObject;
+class vtkInformationVector;
 
 namespace lvlm
 {
 
 class RankExchange;
-struct TraceShape;
 
-/// The patches of a selection of cells of a map, row-major from the top left. In a parallel run
+/// The listed patches, as they are, and after them those of the cells that are selected on maps of
+/// the trace `data`, row-major from the top left, if `selections` is connected. In a parallel run
 /// indices count within the piece of the map that a rank shows, as in ParaView's views, so each
 /// rank finds the patches of its own piece, and all get those of all; global ids are patches.
 /// Throws Error for a selection of anything but cells, for kinds that need the map's values, and
-/// when none of the patches is in it unless it `mayBeEmpty`. No selection, or one without nodes: no
-/// patches.
-std::vector<std::int64_t> selectedPatches(
-  vtkSelection* selection, const TraceShape& shape, RankExchange& ranks, bool mayBeEmpty);
+/// when neither a listed nor a selected patch is there though something is selected.
+std::vector<std::int64_t> chosenPatches(const std::vector<std::int64_t>& listed,
+  vtkInformationVector* selections, vtkDataObject* data, RankExchange& ranks);
 
 } // namespace lvlm
 

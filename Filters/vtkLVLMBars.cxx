@@ -41,9 +41,10 @@ T* columnOf(vtkTable* table, const std::string& name, const char* property, cons
   return column;
 }
 
-vtkDataArray* optionalColumn(vtkTable* table, const std::string& name, const char* property)
+template <typename T>
+T* optionalColumn(vtkTable* table, const std::string& name, const char* property, const char* kind)
 {
-  return name.empty() ? nullptr : columnOf<vtkDataArray>(table, name, property, "numbers");
+  return name.empty() ? nullptr : columnOf<T>(table, name, property, kind);
 }
 
 /// A row's words: a piece of a tokenizer as it is read, and its details.
@@ -137,11 +138,10 @@ int vtkLVLMBars::RequestData(
       }
       auto* labels = columnOf<vtkStringArray>(table, this->Labels, "Labels", "words");
       auto* values = columnOf<vtkDataArray>(table, this->Values, "Values", "numbers");
-      auto* details = this->Details.empty()
-        ? nullptr
-        : columnOf<vtkStringArray>(table, this->Details, "Details", "words");
-      vtkDataArray* highlight = optionalColumn(table, this->Highlight, "Highlight");
-      vtkDataArray* first = optionalColumn(table, this->FirstBar, "FirstBar");
+      auto* details = optionalColumn<vtkStringArray>(table, this->Details, "Details", "words");
+      auto* highlight =
+        optionalColumn<vtkDataArray>(table, this->Highlight, "Highlight", "numbers");
+      auto* first = optionalColumn<vtkDataArray>(table, this->FirstBar, "FirstBar", "numbers");
       std::vector<lvlm::Bar> bars;
       for (vtkIdType row = 0; row < table->GetNumberOfRows(); ++row)
       {

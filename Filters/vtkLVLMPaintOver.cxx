@@ -13,7 +13,6 @@
 #include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
 #include "vtkPointData.h"
-#include "vtkSelection.h"
 
 #include <algorithm>
 #include <array>
@@ -162,18 +161,10 @@ void vtkLVLMPaintOver::Announce(const lvlm::TraceShape& shape, vtkInformationVec
 void vtkLVLMPaintOver::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
-  lvlm::Indices patches;
-  if (this->GetNumberOfInputConnections(1) > 0)
+  lvlm::Indices patches = lvlm::chosenPatches(this->Patches, inputs[1], data, this->GetRanks());
+  if (!patches.empty()) // an empty list would mean all of them
   {
-    lvlm::TraceShape shape;
-    lvlm::shapeOf(data, shape);
-    patches = lvlm::selectedPatches(
-      vtkSelection::GetData(inputs[1]), shape, this->GetRanks(), !this->Patches.empty());
-  }
-  if (!this->Patches.empty()) // an empty list would mean all of them
-  {
-    const lvlm::Indices listed = lvlm::resolveIndices(this->Patches, trace.grid.count(), "Patches");
-    patches.insert(patches.end(), listed.begin(), listed.end());
+    patches = lvlm::resolveIndices(patches, trace.grid.count(), "Patches");
   }
   const Pixels pixels = copyPicture(data, vtkImageData::GetData(outputs));
   const Rgb fills[] = { meanColor(pixels), { 0, 0, 0 }, { 255, 255, 255 },

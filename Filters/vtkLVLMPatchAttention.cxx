@@ -9,7 +9,6 @@
 
 #include "vtkInformation.h"
 #include "vtkObjectFactory.h"
-#include "vtkSelection.h"
 #include "vtkTable.h"
 
 vtkStandardNewMacro(vtkLVLMPatchAttention);
@@ -56,15 +55,8 @@ int vtkLVLMPatchAttention::FillOutputPortInformation(int, vtkInformation* info)
 void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
-  lvlm::Indices patches = this->Patches;
-  if (this->GetNumberOfInputConnections(1) > 0)
-  {
-    lvlm::TraceShape shape;
-    lvlm::shapeOf(data, shape);
-    const lvlm::Indices selected = lvlm::selectedPatches(
-      vtkSelection::GetData(inputs[1]), shape, this->GetRanks(), !patches.empty());
-    patches.insert(patches.end(), selected.begin(), selected.end());
-  }
+  const lvlm::Indices patches =
+    lvlm::chosenPatches(this->Patches, inputs[1], data, this->GetRanks());
   const lvlm::Indices heads = lvlm::resolveIndices(
     this->Heads, trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1), "Heads");
   const lvlm::LayerParts sums =

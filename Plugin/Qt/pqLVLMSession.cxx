@@ -66,6 +66,16 @@ bool isPicture(pqPipelineSource* source)
   return extent[4] == extent[5] && info->GetNumberOfPoints() > 0 &&
     info->GetPointDataInformation()->GetNumberOfArrays() > 0;
 }
+
+template <typename Test>
+QList<pqPipelineSource*> sourcesThat(Test&& test)
+{
+  QList<pqPipelineSource*> found = sources();
+  found.erase(std::remove_if(found.begin(), found.end(),
+                [&](pqPipelineSource* source) { return !test(source); }),
+    found.end());
+  return found;
+}
 }
 
 namespace lvlm
@@ -73,11 +83,7 @@ namespace lvlm
 
 QList<pqPipelineSource*> traces()
 {
-  QList<pqPipelineSource*> found = sources();
-  found.erase(std::remove_if(found.begin(), found.end(),
-                [](pqPipelineSource* source) { return !isTrace(source); }),
-    found.end());
-  return found;
+  return sourcesThat(isTrace);
 }
 
 pqPipelineSource* traceOf(pqPipelineSource* source)
@@ -105,11 +111,7 @@ pqPipelineSource* currentTrace()
 
 QList<pqPipelineSource*> pictures()
 {
-  QList<pqPipelineSource*> found = sources();
-  found.erase(std::remove_if(found.begin(), found.end(),
-                [](pqPipelineSource* source) { return !isPicture(source); }),
-    found.end());
-  return found;
+  return sourcesThat(isPicture);
 }
 
 int currentToken()

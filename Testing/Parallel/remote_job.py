@@ -118,12 +118,17 @@ def wait():
     say("still here")
 
 
+def endless_question():
+    """A question whose answer has as many tokens as the test says."""
+    image = simple.LVLMPictureReader(FileName=os.environ["LVLM_SCENE"])
+    return simple.LLaVAInference(Input=image, ModelDirectory=path("endless"), CaptureFull=0,
+                                 MaxNewTokens=int(os.environ["LVLM_TOKENS"]))
+
+
 def long_question():
     """A question whose answer takes longer than the test lets this client live."""
     connect()
-    image = simple.LVLMPictureReader(FileName=os.environ["LVLM_SCENE"])
-    trace = simple.LLaVAInference(Input=image, ModelDirectory=path("endless"), CaptureFull=0,
-                                  MaxNewTokens=int(os.environ["LVLM_TOKENS"]))
+    trace = endless_question()
     say("asking")
     trace.UpdatePipeline()
     say("answered")
@@ -132,9 +137,7 @@ def long_question():
 def long_relevancy():
     """Relevancy of so many tokens that the test does not let this client live until all are explained."""
     connect()
-    image = simple.LVLMPictureReader(FileName=os.environ["LVLM_SCENE"])
-    trace = simple.LLaVAInference(Input=image, ModelDirectory=path("endless"), CaptureFull=0,
-                                  MaxNewTokens=int(os.environ["LVLM_TOKENS"]))
+    trace = endless_question()
     trace.UpdatePipeline()
     say("asking")
     simple.LVLMRelevancy(Input=trace).UpdatePipeline()

@@ -4,7 +4,7 @@ import numbers
 
 from paraview import servermanager, simple
 
-from . import pipeline, traces
+from . import pipeline, traces, views
 from .comparison import compare
 from .errors import Error
 from .questions import ask
@@ -98,7 +98,7 @@ def crop_and_ask(trace, x0, x1, y0, y1, question=None):
     trace = traces.resolve(trace)
     picture = pipeline.input_of(trace)
     if picture is None:  # a recorded trace has but what the model saw
-        picture = pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace))
+        picture = views.picture_of(trace)
     picture.UpdatePipeline()
     extent = pipeline.plain(picture).GetDataInformation(picture.Port).DataInformation.GetExtent()
     for name, low, high, first, last in (("x", x0, x1, extent[0], extent[1]), ("y", y0, y1, extent[2], extent[3])):

@@ -25,8 +25,7 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
     if layout:
         from .views import require_screen
         require_screen()  # now, not after the model has run
-    picture = picture_source(at_home(image))
-    trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture, Prompt=question)
+    trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture_source(image), Prompt=question)
     try:
         pipeline.set_properties(trace, {
             "ModelDirectory": str(model), "ImageMode": image_mode, "Temperature": temperature, "TopP": top_p,
@@ -43,11 +42,6 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
     return trace
 
 
-def at_home(image):
-    """A file name with the home folder in place of a leading ~; a server's home is not known here."""
-    return os.path.expanduser(image) if isinstance(image, (str, os.PathLike)) and not pipeline.is_remote() else image
-
-
 def trace_name(question):
     text = " ".join(question.split())
     return text if len(text) <= LONGEST_NAME else text[:LONGEST_NAME - 1] + "\u2026"
@@ -60,8 +54,8 @@ def picture_source(image):
     path = os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
     if not path:
         raise Error("image: %r is neither a file name nor a source of the pipeline" % (image,))
-    if not pipeline.is_remote():  # a server's disk is not ours to look at
-        path = os.path.abspath(path)
+    if not pipeline.is_remote():  # a server's disk and home are not ours to look at
+        path = os.path.abspath(os.path.expanduser(path))
         if not os.path.isfile(path):
             raise Error("image: there is no file %s" % path)
     for source in pipeline.all_sources():

@@ -171,10 +171,14 @@ def caption_height(lines, size=TITLE_SIZE):
     return int(lines * size * 1.35) + 16
 
 
+def picture_of(trace):
+    """The picture that the model saw, as a source."""
+    return pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace))
+
+
 def show_picture(trace, view, opacity=1.0):
     """The picture that the model saw, in its own colours."""
-    picture = pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace))
-    shown = simple.Show(picture, view)
+    shown = simple.Show(picture_of(trace), view)
     shown.Representation = "Picture"
     shown.Opacity = opacity
     return shown
@@ -182,7 +186,7 @@ def show_picture(trace, view, opacity=1.0):
 
 def picture_size(trace):
     """Width and height of what the model saw, in pixels."""
-    picture = pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace))
+    picture = picture_of(trace)
     picture.UpdatePipeline()
     width, height, _ = picture.GetDataInformation().DataInformation.GetExtent()[1::2]
     return width + 1, height + 1
