@@ -4,7 +4,7 @@
 #ifndef LVLM_READERS_RANKEXCHANGE_H
 #define LVLM_READERS_RANKEXCHANGE_H
 
-#include "Models/Core/Error.h"
+#include "Models/Trace/Error.h"
 
 #include "lvlmReadersModule.h"
 

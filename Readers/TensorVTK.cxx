@@ -3,7 +3,7 @@
 
 #include "vtkLVLMHalfArray.h"
 
-#include "Models/Core/Error.h"
+#include "Models/Trace/Error.h"
 
 #include "vtkAOSDataArrayTemplate.h"
 #include "vtkArrayDispatch.h"

@@ -4,9 +4,10 @@
 #ifndef LVLM_READERS_TENSORVTK_H
 #define LVLM_READERS_TENSORVTK_H
 
-#include "Models/Core/Tensor.h"
+#include "Models/Trace/Tensor.h"
 
 #include "lvlmReadersModule.h"
+
 #include "vtkDataArray.h"
 #include "vtkSmartPointer.h"
 

@@ -4,7 +4,7 @@
 #include "RankExchange.h"
 #include "TraceVTK.h"
 
-#include "Models/Core/Error.h"
+#include "Models/Trace/Error.h"
 
 #include "vtkCompositeDataSet.h"
 #include "vtkDataArray.h"

@@ -4,7 +4,7 @@
 #ifndef LVLM_READERS_TRACEFIELDS_H
 #define LVLM_READERS_TRACEFIELDS_H
 
-#include "Models/Core/Trace.h"
+#include "Models/Trace/Trace.h"
 
 #include <cstddef>
 #include <set>

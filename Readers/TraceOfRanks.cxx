@@ -3,7 +3,7 @@
 
 #include "RankExchange.h"
 
-#include "Models/Core/TraceFile.h"
+#include "Models/Trace/TraceFile.h"
 
 #include <algorithm>
 #include <numeric>

@@ -4,7 +4,7 @@
 #ifndef LVLM_READERS_TRACEOFRANKS_H
 #define LVLM_READERS_TRACEOFRANKS_H
 
-#include "Models/Core/Trace.h"
+#include "Models/Trace/Trace.h"
 
 #include <string>
 

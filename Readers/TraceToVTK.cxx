@@ -3,7 +3,7 @@
 #include "TraceFields.h"
 #include "TraceVTK.h"
 
-#include "Models/Core/Error.h"
+#include "Models/Trace/Error.h"
 
 #include "vtkCompositeDataSet.h"
 #include "vtkFieldData.h"

@@ -13,7 +13,7 @@
 ///   relevancy.*       vtkImageData: x = key or patch (row-major), y = answer row
 ///
 /// In a parallel run each rank's `attention.answer` and `attention.full` have this rank's layers
-/// alone (see Models/Core/Trace.h); a rank without any has an empty block of that name. All other
+/// alone (see Models/Trace/Trace.h); a rank without any has an empty block of that name. All other
 /// blocks and fields are the same on all ranks.
 ///
 /// Each image block has one point array, named as the block, that shares the tensor's memory.
@@ -23,9 +23,10 @@
 #ifndef LVLM_READERS_TRACEVTK_H
 #define LVLM_READERS_TRACEVTK_H
 
-#include "Models/Core/Trace.h"
+#include "Models/Trace/Trace.h"
 
 #include "lvlmReadersModule.h"
+
 #include "vtkSmartPointer.h"
 
 class vtkDataObject;

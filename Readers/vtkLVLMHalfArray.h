@@ -10,9 +10,10 @@
 #ifndef vtkLVLMHalfArray_h
 #define vtkLVLMHalfArray_h
 
-#include "Models/Core/Tensor.h"
+#include "Models/Trace/Tensor.h"
 
 #include "lvlmReadersModule.h"
+
 #include "vtkFloatArray.h"
 #include "vtkGenericDataArray.h"
 

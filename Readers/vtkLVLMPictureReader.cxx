@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMPictureReader.h"
 
-#include "Models/Core/Error.h"
-#include "Models/Core/Image.h"
+#include "Models/Picture/Image.h"
+#include "Models/Trace/Error.h"
 
 #include "vtkDataObject.h"
 #include "vtkImageData.h"
@@ -21,7 +21,7 @@ namespace
 {
 using Pipeline = vtkStreamingDemandDrivenPipeline;
 
-void pictureToVTK(const lvlm::RgbImage& picture, vtkImageData* image)
+void pictureToVTK(const lvlm::picture::RgbImage& picture, vtkImageData* image)
 {
   vtkNew<vtkUnsignedCharArray> pixels;
   pixels->SetName("picture");
@@ -66,7 +66,7 @@ void vtkLVLMPictureReader::Open()
   {
     lvlm::fail("FileName is empty: choose a picture");
   }
-  pictureToVTK(lvlm::readImage(this->FileName), this->Picture);
+  pictureToVTK(lvlm::picture::readImage(this->FileName), this->Picture);
   this->OpenTime.Modified();
 }
 

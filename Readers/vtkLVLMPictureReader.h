@@ -5,7 +5,7 @@
  *
  * 8-bit RGB as the point data array `picture`, upright: VTK's y axis points up, so the picture's
  * last row comes first. Palettes are looked up, grey is repeated, alpha dropped (see
- * Models/Core/Image.h). The content decides on the format, whatever the file's name. Unlike VTK's
+ * Models/Picture/Image.h). The content decides on the format, whatever the file's name. Unlike VTK's
  * own readers it refuses damaged files, and shows TIFF pictures the right way up.
  *
  * In a parallel run a rank reads the file when it is asked for a part of it: the ranks need not
@@ -15,6 +15,7 @@
 #define vtkLVLMPictureReader_h
 
 #include "lvlmReadersModule.h"
+
 #include "vtkImageAlgorithm.h"
 #include "vtkNew.h"
 

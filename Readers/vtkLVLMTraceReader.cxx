@@ -4,10 +4,11 @@
 #include "RankExchange.h"
 #include "TraceVTK.h"
 
-#include "Models/Core/Error.h"
-#include "Models/Core/MemoryAdvice.h"
-#include "Models/Core/TraceFile.h"
-#include "Models/Core/TraceLayers.h"
+#include "Models/Ranks/RankLayers.h"
+#include "Models/Trace/Error.h"
+#include "Models/Trace/MemoryAdvice.h"
+#include "Models/Trace/TraceFile.h"
+#include "Models/Trace/TraceLayers.h"
 
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
@@ -54,7 +55,7 @@ void vtkLVLMTraceReader::OpenHere()
   }
   const lvlm::Trace whole = lvlm::readTrace(this->FileName);
   const lvlm::Trace trace = lvlm::withLayers(
-    whole, lvlm::layersOfRank(whole.layerTotal, this->Ranks->rank(), this->Ranks->ranks()));
+    whole, lvlm::ranks::layersOfRank(whole.layerTotal, this->Ranks->rank(), this->Ranks->ranks()));
   for (const char* name : { lvlm::tensor_name::AttentionAnswer, lvlm::tensor_name::AttentionFull,
          lvlm::tensor_name::AttentionVision })
   {

@@ -6,7 +6,7 @@
  * Gives the same data object as LLaVA Inference (see TraceVTK.h). The file is memory-mapped:
  * opening costs nothing that grows with it, and a filter that looks at one layer reads one layer.
  * In a parallel run each rank has the attention of its own layers (contiguous, see
- * Models/Core/RankLayers.h); the picture and everything small is on all ranks.
+ * Models/Ranks/RankLayers.h); the picture and everything small is on all ranks.
  *
  * The tokens of the answer are the time steps 0..T-1; the data itself does not change with time.
  */
@@ -14,6 +14,7 @@
 #define vtkLVLMTraceReader_h
 
 #include "lvlmReadersModule.h"
+
 #include "vtkMultiBlockDataSetAlgorithm.h"
 #include "vtkSmartPointer.h"
 

@@ -5,7 +5,7 @@
 #include "TraceOfRanks.h"
 #include "TraceVTK.h"
 
-#include "Models/Core/Error.h"
+#include "Models/Trace/Error.h"
 
 #include "vtkErrorCode.h"
 #include "vtkInformation.h"

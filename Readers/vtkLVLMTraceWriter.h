@@ -11,6 +11,7 @@
 #define vtkLVLMTraceWriter_h
 
 #include "lvlmReadersModule.h"
+
 #include "vtkWriter.h"
 
 class LVLMREADERS_EXPORT vtkLVLMTraceWriter : public vtkWriter

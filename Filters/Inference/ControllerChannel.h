@@ -4,14 +4,14 @@
 #ifndef LVLM_INFERENCE_CONTROLLERCHANNEL_H
 #define LVLM_INFERENCE_CONTROLLERCHANNEL_H
 
-#include "Models/Core/RankChannel.h"
+#include "Models/Ranks/RankChannel.h"
 
 class vtkMultiProcessController;
 
 namespace lvlm
 {
 
-class ControllerChannel : public RankChannel
+class ControllerChannel : public ranks::RankChannel
 {
 public:
   /// The processes of the global controller; a single rank where there is none.

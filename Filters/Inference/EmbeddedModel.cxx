@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "EmbeddedModel.h"
 
-#include "Models/Core/Error.h"
+#include "Models/Trace/Error.h"
 
 #include <cstdlib>
 #include <filesystem>

@@ -5,9 +5,9 @@
 
 #include "ControllerChannel.h"
 
-#include "Filters/GradientRelevancy.h"
-#include "Models/Core/RankTeam.h"
+#include "Filters/Analysis/GradientRelevancy.h"
 #include "Models/Llava/Relevancy.h"
+#include "Models/Ranks/RankTeam.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -26,23 +26,23 @@ std::string extraOf(const Trace& trace, const char* key)
   return found == trace.extra.end() ? std::string() : found->second;
 }
 
-Precision precisionOf(const Trace& trace)
+llava::Precision precisionOf(const Trace& trace)
 {
   const std::string name = extraOf(trace, "precision");
   if (name == "BFloat16")
   {
-    return Precision::BFloat16;
+    return llava::Precision::BFloat16;
   }
   if (name == "Float64")
   {
-    return Precision::Float64;
+    return llava::Precision::Float64;
   }
   // Float16 is what the exporter for GPUs may write: its weights, computed with in float32.
   if (!name.empty() && name != "Float32" && name != "Float16")
   {
     fail("the trace's precision '", name, "' is not Float32, BFloat16, Float16 or Float64");
   }
-  return Precision::Float32;
+  return llava::Precision::Float32;
 }
 
 /// The temperature that the answer was sampled with; 0, a greedy answer, when nothing is said.
@@ -58,8 +58,8 @@ double temperatureOf(const Trace& trace)
   return value;
 }
 
-std::shared_ptr<const LlavaModel> openModel(
-  const Trace& trace, const GradientRequest& request, const RankChannel& ranks)
+std::shared_ptr<const llava::LlavaModel> openModel(
+  const Trace& trace, const GradientRequest& request, const ranks::RankChannel& ranks)
 {
   const std::string recorded = extraOf(trace, "model_directory");
   const std::string directory =
@@ -70,7 +70,7 @@ std::shared_ptr<const LlavaModel> openModel(
       "' carries no relevancy and does not say where its model lies (field model_directory): set "
       "ModelDirectory");
   }
-  ModelOptions options;
+  llava::ModelOptions options;
   options.precision = precisionOf(trace);
   options.rank = ranks.rank();
   options.ranks = ranks.size();
@@ -78,7 +78,7 @@ std::shared_ptr<const LlavaModel> openModel(
   options.device = !request.device.empty() ? request.device : device.empty() ? "cpu" : device;
   try
   {
-    return LlavaModel::open(directory, options);
+    return llava::LlavaModel::open(directory, options);
   }
   catch (const Error& error)
   {
@@ -101,11 +101,13 @@ public:
   {
     ControllerChannel ranks;
     this->follow(trace, request, ranks);
-    RelevancyOptions options;
-    options.mode = request.compatible ? RelevancyMode::Compatible : RelevancyMode::Exact;
+    llava::RelevancyOptions options;
+    options.mode =
+      request.compatible ? llava::RelevancyMode::Compatible : llava::RelevancyMode::Exact;
     options.normalize = request.normalize;
     options.temperature = temperatureOf(trace);
-    const RelevancyMaps maps = this->Known->compute(request.tokens, options, progress, ranks);
+    const llava::RelevancyMaps maps =
+      this->Known->compute(request.tokens, options, progress, ranks);
     return { { tn::RelevancyDecoder, maps.decoder }, { tn::RelevancyVision, maps.vision },
       { tn::RelevancyJoint, maps.joint }, { tn::RelevancyJointToken, maps.jointToken } };
   }
@@ -128,10 +130,10 @@ private:
   }
 
   /// Starts afresh when something that the maps depend on has changed on one of the ranks.
-  void follow(const Trace& trace, const GradientRequest& request, RankChannel& ranks)
+  void follow(const Trace& trace, const GradientRequest& request, ranks::RankChannel& ranks)
   {
-    RankTeam team(ranks);
-    std::shared_ptr<const LlavaModel> model;
+    ranks::RankTeam team(ranks);
+    std::shared_ptr<const llava::LlavaModel> model;
     Trace seen;
     const bool same = team.allAgree(
       [&]
@@ -145,8 +147,8 @@ private:
       return;
     }
     this->Known.reset();
-    std::unique_ptr<Relevancy> fresh;
-    team.together([&] { fresh = std::make_unique<Relevancy>(model, trace); });
+    std::unique_ptr<llava::Relevancy> fresh;
+    team.together([&] { fresh = std::make_unique<llava::Relevancy>(model, trace); });
     this->Known = std::move(fresh);
     this->Model = std::move(model);
     this->Seen = std::move(seen);
@@ -162,9 +164,9 @@ private:
         { return a.first == b.first && sameBytes(a.second, b.second); });
   }
 
-  std::shared_ptr<const LlavaModel> Model;
+  std::shared_ptr<const llava::LlavaModel> Model;
   Trace Seen;
-  std::unique_ptr<Relevancy> Known;
+  std::unique_ptr<llava::Relevancy> Known;
 };
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "PictureFromVTK.h"
 
-#include "Models/Core/Error.h"
-#include "Models/Core/ImageProcessor.h"
+#include "Models/Picture/ImageProcessor.h"
+#include "Models/Trace/Error.h"
 
 #include "vtkArrayDispatch.h"
 #include "vtkDataArray.h"
@@ -46,10 +46,10 @@ Size sizeOfPicture(vtkImageData* image, vtkDataArray* values)
     fail("the picture is empty (", dims[0], " x ", dims[1], " points, array ", nameOfArray(values),
       " of ", values->GetNumberOfTuples(), " tuples)");
   }
-  if (size.width > MaximumImageEdge || size.height > MaximumImageEdge)
+  if (size.width > picture::MaximumImageEdge || size.height > picture::MaximumImageEdge)
   {
-    fail("the picture is ", size.width, " x ", size.height, ", more than ", MaximumImageEdge,
-      " on an edge");
+    fail("the picture is ", size.width, " x ", size.height, ", more than ",
+      picture::MaximumImageEdge, " on an edge");
   }
   return size;
 }
@@ -96,7 +96,7 @@ std::uint8_t byteOf(double value, double scale, vtkDataArray* values)
 /// values.
 struct CopyColors
 {
-  RgbImage& Picture;
+  picture::RgbImage& Picture;
   int Colors;
   double Scale;
 
@@ -130,7 +130,7 @@ struct CopyColors
 };
 }
 
-RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values)
+picture::RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values)
 {
   const Size size = sizeOfPicture(image, values);
   const int components = values->GetNumberOfComponents();
@@ -141,7 +141,7 @@ RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values)
   }
   const int colors = components >= 3 ? 3 : 1;
   const double scale = scaleOf(values, colors);
-  RgbImage picture;
+  picture::RgbImage picture;
   picture.width = size.width;
   picture.height = size.height;
   picture.pixels.resize(static_cast<std::size_t>(size.width * size.height * 3));

@@ -4,7 +4,7 @@
 #ifndef LVLM_INFERENCE_PICTUREFROMVTK_H
 #define LVLM_INFERENCE_PICTUREFROMVTK_H
 
-#include "Models/Core/Image.h"
+#include "Models/Picture/Image.h"
 
 class vtkDataArray;
 class vtkImageData;
@@ -17,7 +17,7 @@ namespace lvlm
 /// [0, 65535]; floating ones from [0, 1], or taken as they are when they reach beyond 1 but not
 /// beyond 255. `values` holds the colours of the points, or of the cells. Throws Error that names
 /// what does not fit.
-RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values);
+picture::RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values);
 
 } // namespace lvlm
 

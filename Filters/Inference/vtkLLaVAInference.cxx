@@ -6,11 +6,11 @@
 #include "ModelRelevancy.h"
 #include "PictureFromVTK.h"
 
-#include "Filters/vtkLVLMGuard.h"
-#include "Models/Core/RankTeam.h"
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Ranks/RankTeam.h"
 #include "Readers/TraceVTK.h"
+#include "Readers/vtkLVLMGuard.h"
 
 #include "vtkCellData.h"
 #include "vtkDataArray.h"
@@ -31,37 +31,38 @@ vtkStandardNewMacro(vtkLLaVAInference);
 struct vtkLLaVAInference::Internals
 {
   std::vector<int> FullLayers{ -1 };
-  std::shared_ptr<const lvlm::LlavaModel> Model; ///< kept open while the filter lives
-  lvlm::Question Next;                           ///< what is to be answered
+  std::shared_ptr<const lvlm::llava::LlavaModel> Model; ///< kept open while the filter lives
+  lvlm::llava::Question Next;                           ///< what is to be answered
   /// The last question that was answered, and its answer.
-  lvlm::Question Asked;
-  std::shared_ptr<const lvlm::LlavaModel> AskedModel;
+  lvlm::llava::Question Asked;
+  std::shared_ptr<const lvlm::llava::LlavaModel> AskedModel;
   lvlm::Trace Trace;
   bool HasTrace = false;
   std::string Answer, ModelInformation, CostInformation, EmbeddedModel;
 
-  std::shared_ptr<const lvlm::LlavaModel> open(vtkLLaVAInference* self)
+  std::shared_ptr<const lvlm::llava::LlavaModel> open(vtkLLaVAInference* self)
   {
-    constexpr lvlm::Precision Precisions[] = { lvlm::Precision::Float32, lvlm::Precision::BFloat16,
-      lvlm::Precision::Float64 };
-    lvlm::ModelOptions options;
+    constexpr lvlm::llava::Precision Precisions[] = { lvlm::llava::Precision::Float32,
+      lvlm::llava::Precision::BFloat16, lvlm::llava::Precision::Float64 };
+    lvlm::llava::ModelOptions options;
     options.precision = Precisions[self->Precision];
     options.device = self->Device;
     options.threads = self->Threads;
     const lvlm::ControllerChannel ranks;
     options.rank = ranks.rank();
     options.ranks = ranks.size();
-    this->Model = lvlm::LlavaModel::open(lvlm::modelFolder(self->ModelDirectory), options);
+    this->Model = lvlm::llava::LlavaModel::open(lvlm::modelFolder(self->ModelDirectory), options);
     return this->Model;
   }
 
-  lvlm::Question question(vtkLLaVAInference* self, const lvlm::LlavaModel& model) const
+  lvlm::llava::Question question(
+    vtkLLaVAInference* self, const lvlm::llava::LlavaModel& model) const
   {
-    lvlm::Question question;
+    lvlm::llava::Question question;
     question.prompt = self->Prompt;
     question.system = self->SystemPrompt;
     question.chatTemplate = self->ChatTemplate == "Automatic" ? std::string() : self->ChatTemplate;
-    question.imageMode = static_cast<lvlm::ImageMode>(self->ImageMode);
+    question.imageMode = static_cast<lvlm::picture::ImageMode>(self->ImageMode);
     question.maxNewTokens = self->MaxNewTokens;
     question.temperature = self->Temperature;
     question.topP = self->TopP;
@@ -83,10 +84,10 @@ struct vtkLLaVAInference::Internals
     return question;
   }
 
-  bool isAnswered(
-    const lvlm::Question& q, const std::shared_ptr<const lvlm::LlavaModel>& model) const
+  bool isAnswered(const lvlm::llava::Question& q,
+    const std::shared_ptr<const lvlm::llava::LlavaModel>& model) const
   {
-    const auto key = [](const lvlm::Question& a)
+    const auto key = [](const lvlm::llava::Question& a)
     {
       return std::tie(a.prompt, a.system, a.chatTemplate, a.imageMode, a.maxNewTokens,
         a.temperature, a.topP, a.seed, a.alternatives, a.captureVision, a.fullLayers, a.image.width,
@@ -121,7 +122,7 @@ vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
 /// What config.json says of a trace that does not exist yet: enough for the domains downstream.
 lvlm::TraceShape expectedShape(const std::string& directory)
 {
-  const lvlm::LlavaConfig config = lvlm::readLlavaConfig(directory);
+  const lvlm::checkpoint::LlavaConfig config = lvlm::checkpoint::readLlavaConfig(directory);
   lvlm::TraceShape shape;
   shape.grid = { config.vision.gridEdge(), config.vision.gridEdge() };
   shape.width = config.vision.seenEdge();
@@ -207,17 +208,17 @@ const char* vtkLLaVAInference::GetCostInformation()
   try
   {
     const auto model = this->Self->open(this);
-    const lvlm::Question question = this->Self->question(this, *model);
+    const lvlm::llava::Question question = this->Self->question(this, *model);
     const std::int64_t P = model->promptLength(question);
-    const lvlm::QuestionCost cost = model->cost(question, P);
+    const lvlm::llava::QuestionCost cost = model->cost(question, P);
     const bool alone = model->options().ranks == 1;
-    this->Self->CostInformation = "up to " + lvlm::byteText(cost.total()) +
+    this->Self->CostInformation = "up to " + lvlm::llava::byteText(cost.total()) +
       (alone ? "" : " on the first rank") + " for " + std::to_string(P) + " prompt positions and " +
       std::to_string(question.maxNewTokens) + " answer tokens: attention of the answer " +
-      lvlm::byteText(cost.attentionAnswer) + ", full matrices " +
-      lvlm::byteText(cost.attentionFull) + ", vision tower " +
-      lvlm::byteText(cost.attentionVision) + ", keys and values " + lvlm::byteText(cost.cache) +
-      ", buffers " + lvlm::byteText(cost.buffers);
+      lvlm::llava::byteText(cost.attentionAnswer) + ", full matrices " +
+      lvlm::llava::byteText(cost.attentionFull) + ", vision tower " +
+      lvlm::llava::byteText(cost.attentionVision) + ", keys and values " +
+      lvlm::llava::byteText(cost.cache) + ", buffers " + lvlm::llava::byteText(cost.buffers);
   }
   catch (const std::exception& error)
   {
@@ -272,7 +273,8 @@ int vtkLLaVAInference::RequestUpdateExtent(
   return 1;
 }
 
-bool vtkLLaVAInference::Prepare(vtkInformation* inInfo, vtkDataArray* chosen, lvlm::RankTeam& team)
+bool vtkLLaVAInference::Prepare(
+  vtkInformation* inInfo, vtkDataArray* chosen, lvlm::ranks::RankTeam& team)
 {
   Internals& self = *this->Self;
   // One rank's failure is everybody's, and either all run the model or none.
@@ -302,7 +304,7 @@ int vtkLLaVAInference::RequestData(
     {
       Internals& self = *this->Self;
       lvlm::ControllerChannel ranks;
-      lvlm::RankTeam team(ranks);
+      lvlm::ranks::RankTeam team(ranks);
       if (!this->Prepare(
             inputs[0]->GetInformationObject(0), this->GetInputArrayToProcess(0, inputs), team))
       {

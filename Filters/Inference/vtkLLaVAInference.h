@@ -18,7 +18,8 @@
 #ifndef vtkLLaVAInference_h
 #define vtkLLaVAInference_h
 
-#include "lvlmInferenceModule.h"
+#include "lvlmFiltersInferenceModule.h"
+
 #include "vtkMultiBlockDataSetAlgorithm.h"
 
 #include <memory>
@@ -29,10 +30,13 @@ class vtkInformation;
 
 namespace lvlm
 {
+namespace ranks // VTK 9.1's wrapping tools do not read "lvlm::ranks" here
+{
 class RankTeam;
 }
+}
 
-class LVLMINFERENCE_EXPORT vtkLLaVAInference : public vtkMultiBlockDataSetAlgorithm
+class LVLMFILTERSINFERENCE_EXPORT vtkLLaVAInference : public vtkMultiBlockDataSetAlgorithm
 {
 public:
   static vtkLLaVAInference* New();
@@ -189,7 +193,7 @@ private:
 
   /// Opens the model and puts the question together; whether its answer is there already. All ranks
   /// at once.
-  bool Prepare(vtkInformation* inInfo, vtkDataArray* chosen, lvlm::RankTeam& team);
+  bool Prepare(vtkInformation* inInfo, vtkDataArray* chosen, lvlm::ranks::RankTeam& team);
 
   std::string ModelDirectory;
   std::string Prompt;

@@ -10,8 +10,9 @@
 #define LVLM_CAUSAL_EXPLANATION_H
 
 #include "IndependenceTest.h"
-#include "Models/Core/Error.h"
 #include "PartialAncestralGraph.h"
+
+#include "Models/Trace/Error.h"
 
 #include <cstddef>
 #include <cstdint>

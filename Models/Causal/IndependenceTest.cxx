@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "IndependenceTest.h"
 
-#include "Models/Core/Error.h"
 #include "NodeSet.h"
+
+#include "Models/Trace/Error.h"
 
 #include <cmath>
 #include <limits>

@@ -4,7 +4,7 @@
 #ifndef LVLM_CAUSAL_PARALLEL_FOR_H
 #define LVLM_CAUSAL_PARALLEL_FOR_H
 
-#include "Models/Core/Error.h"
+#include "Models/Trace/Error.h"
 
 #include <atomic>
 #include <functional>

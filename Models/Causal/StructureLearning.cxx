@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "StructureLearning.h"
 
-#include "Models/Core/Error.h"
 #include "PossibleDSep.h"
+
+#include "Models/Trace/Error.h"
 
 #include <algorithm>
 #include <set>

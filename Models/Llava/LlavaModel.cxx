@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "LlavaModel.h"
 
-#include "AnswerTrace.h"
-#include "Answering.h"
-#include "Generation.h"
 #include "LlavaModelImpl.h"
 #include "Runtime.h"
+
+#include "Models/Llava/Answer/AnswerTrace.h"
+#include "Models/Llava/Answer/Answering.h"
+#include "Models/Llava/Answer/Generation.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,7 +14,7 @@
 #include <mutex>
 #include <sstream>
 
-namespace lvlm
+namespace lvlm::llava
 {
 
 namespace
@@ -84,7 +85,7 @@ std::string requiredFile(const std::string& directory, const char* name)
 constexpr std::int64_t SmallLayer = 1 << 19;
 
 /// ModelOptions::threads, or for a tiny model 1 where nobody asked for a number.
-int threadsFor(int asked, const LlavaConfig& config)
+int threadsFor(int asked, const checkpoint::LlavaConfig& config)
 {
   const std::int64_t text =
     config.text.hidden * (4 * config.text.hidden + 3 * config.text.intermediate);
@@ -96,14 +97,15 @@ int threadsFor(int asked, const LlavaConfig& config)
 }
 
 LlavaModel::Impl::Impl(const std::string& folder, const ModelOptions& modelOptions)
-  : directory(folder), options(modelOptions), config(readLlavaConfig(folder)),
-    imageConfig(readImageProcessorConfig(requiredFile(folder, "preprocessor_config.json"))),
+  : directory(folder), options(modelOptions), config(checkpoint::readLlavaConfig(folder)),
+    imageConfig(
+      picture::readImageProcessorConfig(requiredFile(folder, "preprocessor_config.json"))),
     tokenizer(requiredFile(folder, "tokenizer.json")),
-    checkpoint(std::make_shared<Checkpoint>(folder)),
+    checkpoint(std::make_shared<checkpoint::Checkpoint>(folder)),
     weights(checkpoint, scalarOf(modelOptions.precision), deviceOf(modelOptions.device)),
     vision(config, weights, modelOptions.rank == 0),
-    decoder(
-      config.text, weights, layersOfRank(config.text.layers, modelOptions.rank, modelOptions.ranks))
+    decoder(config.text, weights,
+      ranks::layersOfRank(config.text.layers, modelOptions.rank, modelOptions.ranks))
 {
   this->options.threads = threadsFor(modelOptions.threads, this->config);
   if (this->tokenizer.piece(this->config.imageTokenId).empty())
@@ -112,16 +114,17 @@ LlavaModel::Impl::Impl(const std::string& folder, const ModelOptions& modelOptio
   }
 }
 
-RgbImage LlavaModel::Impl::see(const RgbImage& picture, ImageMode mode) const
+picture::RgbImage LlavaModel::Impl::see(
+  const picture::RgbImage& picture, picture::ImageMode mode) const
 {
-  const RgbImage whole = processImage(picture, this->imageConfig, mode).seen;
-  const VisionConfig& vision = this->config.vision;
+  const picture::RgbImage whole = picture::processImage(picture, this->imageConfig, mode).seen;
+  const checkpoint::VisionConfig& vision = this->config.vision;
   if (whole.width != vision.imageSize || whole.height != vision.imageSize)
   {
     fail(this->directory, ": preprocessor_config.json makes pictures of ", whole.width, " x ",
       whole.height, ", the vision tower takes ", vision.imageSize, " x ", vision.imageSize);
   }
-  RgbImage seen{ vision.seenEdge(), vision.seenEdge(), {} };
+  picture::RgbImage seen{ vision.seenEdge(), vision.seenEdge(), {} };
   for (std::int64_t row = 0; row < seen.height; ++row)
   {
     const auto begin = whole.pixels.begin() + row * whole.width * 3;
@@ -130,7 +133,7 @@ RgbImage LlavaModel::Impl::see(const RgbImage& picture, ImageMode mode) const
   return seen;
 }
 
-at::Tensor LlavaModel::Impl::pixels(const RgbImage& seen) const
+at::Tensor LlavaModel::Impl::pixels(const picture::RgbImage& seen) const
 {
   const std::int64_t edge = this->config.vision.seenEdge();
   if (seen.width != edge || seen.height != edge)
@@ -138,7 +141,7 @@ at::Tensor LlavaModel::Impl::pixels(const RgbImage& seen) const
     fail(this->directory, ": a picture of ", seen.width, " x ", seen.height,
       " pixels, the model sees ", edge, " x ", edge);
   }
-  const std::vector<float> values = normalizePixels(seen, this->imageConfig);
+  const std::vector<float> values = picture::normalizePixels(seen, this->imageConfig);
   return at::tensor(at::ArrayRef<float>(values))
     .view({ 3, edge, edge })
     .to(this->weights.device(), this->weights.type()); // [3, H, W]
@@ -171,7 +174,7 @@ std::shared_ptr<const LlavaModel> LlavaModel::open(
   return model;
 }
 
-const LlavaConfig& LlavaModel::config() const
+const checkpoint::LlavaConfig& LlavaModel::config() const
 {
   return this->Self->config;
 }
@@ -193,7 +196,7 @@ LayerSpan LlavaModel::span() const
 
 std::string LlavaModel::description() const
 {
-  const LlavaConfig& config = this->Self->config;
+  const checkpoint::LlavaConfig& config = this->Self->config;
   std::ostringstream text;
   text << "LLaVA, " << config.text.modelType << " decoder: " << config.text.layers << " layers, "
        << config.text.heads << " heads, width " << config.text.hidden
@@ -216,8 +219,8 @@ std::int64_t LlavaModel::promptLength(const Question& question) const
 
 QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLength) const
 {
-  const TextConfig& text = this->config().text;
-  const VisionConfig& vision = this->config().vision;
+  const checkpoint::TextConfig& text = this->config().text;
+  const checkpoint::VisionConfig& vision = this->config().vision;
   const std::int64_t T = question.maxNewTokens;
   const std::int64_t K = promptLength + T - 1;
   const LayerSpan span = this->span();
@@ -246,16 +249,17 @@ QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLengt
 
 Trace LlavaModel::ask(const Question& question, const Progress& progress) const
 {
-  SingleRank alone;
+  ranks::SingleRank alone;
   return this->ask(question, progress, alone);
 }
 
-Trace LlavaModel::ask(const Question& question, const Progress& progress, RankChannel& ranks) const
+Trace LlavaModel::ask(
+  const Question& question, const Progress& progress, ranks::RankChannel& ranks) const
 {
   const at::NoGradGuard guard;
   useThreads(this->Self->options.threads);
-  RankTeam team(ranks);
+  ranks::RankTeam team(ranks);
   return Answering(*this, question, team).run(progress);
 }
 
-} // namespace lvlm
+} // namespace lvlm::llava

@@ -5,19 +5,19 @@
 #ifndef LVLM_LLAVA_LLAVAMODEL_H
 #define LVLM_LLAVA_LLAVAMODEL_H
 
-#include "Models/Core/Error.h"
-#include "Models/Core/ImageProcessor.h"
-#include "Models/Core/ModelConfig.h"
-#include "Models/Core/RankChannel.h"
-#include "Models/Core/RankLayers.h"
-#include "Models/Core/Trace.h"
+#include "Models/Checkpoint/ModelConfig.h"
+#include "Models/Picture/ImageProcessor.h"
+#include "Models/Ranks/RankChannel.h"
+#include "Models/Ranks/RankLayers.h"
+#include "Models/Trace/Error.h"
+#include "Models/Trace/Trace.h"
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
-namespace lvlm
+namespace lvlm::llava
 {
 
 /// The type that activations have. Weights stay in their stored type on the mapped file in any
@@ -44,11 +44,11 @@ struct ModelOptions
 /// Everything that decides an answer, and what to keep of its attention.
 struct Question
 {
-  RgbImage image;
+  picture::RgbImage image;
   std::string prompt;
   std::string system;
   std::string chatTemplate; ///< name, or free-form text; empty: the checkpoint's own
-  ImageMode imageMode = ImageMode::Default;
+  picture::ImageMode imageMode = picture::ImageMode::Default;
   std::int64_t maxNewTokens = 64;
   double temperature = 0; ///< 0: greedy
   double topP = 1;
@@ -91,7 +91,7 @@ public:
   LlavaModel(const LlavaModel&) = delete;
   LlavaModel& operator=(const LlavaModel&) = delete;
 
-  const LlavaConfig& config() const;
+  const checkpoint::LlavaConfig& config() const;
   const std::string& directory() const;
   const ModelOptions& options() const;
   /// The decoder layers that this rank runs.
@@ -114,7 +114,7 @@ public:
   /// that of its own layers, and that of the tower on rank 0. What one of them throws is thrown on
   /// all.
   Trace ask(const Question& question, const Progress& progress = Progress()) const;
-  Trace ask(const Question& question, const Progress& progress, RankChannel& ranks) const;
+  Trace ask(const Question& question, const Progress& progress, ranks::RankChannel& ranks) const;
 
   struct Impl;
   /// The parts, for code inside Models/Llava and its tests.
@@ -124,6 +124,6 @@ private:
   std::unique_ptr<Impl> Self;
 };
 
-} // namespace lvlm
+} // namespace lvlm::llava
 
 #endif

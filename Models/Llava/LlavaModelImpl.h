@@ -4,24 +4,24 @@
 #ifndef LVLM_LLAVA_LLAVAMODELIMPL_H
 #define LVLM_LLAVA_LLAVAMODELIMPL_H
 
-#include "Decoder.h"
 #include "LlavaModel.h"
-#include "VisionTower.h"
-#include "WeightStore.h"
 
-#include "Models/Core/Tokenizer.h"
+#include "Models/Llava/Network/Decoder.h"
+#include "Models/Llava/Network/VisionTower.h"
+#include "Models/Llava/Network/WeightStore.h"
+#include "Models/Text/Tokenizer.h"
 
-namespace lvlm
+namespace lvlm::llava
 {
 
 struct LlavaModel::Impl
 {
   std::string directory;
   ModelOptions options;
-  LlavaConfig config;
-  ImageProcessorConfig imageConfig;
-  Tokenizer tokenizer;
-  std::shared_ptr<const Checkpoint> checkpoint;
+  checkpoint::LlavaConfig config;
+  picture::ImageProcessorConfig imageConfig;
+  text::Tokenizer tokenizer;
+  std::shared_ptr<const checkpoint::Checkpoint> checkpoint;
   WeightStore weights;
   VisionTower vision;
   Decoder decoder;
@@ -30,11 +30,11 @@ struct LlavaModel::Impl
 
   /// The part of a picture that lies under patches, after preprocessing. Throws Error if that makes
   /// pictures of another size than the tower takes.
-  RgbImage see(const RgbImage& picture, ImageMode mode) const;
+  picture::RgbImage see(const picture::RgbImage& picture, picture::ImageMode mode) const;
 
   /// The seen picture as the tower's input: [3, H, W] in the compute type. Throws Error on a wrong
   /// size.
-  at::Tensor pixels(const RgbImage& seen) const;
+  at::Tensor pixels(const picture::RgbImage& seen) const;
 };
 
 /// Runs `work`; what Torch throws becomes Error without its backtrace, and bad_alloc an Error too.
@@ -55,6 +55,6 @@ auto translated(Work&& work) -> decltype(work())
   }
 }
 
-} // namespace lvlm
+} // namespace lvlm::llava
 
 #endif

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Relevancy.h"
 
-#include "RelevancyRun.h"
 #include "Runtime.h"
+
+#include "Models/Llava/Relevancy/RelevancyRun.h"
 
 #include <algorithm>
 #include <numeric>
 
-namespace lvlm
+namespace lvlm::llava
 {
 
 namespace
@@ -97,14 +98,14 @@ struct Relevancy::Impl
   }
 
   void complete(RelevancyRun::Results& results, const std::vector<std::int64_t>& tokens,
-    const RelevancyOptions& options, double temperature, RankTeam& team,
+    const RelevancyOptions& options, double temperature, ranks::RankTeam& team,
     const Progress& progress) const;
 };
 
 /// Computes what is not known yet of these tokens.
 void Relevancy::Impl::complete(RelevancyRun::Results& results,
   const std::vector<std::int64_t>& tokens, const RelevancyOptions& options, double temperature,
-  RankTeam& team, const Progress& progress) const
+  ranks::RankTeam& team, const Progress& progress) const
 {
   const bool vision = options.vision || options.joint || options.jointToken;
   RelevancyRun::Tokens missing;
@@ -148,12 +149,12 @@ Relevancy::~Relevancy() = default;
 RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
   const RelevancyOptions& options, const Progress& progress)
 {
-  SingleRank alone;
+  ranks::SingleRank alone;
   return this->compute(tokens, options, progress, alone);
 }
 
 RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
-  const RelevancyOptions& options, const Progress& progress, RankChannel& ranks)
+  const RelevancyOptions& options, const Progress& progress, ranks::RankChannel& ranks)
 {
   Impl& self = *this->Self;
   if (!(options.temperature >= 0 && options.temperature <= 1e6))
@@ -173,7 +174,7 @@ RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
     std::iota(maps.tokens.begin(), maps.tokens.end(), 0);
   }
   RelevancyRun::Results& known = self.known[{ options.mode, temperature }];
-  RankTeam team(ranks);
+  ranks::RankTeam team(ranks);
   self.complete(known, maps.tokens, options, temperature, team, progress);
   std::vector<const TokenRelevancy*> found;
   for (const std::int64_t token : maps.tokens)
@@ -257,4 +258,4 @@ void storeRelevancy(Trace& trace, const RelevancyMaps& maps)
   put(tensor_name::RelevancyJointToken, maps.jointToken);
 }
 
-} // namespace lvlm
+} // namespace lvlm::llava

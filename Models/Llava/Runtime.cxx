@@ -13,7 +13,7 @@
 
 #include <sched.h>
 
-namespace lvlm
+namespace lvlm::llava
 {
 
 namespace
@@ -118,4 +118,4 @@ std::string byteText(std::size_t bytes)
   return text.str();
 }
 
-} // namespace lvlm
+} // namespace lvlm::llava

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <string>
 
-namespace lvlm
+namespace lvlm::llava
 {
 
 /// Threads that a process should use when nobody says: OMP_NUM_THREADS if set, else the cores of
@@ -29,6 +29,6 @@ bool hasCuda();
 /// "1.5 GB", "230 MB" ...
 std::string byteText(std::size_t bytes);
 
-} // namespace lvlm
+} // namespace lvlm::llava
 
 #endif

@@ -7,6 +7,7 @@
 #include "pqServerManagerModel.h"
 #include "pqUndoStack.h"
 #include "pqView.h"
+
 #include "vtkNew.h"
 #include "vtkSMIntRangeDomain.h"
 #include "vtkSMPropertyHelper.h"

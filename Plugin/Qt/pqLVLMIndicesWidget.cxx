@@ -3,6 +3,7 @@
 
 #include "pqCoreUtilities.h"
 #include "pqLVLMIndexGrid.h"
+
 #include "vtkCommand.h"
 #include "vtkSMDomain.h"
 #include "vtkSMIntRangeDomain.h"

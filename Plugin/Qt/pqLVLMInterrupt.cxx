@@ -6,6 +6,7 @@
 #include "pqPipelineSource.h"
 #include "pqProgressManager.h"
 #include "pqServerManagerModel.h"
+
 #include "vtkAlgorithm.h"
 #include "vtkCommand.h"
 #include "vtkSMProxy.h"

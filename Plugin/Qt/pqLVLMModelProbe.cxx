@@ -3,6 +3,7 @@
 
 #include "pqApplicationCore.h"
 #include "pqUndoStack.h"
+
 #include "vtkCollection.h"
 #include "vtkNew.h"
 #include "vtkPVFileInformation.h"

@@ -5,6 +5,7 @@
 #include "pqCoreUtilities.h"
 #include "pqLVLMModelChooser.h"
 #include "pqServerManagerModel.h"
+
 #include "vtkCommand.h"
 #include "vtkSMProperty.h"
 #include "vtkSMProxy.h"

@@ -7,6 +7,7 @@
 #include "pqPipelineBrowserWidget.h"
 #include "pqServer.h"
 #include "pqUndoStack.h"
+
 #include "vtkCallbackCommand.h"
 #include "vtkNew.h"
 #include "vtkPythonInterpreter.h"

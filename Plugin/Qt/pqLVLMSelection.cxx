@@ -8,6 +8,7 @@
 #include "pqSelectionManager.h"
 #include "pqServerManagerModel.h"
 #include "pqUndoStack.h"
+
 #include "vtkSMProperty.h"
 #include "vtkSMPropertyHelper.h"
 #include "vtkSMSessionProxyManager.h"

@@ -8,6 +8,7 @@
 #include "pqPipelineSource.h"
 #include "pqSelectionManager.h"
 #include "pqServerManagerModel.h"
+
 #include "vtkDataObject.h"
 #include "vtkDataObjectTypes.h"
 #include "vtkPVArrayInformation.h"

@@ -5,6 +5,7 @@
 #include "pqLVLMSession.h"
 #include "pqPipelineSource.h"
 #include "pqServerManagerModel.h"
+
 #include "vtkSMSourceProxy.h"
 
 pqLVLMTimes::pqLVLMTimes(QObject* parent) : Superclass(parent)

@@ -8,6 +8,7 @@
 #include "pqServer.h"
 #include "pqServerManagerModel.h"
 #include "pqTimeKeeper.h"
+
 #include "vtkCommand.h"
 #include "vtkSMPropertyHelper.h"
 #include "vtkSMProxy.h"

@@ -9,6 +9,7 @@
 #include "pqServerManagerModel.h"
 #include "pqTimeKeeper.h"
 #include "pqUndoStack.h"
+
 #include "vtkSMPropertyHelper.h"
 #include "vtkSMRenderViewProxy.h"
 

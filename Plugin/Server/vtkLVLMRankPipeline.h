@@ -12,6 +12,7 @@
 #define vtkLVLMRankPipeline_h
 
 #include "lvlmServerModule.h"
+
 #include "vtkPVCompositeDataPipeline.h"
 
 class LVLMSERVER_EXPORT vtkLVLMRankPipeline : public vtkPVCompositeDataPipeline

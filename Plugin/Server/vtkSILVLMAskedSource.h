@@ -14,6 +14,7 @@
 #define vtkSILVLMAskedSource_h
 
 #include "lvlmServerModule.h"
+
 #include "vtkSISourceProxy.h"
 
 class vtkObject;

@@ -2,6 +2,7 @@
 /// The entry point: choice of tokens, strides, threads, progress and abort, limits, degenerate
 /// attention, errors.
 #include "Generate.h"
+
 #include "Models/Causal/Explanation.h"
 #include "Models/Causal/ParallelFor.h"
 #include "Models/Causal/StructureLearning.h"

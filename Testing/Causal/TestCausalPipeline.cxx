@@ -4,6 +4,7 @@
 /// (Testing/Data/causal/pipeline.json, and model.json with the attention of the embedded model).
 #include "Generate.h"
 #include "Golden.h"
+
 #include "Models/Causal/Explanation.h"
 #include "Testing/Cpp/Check.h"
 

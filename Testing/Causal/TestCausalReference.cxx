@@ -5,6 +5,7 @@
 /// pair's largest p-value.
 #include "Generate.h"
 #include "Golden.h"
+
 #include "Testing/Cpp/Check.h"
 
 #include <algorithm>

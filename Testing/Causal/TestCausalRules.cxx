@@ -2,6 +2,7 @@
 /// Orientation rules on the smallest graphs of their definitions (Zhang 2008), uncovered paths
 /// against plain recursion, possible-d-separating trees and the order of conditioning sets.
 #include "Generate.h"
+
 #include "Models/Causal/Orientation.h"
 #include "Models/Causal/PossibleDSep.h"
 #include "Models/Causal/UncoveredPath.h"

@@ -3,6 +3,7 @@
 /// data the structural error is no larger than causality-lab's; from the population's own
 /// correlation the true graph comes out, as told by a d-separation oracle on the graph itself.
 #include "Golden.h"
+
 #include "Testing/Cpp/Check.h"
 
 #include <cmath>

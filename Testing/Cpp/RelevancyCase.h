@@ -6,8 +6,8 @@
 
 #include "TempFolder.h"
 
-#include "Models/Core/Safetensors.h"
 #include "Models/Llava/LlavaModel.h"
+#include "Models/Trace/Safetensors.h"
 
 #include <filesystem>
 #include <fstream>
@@ -37,7 +37,7 @@ struct RelevancyCase
   std::int64_t answerLength() const { return this->golden.tensor("answer").count(); }
 
   /// The trace of the answer cut to its first tokens.
-  lvlm::Trace trace(std::int64_t tokens, const lvlm::LlavaModel& model) const
+  lvlm::Trace trace(std::int64_t tokens, const lvlm::llava::LlavaModel& model) const
   {
     namespace tn = lvlm::tensor_name;
     const auto list = [&](const char* name)

@@ -2,7 +2,7 @@
 // Analyses against plain loops over the whole block, written independently here.
 #include "Check.h"
 
-#include "Models/Core/Analysis.h"
+#include "Models/Trace/Analysis.h"
 
 #include <algorithm>
 #include <cmath>

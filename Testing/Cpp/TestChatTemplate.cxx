@@ -2,15 +2,16 @@
 /// Prompts equal to those of the checkpoints' own templates:
 /// Testing/Golden/chat_template_goldens.py wrote them.
 #include "Check.h"
-#include "Models/Core/ChatTemplate.h"
 #include "TokenizerFiles.h"
+
+#include "Models/Text/ChatTemplate.h"
 
 #include <string>
 #include <vector>
 
-using lvlm::chooseChatTemplate;
-using lvlm::PromptPart;
-using Kind = lvlm::PromptPart::Kind;
+using lvlm::text::chooseChatTemplate;
+using lvlm::text::PromptPart;
+using Kind = lvlm::text::PromptPart::Kind;
 
 namespace
 {
@@ -27,7 +28,7 @@ std::string joined(const std::vector<PromptPart>& parts)
 std::string prompt(
   const std::string& name, const std::string& question, const std::string& system = "")
 {
-  return joined(lvlm::ChatTemplate{ name }.apply(question, system));
+  return joined(lvlm::text::ChatTemplate{ name }.apply(question, system));
 }
 
 void testGoldens()
@@ -64,7 +65,7 @@ void testPublished()
 
 void testParts()
 {
-  const auto parts = lvlm::ChatTemplate{ "Vicuna" }.apply("Why?", "Be brief.");
+  const auto parts = lvlm::text::ChatTemplate{ "Vicuna" }.apply("Why?", "Be brief.");
   const std::vector<std::pair<Kind, std::string>> expected = { { Kind::System, "Be brief." },
     { Kind::Template, " USER: " }, { Kind::Image, "<image>" }, { Kind::Template, "\n" },
     { Kind::Question, "Why?" }, { Kind::Template, " ASSISTANT:" } };
@@ -74,14 +75,14 @@ void testParts()
     CHECK(parts[i].kind == expected[i].first);
     CHECK(parts[i].text == expected[i].second);
   }
-  for (const std::string& name : lvlm::chatTemplateNames())
+  for (const std::string& name : lvlm::text::chatTemplateNames())
   {
-    for (const PromptPart& part : lvlm::ChatTemplate{ name }.apply("Why?", ""))
+    for (const PromptPart& part : lvlm::text::ChatTemplate{ name }.apply("Why?", ""))
     {
       CHECK(!part.text.empty());
     }
   }
-  CHECK(lvlm::chatTemplateNames().front() == "Vicuna");
+  CHECK(lvlm::text::chatTemplateNames().front() == "Vicuna");
 }
 
 void testImageInPrompt()
@@ -89,11 +90,11 @@ void testImageInPrompt()
   CHECK(
     prompt("Vicuna", "Look at <image> and tell.") == "USER: Look at <image> and tell. ASSISTANT:");
   CHECK(prompt("Vicuna", "<image>\nWhy?") == "USER: <image>\nWhy? ASSISTANT:");
-  const auto parts = lvlm::ChatTemplate{ "Mistral" }.apply("A<image>B", "");
+  const auto parts = lvlm::text::ChatTemplate{ "Mistral" }.apply("A<image>B", "");
   CHECK(parts.size() == 5);
   CHECK(parts.size() == 5 && parts[1].kind == Kind::Question && parts[2].kind == Kind::Image &&
     parts[3].kind == Kind::Question && parts[3].text == "B");
-  const auto other = lvlm::ChatTemplate{ "Vicuna" }.apply("Why?", "", "<|img|>");
+  const auto other = lvlm::text::ChatTemplate{ "Vicuna" }.apply("Why?", "", "<|img|>");
   CHECK(joined(other) == "USER: <|img|>\nWhy? ASSISTANT:");
 }
 
@@ -119,7 +120,7 @@ void testErrors()
   CHECK_THROWS(prompt("{image}", "Why?"), "lacks {prompt}");
   CHECK_THROWS(prompt("<image>\n{prompt}", "Why?"), "lacks {image}");
   CHECK_THROWS(prompt("{image}{prompt}", "Why?", "Be brief."), "{system}");
-  CHECK_THROWS(lvlm::ChatTemplate{ "Vicuna" }.apply("Why?", "", ""), "image token is empty");
+  CHECK_THROWS(lvlm::text::ChatTemplate{ "Vicuna" }.apply("Why?", "", ""), "image token is empty");
 }
 
 /// What is chosen for a folder with this configuration and these other files.

@@ -3,8 +3,8 @@
 // pictures.
 #include "Check.h"
 
-#include "Models/Core/Image.h"
-#include "Models/Core/Safetensors.h"
+#include "Models/Picture/Image.h"
+#include "Models/Trace/Safetensors.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,6 +13,7 @@
 #include <iterator>
 
 using namespace lvlm;
+using namespace lvlm::picture;
 
 namespace
 {

@@ -3,9 +3,9 @@
 // Pillow (Testing/Golden/image_goldens.py); large pictures; untrusted configurations.
 #include "Check.h"
 
-#include "Models/Core/ImageProcessor.h"
-#include "Models/Core/Json.h"
-#include "Models/Core/Safetensors.h"
+#include "Models/Picture/ImageProcessor.h"
+#include "Models/Trace/Json.h"
+#include "Models/Trace/Safetensors.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 using namespace lvlm;
+using namespace lvlm::picture;
 
 namespace
 {

@@ -8,9 +8,9 @@
 #include "Check.h"
 #include "TempFolder.h"
 
-#include "Models/Core/Safetensors.h"
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Relevancy.h"
+#include "Models/Trace/Safetensors.h"
 
 #include <algorithm>
 #include <cstring>
@@ -18,6 +18,8 @@
 namespace
 {
 using namespace lvlm;
+using namespace lvlm::llava;
+using namespace lvlm::picture;
 
 double largestDifference(const Tensor& ours, const Tensor& theirs)
 {

@@ -8,10 +8,10 @@
 #include "RelevancyCase.h"
 #include "ThreadRanks.h"
 
-#include "Models/Core/RankTeam.h"
-#include "Models/Core/Safetensors.h"
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Relevancy.h"
+#include "Models/Ranks/RankTeam.h"
+#include "Models/Trace/Safetensors.h"
 
 #include <cstring>
 #include <limits>
@@ -20,6 +20,9 @@
 namespace
 {
 using namespace lvlm;
+using namespace lvlm::ranks;
+using namespace lvlm::llava;
+using namespace lvlm::picture;
 using lvlm_test::allThrew;
 using lvlm_test::noneThrew;
 using lvlm_test::RelevancyCase;

@@ -3,11 +3,12 @@
 // checkpoint has them), Hugging Face's defaults per model type, and absurd ones.
 #include "Check.h"
 
-#include "Models/Core/ModelConfig.h"
+#include "Models/Checkpoint/ModelConfig.h"
 
 namespace
 {
 using namespace lvlm;
+using namespace lvlm::checkpoint;
 
 LlavaConfig parse(const std::string& config, const std::string& generation = std::string())
 {

@@ -2,7 +2,7 @@
 // The layers of each rank: every layer on one rank, in order, evenly.
 #include "Check.h"
 
-#include "Models/Core/RankLayers.h"
+#include "Models/Ranks/RankLayers.h"
 
 #include <climits>
 
@@ -18,12 +18,13 @@ void testSpans()
       bool good = true;
       for (int rank = 0; rank < ranks; ++rank)
       {
-        const lvlm::LayerSpan span = lvlm::layersOfRank(layers, rank, ranks);
+        const lvlm::LayerSpan span = lvlm::ranks::layersOfRank(layers, rank, ranks);
         const std::int64_t expected = layers / ranks + (rank < layers % ranks ? 1 : 0);
         good = good && span.begin == next && span.count() == expected;
         for (std::int64_t layer = span.begin; layer < span.end; ++layer)
         {
-          good = good && span.contains(layer) && lvlm::rankOfLayer(layer, layers, ranks) == rank;
+          good =
+            good && span.contains(layer) && lvlm::ranks::rankOfLayer(layer, layers, ranks) == rank;
         }
         good = good && !span.contains(span.begin - 1) && !span.contains(span.end);
         next = span.end;
@@ -35,16 +36,16 @@ void testSpans()
 
 void testBeyond()
 {
-  CHECK(lvlm::layersOfRank(2, 4, 5).count() == 0);
-  CHECK(lvlm::layersOfRank(2, 4, 5).begin == 2);
-  CHECK(lvlm::layersOfRank(INT64_MAX, 1, 2).end == INT64_MAX);
-  CHECK_THROWS(lvlm::layersOfRank(-1, 0, 1), "-1 layers");
-  CHECK_THROWS(lvlm::layersOfRank(4, 2, 2), "rank 2 is not one of 2");
-  CHECK_THROWS(lvlm::layersOfRank(4, -1, 2), "rank -1 is not one of 2");
-  CHECK_THROWS(lvlm::layersOfRank(4, 0, 0), "rank 0 is not one of 0");
-  CHECK_THROWS(lvlm::rankOfLayer(4, 4, 2), "layer 4 of 4");
-  CHECK_THROWS(lvlm::rankOfLayer(-1, 4, 2), "layer -1 of 4");
-  CHECK_THROWS(lvlm::rankOfLayer(0, 4, 0), "0 ranks");
+  CHECK(lvlm::ranks::layersOfRank(2, 4, 5).count() == 0);
+  CHECK(lvlm::ranks::layersOfRank(2, 4, 5).begin == 2);
+  CHECK(lvlm::ranks::layersOfRank(INT64_MAX, 1, 2).end == INT64_MAX);
+  CHECK_THROWS(lvlm::ranks::layersOfRank(-1, 0, 1), "-1 layers");
+  CHECK_THROWS(lvlm::ranks::layersOfRank(4, 2, 2), "rank 2 is not one of 2");
+  CHECK_THROWS(lvlm::ranks::layersOfRank(4, -1, 2), "rank -1 is not one of 2");
+  CHECK_THROWS(lvlm::ranks::layersOfRank(4, 0, 0), "rank 0 is not one of 0");
+  CHECK_THROWS(lvlm::ranks::rankOfLayer(4, 4, 2), "layer 4 of 4");
+  CHECK_THROWS(lvlm::ranks::rankOfLayer(-1, 4, 2), "layer -1 of 4");
+  CHECK_THROWS(lvlm::ranks::rankOfLayer(0, 4, 0), "0 ranks");
 }
 }
 

@@ -4,7 +4,7 @@
 #include "Check.h"
 #include "ThreadRanks.h"
 
-#include "Models/Core/RankTeam.h"
+#include "Models/Ranks/RankTeam.h"
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +13,7 @@
 namespace
 {
 using namespace lvlm;
+using namespace lvlm::ranks;
 using lvlm_test::allThrew;
 using lvlm_test::noneThrew;
 using lvlm_test::ThreadRanks;

@@ -18,6 +18,7 @@
 namespace
 {
 using namespace lvlm;
+using namespace lvlm::llava;
 using lvlm_test::RelevancyCase;
 
 std::shared_ptr<const LlavaModel> openSmall(

@@ -20,6 +20,8 @@
 namespace
 {
 using namespace lvlm;
+using namespace lvlm::llava;
+using namespace lvlm::picture;
 using lvlm_test::RelevancyCase;
 
 /// One entry of one attention matrix.

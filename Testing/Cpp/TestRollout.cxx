@@ -4,7 +4,7 @@
 // float32 results.
 #include "Check.h"
 
-#include "Models/Core/Rollout.h"
+#include "Models/Trace/Rollout.h"
 
 #include <algorithm>
 #include <random>

@@ -5,16 +5,17 @@
 #include "Check.h"
 #include "TempFolder.h"
 
-#include "Models/Core/Checkpoint.h"
-#include "Models/Core/Error.h"
-#include "Models/Core/Json.h"
-#include "Models/Core/Safetensors.h"
+#include "Models/Checkpoint/Checkpoint.h"
+#include "Models/Trace/Error.h"
+#include "Models/Trace/Json.h"
+#include "Models/Trace/Safetensors.h"
 
 #include <cstring>
 
 namespace
 {
 using namespace lvlm;
+using namespace lvlm::checkpoint;
 using lvlm_test::TempFolder;
 
 std::string file(const std::string& header, const std::string& data, std::uint64_t length)

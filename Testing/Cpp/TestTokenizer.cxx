@@ -2,8 +2,9 @@
 /// Ids and texts equal to Hugging Face's `tokenizers`: Testing/Golden/tokenizer_goldens.py wrote
 /// what it answers.
 #include "Check.h"
-#include "Models/Core/Tokenizer.h"
 #include "TokenizerFiles.h"
+
+#include "Models/Text/Tokenizer.h"
 
 #include <iostream>
 #include <string>
@@ -60,7 +61,7 @@ std::string expectedText(const nlohmann::json& stored, const std::string& text)
 void runCase(const nlohmann::json& base, const nlohmann::json& texts, const std::string& name)
 {
   const nlohmann::json golden = testData("case_" + name + ".json");
-  const lvlm::Tokenizer tokenizer = lvlm_test::tokenizerOf(changed(base, golden["replace"]));
+  const lvlm::text::Tokenizer tokenizer = lvlm_test::tokenizerOf(changed(base, golden["replace"]));
   Comparison compare{ name };
   const auto first = golden["first"].get<std::size_t>();
   for (std::size_t i = 0; i < golden["ids"].size(); ++i)
@@ -92,7 +93,7 @@ void runCase(const nlohmann::json& base, const nlohmann::json& texts, const std:
 
 void testLookups()
 {
-  const lvlm::Tokenizer tokenizer(
+  const lvlm::text::Tokenizer tokenizer(
     std::string(LVLM_TEST_DATA) + "/tokenizer/mistral.tokenizer.json");
   CHECK(tokenizer.size() == 32002);
   CHECK(tokenizer.piece(13) == "<0x0A>");
@@ -113,7 +114,7 @@ void testLookups()
 /// table 3-8).
 void testIllFormedText()
 {
-  const lvlm::Tokenizer tokenizer(
+  const lvlm::text::Tokenizer tokenizer(
     std::string(LVLM_TEST_DATA) + "/tokenizer/mistral.tokenizer.json");
   const std::string mark = "\xEF\xBF\xBD";
   CHECK(tokenizer.encode("a\xFFz") == tokenizer.encode("a" + mark + "z"));

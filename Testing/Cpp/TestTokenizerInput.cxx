@@ -44,7 +44,7 @@ json without(const std::string& pointer)
 
 void testSmall()
 {
-  const lvlm::Tokenizer tokenizer = tokenizerOf(small());
+  const lvlm::text::Tokenizer tokenizer = tokenizerOf(small());
   CHECK(tokenizer.encode("cab") == (std::vector<std::int64_t>{ 5, 2, 3 }));
   CHECK(tokenizer.encode("c<s>ab", false) == (std::vector<std::int64_t>{ 2, 5, 3 }));
   CHECK(tokenizer.decode({ 5, 2, 3 }) == "c ab");
@@ -56,12 +56,12 @@ void testSmall()
 void testFile()
 {
   const lvlm_test::TempFolder folder;
-  CHECK_THROWS(lvlm::Tokenizer(folder.path() + "/tokenizer.json"), "tokenizer.json");
-  CHECK_THROWS(lvlm::Tokenizer(folder.path()), folder.path());
-  CHECK_THROWS(lvlm::Tokenizer(folder.write("a.json", "{\"model\":")), "malformed");
-  CHECK_THROWS(lvlm::Tokenizer(folder.write("b.json", "[]")), "not a JSON object");
-  CHECK_THROWS(lvlm::Tokenizer(folder.write("c.json", "{}")), "\"model\" is missing");
-  CHECK_THROWS(lvlm::Tokenizer(folder.write("d.json", std::string(100000, '['))), "deeper");
+  CHECK_THROWS(lvlm::text::Tokenizer(folder.path() + "/tokenizer.json"), "tokenizer.json");
+  CHECK_THROWS(lvlm::text::Tokenizer(folder.path()), folder.path());
+  CHECK_THROWS(lvlm::text::Tokenizer(folder.write("a.json", "{\"model\":")), "malformed");
+  CHECK_THROWS(lvlm::text::Tokenizer(folder.write("b.json", "[]")), "not a JSON object");
+  CHECK_THROWS(lvlm::text::Tokenizer(folder.write("c.json", "{}")), "\"model\" is missing");
+  CHECK_THROWS(lvlm::text::Tokenizer(folder.write("d.json", std::string(100000, '['))), "deeper");
 }
 
 void testModel()
@@ -90,7 +90,7 @@ void testModel()
   CHECK_THROWS(tokenizerOf(with("/model/dropout", 0.1)), "dropout");
   CHECK_THROWS(tokenizerOf(with("/model/end_of_word_suffix", "</w>")), "end_of_word_suffix");
   CHECK_THROWS(tokenizerOf(with("/model/byte_fallback", 1)), "byte_fallback");
-  const lvlm::Tokenizer unknown = tokenizerOf(with("/model/unk_token", "<unk>"));
+  const lvlm::text::Tokenizer unknown = tokenizerOf(with("/model/unk_token", "<unk>"));
   CHECK(unknown.encode("ab", false).size() == 1);
   CHECK_THROWS(unknown.encode("a?b"), "unk_token \"<unk>\"");
 }
@@ -160,10 +160,10 @@ void testTokenizerConfig()
   const auto ids = [&](const std::string& config)
   {
     folder.write("tokenizer_config.json", config);
-    return lvlm::Tokenizer(path).encode("ab");
+    return lvlm::text::Tokenizer(path).encode("ab");
   };
   using Ids = std::vector<std::int64_t>;
-  CHECK(lvlm::Tokenizer(path).encode("ab") == (Ids{ 3 }));
+  CHECK(lvlm::text::Tokenizer(path).encode("ab") == (Ids{ 3 }));
   CHECK(ids(R"({"tokenizer_class": "Qwen2Tokenizer", "bos_token": "<s>"})") == (Ids{ 3 }));
   CHECK(ids(R"({"tokenizer_class": "LlamaTokenizer"})") == (Ids{ 5, 3 }));
   CHECK(ids(R"({"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": false})") == (Ids{ 3 }));
@@ -189,13 +189,13 @@ void testEffort()
   json file = small();
   file["pre_tokenizer"] = { { "type", "Split" }, { "pattern", { { "Regex", "(a|a|ab)+$c" } } },
     { "behavior", "Isolated" } };
-  const lvlm::Tokenizer catastrophic = tokenizerOf(file);
+  const lvlm::text::Tokenizer catastrophic = tokenizerOf(file);
   const std::string letters(1 << 20, 'a');
   CHECK(
     seconds([&] { CHECK_THROWS(catastrophic.encode(letters), "backtracks without bound"); }) < 30);
   // Few letters, but 2^40 ways to take them.
   file["pre_tokenizer"]["pattern"]["Regex"] = "(a|a)+c";
-  const lvlm::Tokenizer exponential = tokenizerOf(file);
+  const lvlm::text::Tokenizer exponential = tokenizerOf(file);
   CHECK(seconds(
           [&] {
             CHECK_THROWS(exponential.encode(letters.substr(0, 40)), "backtracks without bound");
@@ -213,7 +213,7 @@ void testEffort()
   {
     word += "abc";
   }
-  const lvlm::Tokenizer plain = tokenizerOf(small());
+  const lvlm::text::Tokenizer plain = tokenizerOf(small());
   std::size_t count = 0;
   CHECK(seconds([&] { count = plain.encode(word, false).size(); }) < 30);
   CHECK(count == word.size() / 3 * 2);

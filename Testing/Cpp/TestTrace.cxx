@@ -4,8 +4,8 @@
 #include "Check.h"
 #include "TempFolder.h"
 
-#include "Models/Core/Safetensors.h"
-#include "Models/Core/TraceFile.h"
+#include "Models/Trace/Safetensors.h"
+#include "Models/Trace/TraceFile.h"
 
 #include <cstring>
 

@@ -2,8 +2,9 @@
 // A trace cut into the layers of each process: views of the same memory, together the whole.
 #include "Check.h"
 
-#include "Models/Core/Rollout.h"
-#include "Models/Core/TraceLayers.h"
+#include "Models/Ranks/RankLayers.h"
+#include "Models/Trace/Rollout.h"
+#include "Models/Trace/TraceLayers.h"
 
 #include <random>
 
@@ -60,7 +61,7 @@ void testSpans(int ranks)
   const std::byte* full = whole.tensor(tn::AttentionFull).data;
   for (int rank = 0; rank < ranks; ++rank)
   {
-    const lvlm::LayerSpan span = lvlm::layersOfRank(L, rank, ranks);
+    const lvlm::LayerSpan span = lvlm::ranks::layersOfRank(L, rank, ranks);
     const lvlm::Trace part = lvlm::withLayers(whole, span);
     part.validate();
     CHECK(part.layerBegin == span.begin && part.layerTotal == L);
@@ -124,12 +125,12 @@ void testRollout()
     std::vector<lvlm::Trace> parts;
     for (int rank = 0; rank < ranks; ++rank)
     {
-      parts.push_back(lvlm::withLayers(whole, lvlm::layersOfRank(L, rank, ranks)));
+      parts.push_back(lvlm::withLayers(whole, lvlm::ranks::layersOfRank(L, rank, ranks)));
     }
     std::vector<double> rows = lvlm::Rollout(parts[0], {}, lvlm::Reduction::Mean).rows;
     for (std::int64_t layer = L; layer-- > 0;)
     {
-      const auto owner = static_cast<std::size_t>(lvlm::rankOfLayer(layer, L, ranks));
+      const auto owner = static_cast<std::size_t>(lvlm::ranks::rankOfLayer(layer, L, ranks));
       lvlm::Rollout here(parts[owner], {}, lvlm::Reduction::Mean);
       CHECK(here.layers() == L && here.holds(layer));
       here.rows = rows;

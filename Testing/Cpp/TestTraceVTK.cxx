@@ -2,7 +2,7 @@
 // A trace becomes VTK data and comes back without a copy of its large tensors.
 #include "Check.h"
 
-#include "Models/Core/TraceFile.h"
+#include "Models/Trace/TraceFile.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceVTK.h"
 

@@ -4,7 +4,7 @@
 // / 100, run in Python.
 #include "Check.h"
 
-#include "Models/Core/Words.h"
+#include "Models/Trace/Words.h"
 
 namespace
 {

@@ -5,8 +5,8 @@
 #ifndef LVLM_TESTING_THREADRANKS_H
 #define LVLM_TESTING_THREADRANKS_H
 
-#include "Models/Core/Error.h"
-#include "Models/Core/RankChannel.h"
+#include "Models/Ranks/RankChannel.h"
+#include "Models/Trace/Error.h"
 
 #include <chrono>
 #include <condition_variable>
@@ -28,7 +28,7 @@ public:
   explicit ThreadRanks(int size) : Size(size) {}
 
   /// What `work` threw on each rank, "" where it threw nothing.
-  std::vector<std::string> run(const std::function<void(lvlm::RankChannel&)>& work)
+  std::vector<std::string> run(const std::function<void(lvlm::ranks::RankChannel&)>& work)
   {
     std::vector<std::string> thrown(static_cast<std::size_t>(this->Size));
     std::vector<std::thread> threads;
@@ -69,7 +69,7 @@ public:
 private:
   using Message = std::vector<char>;
 
-  class Channel : public lvlm::RankChannel
+  class Channel : public lvlm::ranks::RankChannel
   {
   public:
     Channel(ThreadRanks& ranks, int rank) : Ranks(ranks), Rank(rank) {}

@@ -6,7 +6,7 @@
 
 #include "TempFolder.h"
 
-#include "Models/Core/Tokenizer.h"
+#include "Models/Text/Tokenizer.h"
 
 #include <nlohmann/json.hpp>
 
@@ -27,10 +27,10 @@ inline nlohmann::json testData(const std::string& name)
   return readJson(std::string(LVLM_TEST_DATA) + "/tokenizer/" + name);
 }
 
-inline lvlm::Tokenizer tokenizerOf(const nlohmann::json& content)
+inline lvlm::text::Tokenizer tokenizerOf(const nlohmann::json& content)
 {
   const TempFolder folder;
-  return lvlm::Tokenizer(folder.write("tokenizer.json", content.dump()));
+  return lvlm::text::Tokenizer(folder.write("tokenizer.json", content.dump()));
 }
 
 } // namespace lvlm_test

@@ -3,8 +3,8 @@
 // folder may be opened: the shard `../secret.safetensors` is there and must stay unread.
 #include "FuzzInput.h"
 
-#include "Models/Core/Checkpoint.h"
-#include "Models/Core/Safetensors.h"
+#include "Models/Checkpoint/Checkpoint.h"
+#include "Models/Trace/Safetensors.h"
 
 #include <filesystem>
 #include <fstream>
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
   lvlm_fuzz::expectErrorAtMost(
     [&]
     {
-      const lvlm::Checkpoint checkpoint(folder.model());
+      const lvlm::checkpoint::Checkpoint checkpoint(folder.model());
       lvlm_fuzz::require(!checkpoint.has("secret"));
     });
   return 0;

@@ -6,7 +6,7 @@
 #ifndef LVLM_TESTING_FUZZINPUT_H
 #define LVLM_TESTING_FUZZINPUT_H
 
-#include "Models/Core/Error.h"
+#include "Models/Trace/Error.h"
 
 #include <cstddef>
 #include <cstdint>

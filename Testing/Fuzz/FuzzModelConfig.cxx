@@ -2,7 +2,7 @@
 // config.json; after a zero byte, generation_config.json.
 #include "FuzzInput.h"
 
-#include "Models/Core/ModelConfig.h"
+#include "Models/Checkpoint/ModelConfig.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
@@ -12,8 +12,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
   lvlm_fuzz::expectErrorAtMost(
     [&]
     {
-      const lvlm::LlavaConfig config =
-        lvlm::parseLlavaConfig(text.substr(0, end), generation, "config.json");
+      const lvlm::checkpoint::LlavaConfig config =
+        lvlm::checkpoint::parseLlavaConfig(text.substr(0, end), generation, "config.json");
       lvlm_fuzz::require(config.imageTokens() > 0 && config.vision.headSize() > 0);
       lvlm_fuzz::require(config.text.headSize > 0 && config.text.keyValueHeads > 0 &&
         config.text.heads % config.text.keyValueHeads == 0);

@@ -2,7 +2,7 @@
 // preprocessor_config.json, and a small picture through what it asks for.
 #include "FuzzInput.h"
 
-#include "Models/Core/ImageProcessor.h"
+#include "Models/Picture/ImageProcessor.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,9 +12,9 @@ namespace
 /// Bigger results are allowed, but would make fuzzing slow.
 constexpr std::int64_t LargestEdge = 64;
 
-lvlm::RgbImage picture(std::int64_t width, std::int64_t height)
+lvlm::picture::RgbImage picture(std::int64_t width, std::int64_t height)
 {
-  lvlm::RgbImage image{ width, height, {} };
+  lvlm::picture::RgbImage image{ width, height, {} };
   for (std::int64_t i = 0; i < width * height * 3; ++i)
   {
     image.pixels.push_back(static_cast<std::uint8_t>(i * 37));
@@ -22,9 +22,10 @@ lvlm::RgbImage picture(std::int64_t width, std::int64_t height)
   return image;
 }
 
-void process(const lvlm::ImageProcessorConfig& config, lvlm::ImageMode mode)
+void process(const lvlm::picture::ImageProcessorConfig& config, lvlm::picture::ImageMode mode)
 {
-  const lvlm::ProcessedImage processed = lvlm::processImage(picture(9, 5), config, mode);
+  const lvlm::picture::ProcessedImage processed =
+    lvlm::picture::processImage(picture(9, 5), config, mode);
   const auto& seen = processed.seen;
   lvlm_fuzz::require(seen.width > 0 && seen.height > 0);
   lvlm_fuzz::require(seen.pixels.size() == static_cast<std::size_t>(seen.width * seen.height * 3));
@@ -39,13 +40,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
   lvlm_fuzz::expectErrorAtMost(
     [&]
     {
-      const auto config =
-        lvlm::parseImageProcessorConfig(lvlm_fuzz::textOf(data, size), "preprocessor_config.json");
+      const auto config = lvlm::picture::parseImageProcessorConfig(
+        lvlm_fuzz::textOf(data, size), "preprocessor_config.json");
       if (std::max({ config.shortestEdge, config.height, config.width, config.cropHeight,
             config.cropWidth }) <= LargestEdge)
       {
-        for (const auto mode : { lvlm::ImageMode::Default, lvlm::ImageMode::Crop,
-               lvlm::ImageMode::Pad, lvlm::ImageMode::Resize })
+        for (const auto mode : { lvlm::picture::ImageMode::Default, lvlm::picture::ImageMode::Crop,
+               lvlm::picture::ImageMode::Pad, lvlm::picture::ImageMode::Resize })
         {
           process(config, mode);
         }

@@ -3,7 +3,7 @@
 #include "FuzzInput.h"
 #include "TouchTensors.h"
 
-#include "Models/Core/Safetensors.h"
+#include "Models/Trace/Safetensors.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {

@@ -2,7 +2,7 @@
 // tokenizer.json; after a zero byte, text to encode with it.
 #include "FuzzInput.h"
 
-#include "Models/Core/Tokenizer.h"
+#include "Models/Text/Tokenizer.h"
 
 #include <algorithm>
 
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
   lvlm_fuzz::expectErrorAtMost(
     [&]
     {
-      const lvlm::Tokenizer tokenizer(file.path());
+      const lvlm::text::Tokenizer tokenizer(file.path());
       const auto ids = tokenizer.encode(text);
       tokenizer.decode(ids);
       tokenizer.decode(ids, false);

@@ -3,7 +3,7 @@
 #include "FuzzInput.h"
 #include "TouchTensors.h"
 
-#include "Models/Core/TraceFile.h"
+#include "Models/Trace/TraceFile.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {

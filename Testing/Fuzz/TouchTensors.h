@@ -4,7 +4,7 @@
 #ifndef LVLM_TESTING_TOUCHTENSORS_H
 #define LVLM_TESTING_TOUCHTENSORS_H
 
-#include "Models/Core/Tensor.h"
+#include "Models/Trace/Tensor.h"
 
 #include <map>
 #include <string>

@@ -21,6 +21,7 @@
 namespace
 {
 using namespace lvlm;
+using namespace lvlm::llava;
 using Clock = std::chrono::steady_clock;
 
 double seconds(Clock::time_point from, Clock::time_point to)

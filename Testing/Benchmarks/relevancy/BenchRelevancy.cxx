@@ -5,8 +5,8 @@
 //
 // Writes the trace with its maps, and one line of JSON: seconds, seconds of all threads, peak of
 // anonymous memory in bytes.
-#include "Models/Core/TraceFile.h"
 #include "Models/Llava/Relevancy.h"
+#include "Models/Trace/TraceFile.h"
 
 #include <atomic>
 #include <chrono>
@@ -18,6 +18,7 @@
 namespace
 {
 using namespace lvlm;
+using namespace lvlm::llava;
 
 /// Anonymous resident memory of this process, bytes.
 std::size_t anonymousMemory()

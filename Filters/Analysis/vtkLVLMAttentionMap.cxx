@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMAttentionMap.h"
+
+#include "Filters/Common/OutputVTK.h"
+#include "Models/Trace/Analysis.h"
+#include "Readers/TensorVTK.h"
+#include "Readers/TraceVTK.h"
+
+#include "vtkCellData.h"
+#include "vtkImageData.h"
+#include "vtkInformation.h"
+#include "vtkInformationVector.h"
+#include "vtkObjectFactory.h"
+
+#include <algorithm>
+
+vtkStandardNewMacro(vtkLVLMAttentionMap);
+
+namespace
+{
+/// In words: "layer 3, head 2".
+std::string headsText(const lvlm::Selection& shown, const lvlm::Trace& trace, int reduction)
+{
+  const std::int64_t layers = trace.layerTotal;
+  const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
+  const lvlm::Indices chosenLayers = lvlm::resolveIndices(shown.layers, layers, "Layers");
+  const lvlm::Indices chosenHeads = lvlm::resolveIndices(shown.heads, heads, "Heads");
+  if (chosenLayers.size() == 1 && chosenHeads.size() == 1)
+  {
+    const bool strongest = reduction == vtkLVLMAttentionMap::STRONGEST_HEAD;
+    return "layer " + std::to_string(chosenLayers[0]) + ", head " + std::to_string(chosenHeads[0]) +
+      (strongest ? ", which looks most" : "");
+  }
+  return (reduction == vtkLVLMAttentionMap::MEAN ? "the mean of " : "the maximum of ") +
+    std::to_string(chosenLayers.size()) + " layers x " + std::to_string(chosenHeads.size()) +
+    " heads";
+}
+}
+
+int vtkLVLMAttentionMap::FillOutputPortInformation(int, vtkInformation* info)
+{
+  info->Set(vtkDataObject::DATA_TYPE_NAME(), "vtkImageData");
+  return 1;
+}
+
+void vtkLVLMAttentionMap::Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs)
+{
+  const lvlm::ImageGeometry geometry = lvlm::gridCells(shape);
+  lvlm::announceImage(outputs->GetInformationObject(0), geometry);
+}
+
+void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+  vtkInformationVector**, vtkInformationVector* outputs)
+{
+  const auto reduction =
+    this->Reduction == MAXIMUM ? lvlm::Reduction::Maximum : lvlm::Reduction::Mean;
+  lvlm::Selection shown{ this->GetTokensToUse(trace, outputs), this->Layers, this->Heads };
+  if (this->Reduction == STRONGEST_HEAD)
+  {
+    this->KeepStrongestHead(trace, shown);
+  }
+  const lvlm::LayerParts maps = lvlm::layerMaps(trace, shown, reduction, this->GetRankProgress());
+  const std::vector<float> map = lvlm::acrossLayers(this->JoinLayers(maps), reduction);
+  lvlm::TraceShape shape;
+  lvlm::shapeOf(data, shape);
+  auto* output = vtkImageData::GetData(outputs);
+  lvlm::shapeImage(output, lvlm::gridCells(shape));
+  output->GetCellData()->SetScalars(lvlm::arrayFromTensor(
+    lvlm::Tensor::of(lvlm::rowsUp(map, trace.grid), { trace.grid.count() }), "attention"));
+  lvlm::addPatchIndices(output, trace.grid);
+  lvlm::addPicture(output, data);
+  lvlm::addText(output, "heads", headsText(shown, trace, this->Reduction));
+}
+
+void vtkLVLMAttentionMap::KeepStrongestHead(const lvlm::Trace& trace, lvlm::Selection& shown)
+{
+  const lvlm::LayerParts sums =
+    this->JoinLayers(lvlm::headSums(trace, shown, lvlm::Source::Image, this->GetRankProgress()));
+  const lvlm::Indices heads = lvlm::resolveIndices(shown.heads, sums.width, "Heads");
+  double most = -1; // attention is not negative
+  for (std::size_t layer = 0; layer < sums.layers.size(); ++layer)
+  {
+    for (const std::int64_t head : heads)
+    {
+      const double sum =
+        sums.values[layer * static_cast<std::size_t>(sums.width) + static_cast<std::size_t>(head)];
+      if (sum > most)
+      {
+        most = sum;
+        shown.layers = { sums.layers[layer] };
+        shown.heads = { head };
+      }
+    }
+  }
+}

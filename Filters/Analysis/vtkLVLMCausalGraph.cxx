@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMCausalGraph.h"
+
+#include "CausalMessage.h"
+#include "CausalTables.h"
+
+#include "Filters/Common/OutputVTK.h"
+#include "Filters/Drawing/CausalGraphGeometry.h"
+#include "Models/Trace/Analysis.h"
+#include "Readers/RankExchange.h"
+#include "Readers/TensorVTK.h"
+#include "Readers/TraceVTK.h"
+
+#include "vtkCellData.h"
+#include "vtkImageData.h"
+#include "vtkInformation.h"
+#include "vtkInformationVector.h"
+#include "vtkObjectFactory.h"
+#include "vtkPolyData.h"
+#include "vtkTable.h"
+
+#include <algorithm>
+#include <climits>
+#include <cmath>
+#include <thread>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+vtkStandardNewMacro(vtkLVLMCausalGraph);
+
+namespace
+{
+namespace tn = lvlm::tensor_name;
+
+enum Port
+{
+  GRAPH,
+  NODES,
+  EDGES,
+  WEIGHTS,
+  HEADS,
+  PORTS
+};
+
+int usableCores()
+{
+#ifdef __linux__
+  // The hardware's number ignores taskset, batch systems and mpirun's binding.
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) == 0)
+  {
+    return CPU_COUNT(&set);
+  }
+#endif
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+/// The layer of the model that the property means, one of those that were recorded completely.
+std::int64_t recordedLayer(const lvlm::Trace& trace, std::int64_t layer)
+{
+  const lvlm::Tensor& recorded = trace.tensor(tn::AttentionFullLayers); // [Lf]
+  const auto* layers = recorded.as<std::int64_t>();
+  lvlm::Indices sorted(layers, layers + recorded.count());
+  std::sort(sorted.begin(), sorted.end());
+  const auto count = static_cast<std::int64_t>(sorted.size());
+  if (layer < 0 && layer >= -count)
+  {
+    layer = sorted[static_cast<std::size_t>(layer + count)];
+  }
+  if (layer < 0 || std::find(sorted.begin(), sorted.end(), layer) == sorted.end())
+  {
+    std::string list;
+    for (const std::int64_t one : sorted)
+    {
+      list += (list.empty() ? "" : ", ") + std::to_string(one);
+    }
+    lvlm::fail("Layer: the trace has no complete attention of layer ", layer,
+      "; recorded: ", list.empty() ? "none" : list);
+  }
+  return layer;
+}
+
+/// Slab of `attention.full` that holds a layer, -1 where another rank has it.
+std::int64_t slabOf(const lvlm::Trace& trace, std::int64_t layer)
+{
+  const std::vector<std::int64_t> held = trace.fullLayers();
+  const auto found = std::find(held.begin(), held.end(), layer);
+  return found == held.end() ? -1 : found - held.begin();
+}
+
+/// Of the heads that are drawn: ", head 2".
+std::string headsText(const lvlm::HeadExplanations& heads, bool all)
+{
+  return heads.size() > 1 && all
+    ? ", " + std::to_string(heads.size()) + " heads together"
+    : ", head " + std::to_string(heads[lvlm::mostImportantHead(heads)].head);
+}
+
+/// The complete attention of some heads of a layer: the trace's own memory when it is float32.
+class LayerAttention
+{
+public:
+  LayerAttention(const lvlm::Trace& trace, std::int64_t slab, const lvlm::Indices& heads,
+    const lvlm::Progress& progress)
+  {
+    const lvlm::Tensor& full = trace.tensor(tn::AttentionFull); // [Lf, Hd, K, K]
+    const std::int64_t K = trace.keys();
+    const std::int64_t first = slab * full.extent(1) * K * K;
+    if (K > INT_MAX || full.extent(1) > INT_MAX)
+    {
+      lvlm::fail("a causal graph of ", full.extent(1), " heads and ", K, " positions");
+    }
+    if (full.dtype == lvlm::DType::F32)
+    {
+      this->View = lvlm::causal::AttentionView::dense(
+        full.as<float>() + first, static_cast<int>(full.extent(1)), static_cast<int>(K));
+      this->Heads.assign(heads.begin(), heads.end());
+      return;
+    }
+    this->Copy.resize(heads.size() * static_cast<std::size_t>(K * K));
+    for (std::size_t h = 0; h < heads.size(); ++h)
+    {
+      lvlm::report(progress, 0.0, "Reading attention");
+      full.toFloat(
+        first + heads[h] * K * K, K * K, this->Copy.data() + h * static_cast<std::size_t>(K * K));
+      this->Heads.push_back(static_cast<int>(h));
+    }
+    this->View = lvlm::causal::AttentionView::dense(
+      this->Copy.data(), static_cast<int>(heads.size()), static_cast<int>(K));
+  }
+
+  lvlm::causal::AttentionView View;
+  std::vector<int> Heads; ///< the chosen heads in the view
+
+private:
+  std::vector<float> Copy;
+};
+
+void addWeights(const std::vector<float>& weights, const lvlm::Trace& trace, vtkDataObject* data,
+  const lvlm::ImageGeometry& grid, vtkImageData* output)
+{
+  lvlm::shapeImage(output, grid);
+  output->GetCellData()->SetScalars(lvlm::arrayFromTensor(
+    lvlm::Tensor::of(lvlm::rowsUp(weights, trace.grid), { trace.grid.count() }), "weight"));
+  lvlm::addPatchIndices(output, trace.grid);
+  lvlm::addPicture(output, data);
+}
+
+template <typename T>
+void checkRange(const char* name, T value, T low, T high)
+{
+  if (!(value >= low && value <= high)) // so that NaN fails, too
+  {
+    lvlm::fail(name, ": ", value, " is out of range [", low, ", ", high, "]");
+  }
+}
+}
+
+vtkLVLMCausalGraph::vtkLVLMCausalGraph()
+{
+  this->AnswerTokens = { 0 };
+  this->SetNumberOfOutputPorts(PORTS);
+}
+
+void vtkLVLMCausalGraph::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  os << indent << "AnswerToken: " << this->GetAnswerToken() << endl;
+  os << indent << "Layer: " << this->Layer << endl;
+  os << indent << "AttentionThreshold: " << this->AttentionThreshold << endl;
+  os << indent << "Alpha: " << this->Alpha << endl;
+  os << indent << "Samples: " << this->Samples << endl;
+  os << indent << "Range: " << this->Range << endl;
+  os << indent << "MaximumNodes: " << this->MaximumNodes << endl;
+  os << indent << "Threads: " << this->Threads << endl;
+  os << indent << "Drawing: " << this->Drawing << endl;
+  os << indent << "MinimumHeads: " << this->MinimumHeads << endl;
+  os << indent << "Nodes: " << this->Nodes << endl;
+}
+
+void vtkLVLMCausalGraph::SetAnswerToken(int token)
+{
+  if (token != this->GetAnswerToken())
+  {
+    this->AnswerTokens = { token };
+    this->Modified();
+  }
+}
+
+int vtkLVLMCausalGraph::GetAnswerToken() const
+{
+  return static_cast<int>(this->AnswerTokens.front());
+}
+
+int vtkLVLMCausalGraph::FillOutputPortInformation(int port, vtkInformation* info)
+{
+  info->Set(vtkDataObject::DATA_TYPE_NAME(),
+    port == GRAPH       ? "vtkPolyData"
+      : port == WEIGHTS ? "vtkImageData"
+                        : "vtkTable");
+  return 1;
+}
+
+void vtkLVLMCausalGraph::Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs)
+{
+  lvlm::announceImage(outputs->GetInformationObject(WEIGHTS), lvlm::gridCells(shape));
+}
+
+void vtkLVLMCausalGraph::CheckSettings() const
+{
+  checkRange("AttentionThreshold", this->AttentionThreshold, 0.0, 1.0);
+  checkRange("Alpha", this->Alpha, 0.0, 1.0);
+  checkRange("Samples", this->Samples, 1, INT_MAX);
+  checkRange("Range", this->Range, 0, INT_MAX);
+  checkRange("MaximumNodes", this->MaximumNodes, 1, lvlm::causal::NodeSet::Capacity - 1);
+  checkRange("MinimumHeads", this->MinimumHeads, 1, INT_MAX);
+  checkRange("Threads", this->Threads, 0, 1024);
+}
+
+std::vector<double> vtkLVLMCausalGraph::Explain(const lvlm::Trace& trace, std::int64_t slab,
+  const std::vector<std::int64_t>& heads, std::int64_t token)
+{
+  const lvlm::Progress progress = this->GetRankProgress();
+  const LayerAttention attention(trace, slab, heads, progress);
+  const lvlm::causal::TokenLayout layout{ static_cast<int>(trace.imageStart),
+    static_cast<int>(trace.grid.count()), static_cast<int>(trace.promptLength),
+    static_cast<int>(token) };
+  lvlm::causal::ExplanationOptions options;
+  options.attentionThreshold = this->AttentionThreshold;
+  options.alpha = this->Alpha;
+  options.samples = this->Samples;
+  options.range = this->Range;
+  options.maximumNodes = this->MaximumNodes;
+  options.threads = this->Threads > 0 ? this->Threads : usableCores();
+  lvlm::HeadExplanations explained =
+    lvlm::causal::explain(attention.View, layout, attention.Heads, options, progress);
+  for (std::size_t i = 0; i < explained.size(); ++i)
+  {
+    explained[i].head = static_cast<int>(heads[i]);
+  }
+  return lvlm::packExplanations(explained);
+}
+
+std::vector<double> vtkLVLMCausalGraph::ExplainOnRanks(const lvlm::Trace& trace, std::int64_t layer,
+  const std::vector<std::int64_t>& heads, std::int64_t token)
+{
+  lvlm::RankExchange& ranks = this->GetRanks();
+  const std::int64_t slab = slabOf(trace, layer);
+  const auto slabs = ranks.gather(std::vector<std::int64_t>{ slab });
+  const auto owner =
+    std::find_if(slabs.begin(), slabs.end(), [](const auto& one) { return one.front() >= 0; });
+  if (owner == slabs.end())
+  {
+    lvlm::fail("the complete attention of layer ", layer, " is on none of the ranks");
+  }
+  const int rank = static_cast<int>(owner - slabs.begin());
+  std::vector<double> message;
+  if (rank == ranks.rank())
+  {
+    message = this->Explain(trace, slab, heads, token);
+  }
+  ranks.broadcast(message, rank);
+  return message;
+}
+
+void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+  vtkInformationVector**, vtkInformationVector* outputs)
+{
+  this->CheckSettings();
+  const std::int64_t layer = recordedLayer(trace, this->Layer);
+  const lvlm::Indices heads =
+    lvlm::resolveIndices(this->Heads, trace.tensor(tn::AttentionFull).extent(1), "Heads");
+  if (heads.empty())
+  {
+    lvlm::fail("the trace's complete attention has no heads");
+  }
+  const lvlm::Indices token =
+    lvlm::resolveIndices(this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerToken");
+  const lvlm::HeadExplanations explained =
+    lvlm::unpackExplanations(this->ExplainOnRanks(trace, layer, heads, token.front()));
+
+  lvlm::TraceShape shape;
+  lvlm::shapeOf(data, shape);
+  const lvlm::ImageGeometry grid = lvlm::gridCells(shape);
+  lvlm::GraphDrawing graph = this->Drawing == UNION_OF_HEADS
+    ? lvlm::unionOfHeads(explained, this->MinimumHeads)
+    : lvlm::graphOfHead(explained[lvlm::mostImportantHead(explained)]);
+  if (this->Nodes == EXPLANATION)
+  {
+    lvlm::keepExplanation(graph);
+  }
+  lvlm::placeGraph(graph, trace, grid);
+  lvlm::drawGraph(graph, vtkPolyData::GetData(outputs, GRAPH));
+  lvlm::addText(vtkPolyData::GetData(outputs, GRAPH), "heads",
+    "layer " + std::to_string(layer) + headsText(explained, this->Drawing == UNION_OF_HEADS));
+  lvlm::fillNodeTable(explained, trace, vtkTable::GetData(outputs, NODES));
+  lvlm::fillEdgeTable(explained, trace, vtkTable::GetData(outputs, EDGES));
+  addWeights(
+    lvlm::weightMap(explained, trace), trace, data, grid, vtkImageData::GetData(outputs, WEIGHTS));
+  lvlm::fillHeadTable(explained, trace, vtkTable::GetData(outputs, HEADS));
+}

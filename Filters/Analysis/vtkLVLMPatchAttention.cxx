@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMPatchAttention.h"
+
+#include "Filters/Common/OutputVTK.h"
+#include "Filters/Common/PatchSelection.h"
+#include "Models/Trace/Analysis.h"
+#include "Readers/TraceVTK.h"
+
+#include "vtkInformation.h"
+#include "vtkObjectFactory.h"
+#include "vtkTable.h"
+
+vtkStandardNewMacro(vtkLVLMPatchAttention);
+
+vtkLVLMPatchAttention::vtkLVLMPatchAttention()
+{
+  this->SetNumberOfInputPorts(2);
+}
+
+void vtkLVLMPatchAttention::AddPatch(int patch)
+{
+  this->Patches.push_back(patch);
+  this->Modified();
+}
+
+void vtkLVLMPatchAttention::RemoveAllPatches()
+{
+  this->Patches.clear();
+  this->Modified();
+}
+
+void vtkLVLMPatchAttention::SetSelectionConnection(vtkAlgorithmOutput* selection)
+{
+  this->SetInputConnection(1, selection);
+}
+
+int vtkLVLMPatchAttention::FillInputPortInformation(int port, vtkInformation* info)
+{
+  if (port == 0)
+  {
+    return this->Superclass::FillInputPortInformation(port, info);
+  }
+  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkSelection");
+  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
+  return 1;
+}
+
+int vtkLVLMPatchAttention::FillOutputPortInformation(int, vtkInformation* info)
+{
+  info->Set(vtkDataObject::DATA_TYPE_NAME(), "vtkTable");
+  return 1;
+}
+
+void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  const lvlm::Indices patches =
+    lvlm::chosenPatches(this->Patches, inputs[1], data, this->GetRanks());
+  const lvlm::Indices heads = lvlm::resolveIndices(
+    this->Heads, trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1), "Heads");
+  const lvlm::LayerParts sums =
+    lvlm::patchSums(trace, patches, { {}, this->Layers, heads }, this->GetRankProgress());
+  const lvlm::PatchAttention result =
+    lvlm::patchAttention(this->JoinLayers(sums), trace.answerLength());
+  const auto T = static_cast<std::size_t>(trace.answerLength());
+  auto* table = vtkTable::GetData(outputs);
+  lvlm::addColumn(table, "answer_index", lvlm::resolveIndices({}, trace.answerLength(), ""));
+  lvlm::addColumn(table, "token",
+    std::vector<std::string>(trace.tokens.begin() + trace.promptLength, trace.tokens.end()));
+  lvlm::addColumn(table, "attention", result.mean);
+  for (std::size_t h = 0; h < heads.size(); ++h)
+  {
+    const float* values = result.perHead.data() + h * T;
+    lvlm::addColumn(
+      table, "head_" + std::to_string(heads[h]), std::vector<float>(values, values + T));
+  }
+}

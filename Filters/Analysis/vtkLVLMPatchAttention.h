@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class   vtkLVLMPatchAttention
+ * @brief   which words of the answer looked at some patches of the picture
+ *
+ * The reverse of vtkLVLMAttentionMap. The patches come from a list, from a selection of cells of an
+ * attention map (port 1), or from both; without either all of them are taken. A vtkTable with a row
+ * for every answer token: `answer_index`, `token`, `attention` (the mean over patches, layers and
+ * heads) and for every chosen head h a column `head_<h>` (the mean over patches and layers).
+ */
+#ifndef vtkLVLMPatchAttention_h
+#define vtkLVLMPatchAttention_h
+
+#include "Filters/Common/vtkLVLMTraceFilter.h"
+
+#include "lvlmFiltersAnalysisModule.h"
+
+class vtkAlgorithmOutput;
+
+class LVLMFILTERSANALYSIS_EXPORT vtkLVLMPatchAttention : public vtkLVLMTraceFilter
+{
+public:
+  static vtkLVLMPatchAttention* New();
+  vtkTypeMacro(vtkLVLMPatchAttention, vtkLVLMTraceFilter);
+
+  ///@{
+  /** The chosen patches, row-major from the top left; negative ones count from the end. */
+  void AddPatch(int patch);
+  void RemoveAllPatches();
+  ///@}
+
+  /// A vtkSelection of cells of an attention map.
+  void SetSelectionConnection(vtkAlgorithmOutput* selection);
+
+protected:
+  vtkLVLMPatchAttention();
+  ~vtkLVLMPatchAttention() override = default;
+
+  int FillInputPortInformation(int port, vtkInformation* info) override;
+  int FillOutputPortInformation(int port, vtkInformation* info) override;
+  void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
+    vtkInformationVector* outputs) override;
+
+  std::vector<std::int64_t> Patches;
+
+private:
+  vtkLVLMPatchAttention(const vtkLVLMPatchAttention&) = delete;
+  void operator=(const vtkLVLMPatchAttention&) = delete;
+};
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class   vtkLVLMRelevancy
+ * @brief   which patches and which words made an answer token
+ *
+ * Port 0: a vtkImageData with a cell a patch, as of vtkLVLMAttentionMap, with the cell arrays
+ * `decoder`, `vision`, `joint` and `joint_token`, as many as the method gives (rollout: `decoder`
+ * alone). Port 1: a table with a row for every word of the prompt and of the answer before the
+ * token: `word`, `role`, `position` (the first), `positions` (how many), `relevancy` (their mean),
+ * `share` (of the row's sum), and, the same in every row, the image's `image_mean`,
+ * `image_maximum`, `image_share` and `image_percentile`. Port 0 has these four numbers in its field
+ * data, port 1 the `method` in words.
+ *
+ * The gradients come from the trace where it carries `relevancy.*`, else from the model that made
+ * it. Computed maps are kept while model, picture and tokens stay the same.
+ */
+#ifndef vtkLVLMRelevancy_h
+#define vtkLVLMRelevancy_h
+
+#include "Filters/Common/vtkLVLMTraceFilter.h"
+
+#include "lvlmFiltersAnalysisModule.h"
+
+#include <memory>
+#include <string>
+
+class LVLMFILTERSANALYSIS_EXPORT vtkLVLMRelevancy : public vtkLVLMTraceFilter
+{
+public:
+  static vtkLVLMRelevancy* New();
+  vtkTypeMacro(vtkLVLMRelevancy, vtkLVLMTraceFilter);
+  void PrintSelf(ostream& os, vtkIndent indent) override;
+
+  enum Methods
+  {
+    GRADIENT = 0,
+    ROLLOUT_MEAN = 1,
+    ROLLOUT_MAX = 2
+  };
+
+  enum Modes
+  {
+    EXACT = 0,
+    COMPATIBLE = 1
+  };
+
+  ///@{
+  /** GRADIENT (default): relevancy of Chefer et al.; ROLLOUT_MEAN, ROLLOUT_MAX: attention rollout,
+   * heads reduced to their mean or maximum, from `attention.full` of all layers. */
+  vtkSetClampMacro(Method, int, GRADIENT, ROLLOUT_MAX);
+  vtkGetMacro(Method, int);
+  ///@}
+
+  ///@{
+  /** EXACT (default): gradients of the token itself; COMPATIBLE: what LVLM-Interpret computes. */
+  vtkSetClampMacro(Mode, int, EXACT, COMPATIBLE);
+  vtkGetMacro(Mode, int);
+  ///@}
+
+  ///@{
+  /** Whether each row of relevancy is divided by its sum. Default: true. */
+  vtkSetMacro(Normalize, bool);
+  vtkGetMacro(Normalize, bool);
+  vtkBooleanMacro(Normalize, bool);
+  ///@}
+
+  ///@{
+  /** Whether a chosen token stands for the whole word that it belongs to. Default: false. */
+  vtkSetMacro(Words, bool);
+  vtkGetMacro(Words, bool);
+  vtkBooleanMacro(Words, bool);
+  ///@}
+
+  ///@{
+  /** Folder of the model that made the trace. Empty (default): as the trace says. */
+  vtkSetStdStringFromCharMacro(ModelDirectory);
+  vtkGetCharFromStdStringMacro(ModelDirectory);
+  ///@}
+
+  ///@{
+  /** Where gradients are computed: "cpu", "cuda" ... Empty (default): where the trace was made. */
+  vtkSetStdStringFromCharMacro(Device);
+  vtkGetCharFromStdStringMacro(Device);
+  ///@}
+
+protected:
+  vtkLVLMRelevancy();
+  ~vtkLVLMRelevancy() override;
+
+  int FillOutputPortInformation(int port, vtkInformation* info) override;
+  void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs) override;
+  void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
+    vtkInformationVector* outputs) override;
+
+  int Method = GRADIENT;
+  int Mode = EXACT;
+  bool Normalize = true;
+  bool Words = false;
+  std::string ModelDirectory;
+  std::string Device;
+
+private:
+  vtkLVLMRelevancy(const vtkLVLMRelevancy&) = delete;
+  void operator=(const vtkLVLMRelevancy&) = delete;
+
+  struct Internals;
+  std::unique_ptr<Internals> Self;
+};
+
+#endif

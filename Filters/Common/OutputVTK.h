@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file OutputVTK.h
+/// Building of the filters' outputs: table columns, patch grids, the picture that goes with a map.
+#ifndef LVLM_FILTERS_COMMON_OUTPUTVTK_H
+#define LVLM_FILTERS_COMMON_OUTPUTVTK_H
+
+#include "Models/Trace/Trace.h"
+
+#include "vtkSmartPointer.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+class vtkAlgorithm;
+class vtkDataObject;
+class vtkImageData;
+class vtkInformation;
+class vtkTable;
+
+namespace lvlm
+{
+
+struct TraceShape;
+
+/// What the trace at an algorithm's first input looks like: from the pipeline before it exists,
+/// else from the data. A source that announces nothing has to run first, since a structured output
+/// must say how large it will be before any filter below it can ask for it.
+TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inInfo);
+
+///@{
+/// Adds a column (copied). All columns of a table have the same length.
+void addColumn(vtkTable* table, const std::string& name, const std::vector<std::int64_t>& values);
+void addColumn(vtkTable* table, const std::string& name, const std::vector<float>& values);
+void addColumn(vtkTable* table, const std::string& name, const std::vector<std::string>& values);
+///@}
+
+/// Extent, spacing and origin of a structured output.
+struct ImageGeometry
+{
+  int extent[6] = { 0, 0, 0, 0, 0, 0 };
+  double spacing[3] = { 1.0, 1.0, 1.0 };
+  double origin[3] = { 0.0, 0.0, 0.0 };
+};
+
+/// A cell a patch, in pixel coordinates of the picture; patches of a trace without a picture are
+/// one pixel large. Throws Error for an empty or absurdly large grid.
+ImageGeometry gridCells(const TraceShape& shape);
+
+/// A point a patch, at its centre, in `planes` planes that lie above one another. The stack is as
+/// deep as the picture's longer edge, so that it looks like a cube whatever the number of planes.
+ImageGeometry gridPoints(const TraceShape& shape, std::int64_t planes);
+
+/// A point a pixel, at its centre.
+ImageGeometry pixelCentres(std::int64_t width, std::int64_t height);
+
+/// Announces a structured output before it is made.
+void announceImage(vtkInformation* outInfo, const ImageGeometry& geometry);
+
+/// Gives the output its geometry.
+void shapeImage(vtkImageData* image, const ImageGeometry& geometry);
+
+/// Grids have row 0 at the top, VTK has y up: [planes, rows, cols] with the rows of each plane in
+/// the opposite order.
+std::vector<float> rowsUp(const std::vector<float>& values, const PatchGrid& grid);
+
+/// Adds the cell arrays `patch` (row-major from the top left), `patch_row` and `patch_col` to a
+/// grid of patches, for whoever points at a cell. After the map's own arrays: the first one is
+/// shown.
+void addPatchIndices(vtkImageData* output, const PatchGrid& grid);
+
+/// Puts the trace's picture into the field data of `output` (arrays `picture`, shared, and
+/// `picture_size` = width, height), so that LVLMOverlay needs nothing but a map.
+void addPicture(vtkDataObject* output, vtkDataObject* trace);
+
+/// Puts a line on what an output shows into its field data, for LVLM Caption.
+void addText(vtkDataObject* output, const char* name, const std::string& text);
+
+} // namespace lvlm
+
+#endif

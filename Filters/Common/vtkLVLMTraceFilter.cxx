@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMTraceFilter.h"
+
+#include "OutputVTK.h"
+#include "RankPieces.h"
+#include "TokenTable.h"
+
+#include "Models/Trace/Analysis.h"
+#include "Readers/RankExchange.h"
+#include "Readers/TraceVTK.h"
+#include "Readers/vtkLVLMGuard.h"
+
+#include "vtkDemandDrivenPipeline.h"
+#include "vtkExecutive.h"
+#include "vtkFieldData.h"
+#include "vtkInformation.h"
+#include "vtkInformationDoubleKey.h"
+#include "vtkStreamingDemandDrivenPipeline.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using Pipeline = vtkStreamingDemandDrivenPipeline;
+
+namespace
+{
+void setRange(int range[2], std::int64_t count)
+{
+  const auto n = static_cast<int>(std::min<std::int64_t>(count, VTK_INT_MAX));
+  range[0] = n > 0 ? -n : 0;
+  range[1] = n > 0 ? n - 1 : 0;
+}
+
+/// All outputs are made for the time that one of them was asked for.
+void spreadAskedTime(vtkInformation* request, vtkInformationVector* outputs)
+{
+  const int port = request->Has(vtkExecutive::FROM_OUTPUT_PORT())
+    ? request->Get(vtkExecutive::FROM_OUTPUT_PORT())
+    : -1;
+  const int ports = outputs->GetNumberOfInformationObjects();
+  if (port < 0 || port >= ports)
+  {
+    return;
+  }
+  vtkInformation* asked = outputs->GetInformationObject(port);
+  for (int other = 0; other < ports; ++other)
+  {
+    Pipeline::UPDATE_TIME_STEP()->ShallowCopy(asked, outputs->GetInformationObject(other));
+  }
+}
+
+/// The executive has passed the trace's words on. They are the trace's own: in every tool tip over
+/// a map they would hide what the patch says.
+void dropWordsOf(vtkDataObject* trace, vtkInformationVector* outputs)
+{
+  vtkFieldData* words = trace->GetFieldData();
+  for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
+  {
+    vtkFieldData* passed = vtkDataObject::GetData(outputs, port)->GetFieldData();
+    for (int i = 0; i < words->GetNumberOfArrays(); ++i)
+    {
+      passed->RemoveArray(words->GetArrayName(i));
+    }
+  }
+}
+
+void printList(
+  ostream& os, vtkIndent indent, const char* name, const std::vector<std::int64_t>& list)
+{
+  os << indent << name << ":";
+  for (const std::int64_t index : list)
+  {
+    os << " " << index;
+  }
+  os << (list.empty() ? " all" : "") << endl;
+}
+}
+
+vtkLVLMTraceFilter::vtkLVLMTraceFilter()
+  : Ranks(std::make_unique<lvlm::RankExchange>()), Results(std::make_unique<lvlm::WholeResults>())
+{
+  this->SetNumberOfInputPorts(1);
+  this->SetNumberOfOutputPorts(1);
+}
+
+vtkLVLMTraceFilter::~vtkLVLMTraceFilter() = default;
+
+void vtkLVLMTraceFilter::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  printList(os, indent, "AnswerTokens", this->AnswerTokens);
+  printList(os, indent, "Layers", this->Layers);
+  printList(os, indent, "Heads", this->Heads);
+  os << indent << "FollowTime: " << this->FollowTime << endl;
+}
+
+void vtkLVLMTraceFilter::AddAnswerToken(int token)
+{
+  this->AnswerTokens.push_back(token);
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::RemoveAllAnswerTokens()
+{
+  this->AnswerTokens.clear();
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::AddLayer(int layer)
+{
+  this->Layers.push_back(layer);
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::RemoveAllLayers()
+{
+  this->Layers.clear();
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::AddHead(int head)
+{
+  this->Heads.push_back(head);
+  this->Modified();
+}
+
+void vtkLVLMTraceFilter::RemoveAllHeads()
+{
+  this->Heads.clear();
+  this->Modified();
+}
+
+vtkStringArray* vtkLVLMTraceFilter::GetTokenTable()
+{
+  vtkDataObject* data =
+    this->GetNumberOfInputConnections(0) > 0 ? this->GetInputDataObject(0, 0) : nullptr;
+  if (data && data == this->TokenTableData && data->GetMTime() < this->TokenTableTime)
+  {
+    return this->TokenTable;
+  }
+  this->TokenTable->Initialize();
+  this->TokenTableData = data;
+  try
+  {
+    lvlm::TraceShape shape;
+    if (data && lvlm::shapeOf(data, shape))
+    {
+      lvlm::answerRows(lvlm::traceFromVTK(data), this->TokenTable);
+    }
+  }
+  catch (const std::exception&)
+  {
+    this->TokenTable->Initialize(); // RequestData meets the same problem and reports it.
+  }
+  this->TokenTableTime.Modified();
+  return this->TokenTable;
+}
+
+vtkTypeBool vtkLVLMTraceFilter::ProcessRequest(
+  vtkInformation* request, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  if (request->Has(vtkDemandDrivenPipeline::REQUEST_INFORMATION()))
+  {
+    return this->RequestInformation(inputs, outputs);
+  }
+  if (request->Has(Pipeline::REQUEST_UPDATE_EXTENT()))
+  {
+    return this->RequestUpdateExtent(inputs);
+  }
+  if (request->Has(vtkDemandDrivenPipeline::REQUEST_DATA()))
+  {
+    spreadAskedTime(request, outputs);
+    return this->RequestData(inputs, outputs);
+  }
+  return this->Superclass::ProcessRequest(request, inputs, outputs);
+}
+
+int vtkLVLMTraceFilter::FillInputPortInformation(int, vtkInformation* info)
+{
+  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkMultiBlockDataSet");
+  return 1;
+}
+
+void vtkLVLMTraceFilter::Announce(const lvlm::TraceShape&, vtkInformationVector*) {}
+
+int vtkLVLMTraceFilter::RequestInformation(
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  lvlm::TraceShape shape;
+  try
+  {
+    shape = lvlm::inputShape(this, inputs[0]->GetInformationObject(0));
+    setRange(this->AnswerTokenRange, shape.answerTokens);
+    setRange(this->LayerRange, shape.layers);
+    setRange(this->HeadRange, shape.heads);
+    setRange(this->PatchRange, shape.grid.count());
+    this->Announce(shape, outputs);
+  }
+  catch (const std::exception&)
+  {
+    // RequestData meets the same problem and reports it once.
+  }
+  for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
+  {
+    vtkInformation* outInfo = outputs->GetInformationObject(port);
+    // Without time steps the pipeline need not run again when the time changes.
+    lvlm::setAnswerTime(outInfo, this->FollowTime ? shape.answerTokens : 0);
+    if (!outInfo->Has(Pipeline::WHOLE_EXTENT()))
+    {
+      const int none[6] = { 0, -1, 0, -1, 0, -1 };
+      outInfo->Set(Pipeline::WHOLE_EXTENT(), none, 6);
+    }
+  }
+  lvlm::announcePieces(this, outputs);
+  return 1;
+}
+
+int vtkLVLMTraceFilter::RequestUpdateExtent(vtkInformationVector** inputs)
+{
+  // A trace is the same at all times: it must not be made again for each of them.
+  inputs[0]->GetInformationObject(0)->Remove(Pipeline::UPDATE_TIME_STEP());
+  for (int port = 1; port < this->GetNumberOfInputPorts(); ++port)
+  {
+    for (int c = 0; c < inputs[port]->GetNumberOfInformationObjects(); ++c)
+    {
+      // By default the extent of the first input is asked for.
+      vtkInformation* inInfo = inputs[port]->GetInformationObject(c);
+      if (inInfo->Has(Pipeline::WHOLE_EXTENT()))
+      {
+        inInfo->Set(Pipeline::UPDATE_EXTENT(), inInfo->Get(Pipeline::WHOLE_EXTENT()), 6);
+      }
+    }
+  }
+  lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0));
+  return 1;
+}
+
+std::vector<vtkMTimeType> vtkLVLMTraceFilter::GetResultKey(
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  std::vector<vtkMTimeType> key{ this->GetMTime() };
+  for (int port = 0; port < this->GetNumberOfInputPorts(); ++port)
+  {
+    vtkDataObject* data = vtkDataObject::GetData(inputs[port]);
+    key.push_back(data ? data->GetMTime() : 0);
+  }
+  key.push_back(this->GetTimeBits(outputs));
+  return key;
+}
+
+vtkMTimeType vtkLVLMTraceFilter::GetTimeBits(vtkInformationVector* outputs) const
+{
+  vtkInformation* outInfo = outputs->GetInformationObject(0);
+  const bool timed = this->FollowTime && outInfo->Has(Pipeline::UPDATE_TIME_STEP());
+  const double time = timed ? outInfo->Get(Pipeline::UPDATE_TIME_STEP()) : 0.0;
+  vtkMTimeType bits = 0;
+  static_assert(sizeof bits >= sizeof time);
+  std::memcpy(&bits, &time, sizeof time);
+  return bits;
+}
+
+int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  // Not of the input's data: ParaView copies them whenever it asks.
+  auto* executive = vtkDemandDrivenPipeline::SafeDownCast(this->GetExecutive());
+  const std::vector<vtkMTimeType> attempt{ executive->GetPipelineMTime(),
+    this->GetTimeBits(outputs) };
+  if (attempt == this->Failed)
+  {
+    // Outputs that stayed empty are asked for again, for every view of each of them: the message
+    // has been given.
+    lvlm::emptyOutputs(outputs);
+    return 1;
+  }
+  const int good = lvlm::guarded(this, outputs,
+    [&]
+    {
+      vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
+      dropWordsOf(data, outputs);
+      if (this->Ranks->ranks() == 1)
+      {
+        this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);
+        return;
+      }
+      const std::vector<vtkMTimeType> key = this->GetResultKey(inputs, outputs);
+      if (!this->Results->fits(key))
+      {
+        this->Results->forget();
+        this->ComputeOnRanks(data, inputs, outputs);
+        this->Results->keep(key, outputs);
+      }
+      this->Results->give(outputs);
+    });
+  this->Failed = good ? std::vector<vtkMTimeType>() : attempt;
+  // Empty outputs take the place of the maps that were on the screen; after a 0 these would stay.
+  return 1;
+}
+
+void vtkLVLMTraceFilter::ComputeOnRanks(
+  vtkDataObject* data, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  try
+  {
+    this->Ranks->run([&] { this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs); });
+  }
+  catch (const lvlm::Aborted&)
+  {
+    // As on the rank that was stopped: its executive runs an aborted filter again, alone if the
+    // others believed to be done.
+    this->SetAbortOutput(true);
+    throw;
+  }
+}
+
+lvlm::LayerParts vtkLVLMTraceFilter::JoinLayers(const lvlm::LayerParts& own)
+{
+  const auto layers = this->Ranks->gather(own.layers);
+  const auto values = this->Ranks->gather(own.values);
+  std::vector<lvlm::LayerParts> parts(layers.size(), own);
+  for (std::size_t rank = 0; rank < parts.size(); ++rank)
+  {
+    parts[rank].layers = layers[rank];
+    parts[rank].values = values[rank];
+  }
+  return lvlm::joinLayers(parts);
+}
+
+lvlm::Progress vtkLVLMTraceFilter::GetRankProgress()
+{
+  return this->Ranks->progress(lvlm::progressOf(this));
+}
+
+std::vector<std::int64_t> vtkLVLMTraceFilter::GetTokensToUse(
+  const lvlm::Trace& trace, vtkInformationVector* outputs) const
+{
+  vtkInformation* outInfo = outputs->GetInformationObject(0);
+  if (!this->FollowTime || !outInfo->Has(Pipeline::UPDATE_TIME_STEP()))
+  {
+    return this->FollowTime ? std::vector<std::int64_t>{ 0 } : this->AnswerTokens;
+  }
+  const double time = outInfo->Get(Pipeline::UPDATE_TIME_STEP());
+  const auto last = static_cast<double>(trace.answerLength() - 1);
+  // Times outside the answer, as other sources of the session may have, show its nearest end.
+  const double token = std::isnan(time) ? 0.0 : std::floor(std::clamp(time, 0.0, last));
+  return { static_cast<std::int64_t>(token) };
+}

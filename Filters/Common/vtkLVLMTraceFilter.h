@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class   vtkLVLMTraceFilter
+ * @brief   what the analyses of a trace have in common
+ *
+ * Takes a trace (see Readers/TraceVTK.h), holds the lists of answer tokens, layers and heads that
+ * most analyses select by, offers their valid ranges to the user interface, translates pipeline
+ * time into an answer token, and turns every exception into a VTK error. A subclass implements
+ * Announce() and Compute(); which of the lists it uses is told by its proxy.
+ *
+ * In a parallel run Compute() runs on all ranks together, each with the layers that it has: they
+ * exchange what they found (JoinLayers(), GetRanks()) until every rank has the whole result, which
+ * is small. It is then given out so that nothing is there twice: images in sub-extents, tables and
+ * geometry on rank 0. Results are those of one rank, bit by bit.
+ */
+#ifndef vtkLVLMTraceFilter_h
+#define vtkLVLMTraceFilter_h
+
+#include "lvlmFiltersCommonModule.h"
+
+#include "vtkAlgorithm.h"
+#include "vtkNew.h"
+#include "vtkStringArray.h"
+#include "vtkTimeStamp.h"
+
+#include "Models/Trace/Error.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace lvlm
+{
+class RankExchange;
+class WholeResults;
+struct LayerParts;
+struct Trace;
+struct TraceShape;
+}
+
+class LVLMFILTERSCOMMON_EXPORT vtkLVLMTraceFilter : public vtkAlgorithm
+{
+public:
+  vtkAbstractTypeMacro(vtkLVLMTraceFilter, vtkAlgorithm);
+  void PrintSelf(ostream& os, vtkIndent indent) override;
+
+  ///@{
+  /** The chosen answer tokens, 0-based; negative ones count from the end. None (default): all. */
+  void AddAnswerToken(int token);
+  void RemoveAllAnswerTokens();
+  ///@}
+
+  ///@{
+  /** The chosen layers, 0-based; negative ones count from the end. None (default): all. */
+  void AddLayer(int layer);
+  void RemoveAllLayers();
+  ///@}
+
+  ///@{
+  /** The chosen heads, 0-based; negative ones count from the end. None (default): all. */
+  void AddHead(int head);
+  void RemoveAllHeads();
+  ///@}
+
+  ///@{
+  /** Whether the token at the pipeline time takes the place of the chosen ones. Default: false. */
+  vtkSetMacro(FollowTime, bool);
+  vtkGetMacro(FollowTime, bool);
+  vtkBooleanMacro(FollowTime, bool);
+  ///@}
+
+  ///@{
+  /** Lowest and highest index that the input's trace accepts, e.g. -5 and 4 for five tokens; 0 and
+   * 0 as long as nothing is known. For the domains of the properties. */
+  vtkGetVector2Macro(AnswerTokenRange, int);
+  vtkGetVector2Macro(LayerRange, int);
+  vtkGetVector2Macro(HeadRange, int);
+  vtkGetVector2Macro(PatchRange, int);
+  ///@}
+
+  /// The answer's tokens with what is known about each, for the user interface: the number of
+  /// columns, their names, then the values row by row (see LVLMTokens). Empty while there is no
+  /// trace.
+  vtkStringArray* GetTokenTable();
+
+  vtkTypeBool ProcessRequest(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
+
+protected:
+  vtkLVLMTraceFilter();
+  ~vtkLVLMTraceFilter() override;
+
+  int FillInputPortInformation(int port, vtkInformation* info) override;
+
+  /// Tells extents of structured outputs before any data is there. Errors may be thrown and are
+  /// ignored here: Compute() will meet them again.
+  virtual void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs);
+
+  /// Fills the outputs with the whole result, on every rank. `data` is the input in VTK form.
+  /// Throws lvlm::Error.
+  virtual void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
+    vtkInformationVector* outputs) = 0;
+
+  /// The chosen answer tokens, or the one of the pipeline time when that is followed.
+  std::vector<std::int64_t> GetTokensToUse(
+    const lvlm::Trace& trace, vtkInformationVector* outputs) const;
+
+  /// For exchanges in Compute(). All ranks must make the same ones.
+  lvlm::RankExchange& GetRanks() { return *this->Ranks; }
+  /// The parts of all ranks as one.
+  lvlm::LayerParts JoinLayers(const lvlm::LayerParts& own);
+  /// For the work of this rank in Compute(): reports to observers; rank 0 asks them whether to go
+  /// on.
+  lvlm::Progress GetRankProgress();
+
+  std::vector<std::int64_t> AnswerTokens;
+  std::vector<std::int64_t> Layers;
+  std::vector<std::int64_t> Heads;
+  bool FollowTime = false;
+  int AnswerTokenRange[2] = { 0, 0 };
+  int LayerRange[2] = { 0, 0 };
+  int HeadRange[2] = { 0, 0 };
+  int PatchRange[2] = { 0, 0 };
+
+private:
+  vtkLVLMTraceFilter(const vtkLVLMTraceFilter&) = delete;
+  void operator=(const vtkLVLMTraceFilter&) = delete;
+
+  vtkNew<vtkStringArray> TokenTable;
+  vtkTimeStamp TokenTableTime;
+  vtkDataObject* TokenTableData = nullptr; // only compared, never followed
+
+  int RequestInformation(vtkInformationVector** inputs, vtkInformationVector* outputs);
+  int RequestUpdateExtent(vtkInformationVector** inputs);
+  int RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs);
+  void ComputeOnRanks(
+    vtkDataObject* data, vtkInformationVector** inputs, vtkInformationVector* outputs);
+  /// Times of everything that a result depends on.
+  std::vector<vtkMTimeType> GetResultKey(
+    vtkInformationVector** inputs, vtkInformationVector* outputs);
+
+  /// Of the pipeline time, 0 where it is not followed.
+  vtkMTimeType GetTimeBits(vtkInformationVector* outputs) const;
+
+  /// Of what went wrong last: when its pipeline was changed, and the time.
+  std::vector<vtkMTimeType> Failed;
+  std::unique_ptr<lvlm::RankExchange> Ranks;
+  std::unique_ptr<lvlm::WholeResults> Results;
+};
+
+#endif

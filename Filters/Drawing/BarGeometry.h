@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file BarGeometry.h
+/// Horizontal bars with words, as shapes.
+#ifndef LVLM_FILTERS_DRAWING_BARGEOMETRY_H
+#define LVLM_FILTERS_DRAWING_BARGEOMETRY_H
+
+#include <string>
+#include <vector>
+
+class vtkPolyData;
+
+namespace lvlm
+{
+
+struct Bar
+{
+  std::string label;
+  double value = 0.0;
+  int row = -1; ///< of the table
+  enum class Look
+  {
+    Plain,
+    Highlighted,
+    First
+  } look = Look::Plain;
+};
+
+struct BarStyle
+{
+  int rows = 16;          ///< there is room for
+  double fullScale = 1.0; ///< value of a bar of full length
+  bool percent = true;
+  std::string note; ///< a line below the bars; empty: none
+};
+
+/// A number as the bars write theirs.
+std::string textOfValue(double value, bool percent);
+
+/// Fills `output` as vtkLVLMBars describes it.
+void drawBars(const std::vector<Bar>& bars, const BarStyle& style, vtkPolyData* output);
+
+} // namespace lvlm
+
+#endif

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMBars.h"
+
+#include "BarGeometry.h"
+#include "ShortText.h"
+
+#include "Models/Trace/Words.h"
+#include "Readers/vtkLVLMGuard.h"
+
+#include "vtkDataArray.h"
+#include "vtkInformation.h"
+#include "vtkObjectFactory.h"
+#include "vtkPolyData.h"
+#include "vtkStringArray.h"
+#include "vtkTable.h"
+
+#include <algorithm>
+#include <cmath>
+
+vtkStandardNewMacro(vtkLVLMBars);
+
+namespace
+{
+/// The column of that name, or for an empty name the first of type T. Throws when there is none.
+template <typename T>
+T* columnOf(vtkTable* table, const std::string& name, const char* property, const char* kind)
+{
+  for (vtkIdType c = 0; name.empty() && c < table->GetNumberOfColumns(); ++c)
+  {
+    if (auto* column = T::SafeDownCast(table->GetColumn(c)))
+    {
+      return column;
+    }
+  }
+  T* column = name.empty() ? nullptr : T::SafeDownCast(table->GetColumnByName(name.c_str()));
+  if (!column)
+  {
+    lvlm::fail(
+      property, ": the table has no column ", name.empty() ? "" : "'" + name + "' ", "of ", kind);
+  }
+  return column;
+}
+
+template <typename T>
+T* optionalColumn(vtkTable* table, const std::string& name, const char* property, const char* kind)
+{
+  return name.empty() ? nullptr : columnOf<T>(table, name, property, kind);
+}
+
+/// A row's words: a piece of a tokenizer as it is read, and its details.
+std::string labelOf(const std::string& piece, const vtkStdString* details)
+{
+  std::string label = lvlm::oneLine(lvlm::textOfPiece(piece));
+  label = label.empty() ? "(blank)" : label;
+  return details ? label + " (" + *details + ")" : label;
+}
+
+/// The note with its columns' first values filled in. Throws when it names one that the table
+/// lacks.
+std::string noteOf(const std::string& text, vtkTable* table, bool percent)
+{
+  std::string note;
+  std::size_t at = 0;
+  for (std::size_t open = text.find('{'); open != std::string::npos; open = text.find('{', at))
+  {
+    const std::size_t close = text.find('}', open);
+    if (close == std::string::npos)
+    {
+      break;
+    }
+    const std::string name = text.substr(open + 1, close - open - 1);
+    if (name.empty())
+    {
+      lvlm::fail("Note: {} names no column");
+    }
+    const double value = columnOf<vtkDataArray>(table, name, "Note", "numbers")->GetComponent(0, 0);
+    note += text.substr(at, open - at) + lvlm::textOfValue(value, percent);
+    at = close + 1;
+  }
+  return note + text.substr(at);
+}
+
+/// Bars [first, first + room) of the table's order: those around the first highlighted one.
+void keepAround(std::vector<lvlm::Bar>& bars, std::size_t room)
+{
+  if (bars.size() <= room)
+  {
+    return;
+  }
+  const auto found = std::find_if(bars.begin(), bars.end(),
+    [](const lvlm::Bar& bar) { return bar.look == lvlm::Bar::Look::Highlighted; });
+  const auto at = found == bars.end() ? 0 : static_cast<std::size_t>(found - bars.begin());
+  const std::size_t first = std::min(at > room / 2 ? at - room / 2 : 0, bars.size() - room);
+  bars.erase(bars.begin(), bars.begin() + static_cast<std::ptrdiff_t>(first));
+  bars.resize(room);
+}
+
+void keepLargest(std::vector<lvlm::Bar>& bars, std::size_t room)
+{
+  std::stable_sort(bars.begin(), bars.end(),
+    [](const lvlm::Bar& a, const lvlm::Bar& b) { return a.value > b.value; });
+  bars.resize(std::min(bars.size(), room));
+}
+}
+
+void vtkLVLMBars::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  os << indent << "Labels: " << this->Labels << "\n";
+  os << indent << "Values: " << this->Values << "\n";
+  os << indent << "Details: " << this->Details << "\n";
+  os << indent << "Highlight: " << this->Highlight << "\n";
+  os << indent << "FirstBar: " << this->FirstBar << "\n";
+  os << indent << "FirstLabel: " << this->FirstLabel << "\n";
+  os << indent << "Note: " << this->Note << "\n";
+  os << indent << "Order: " << this->Order << "\n";
+  os << indent << "MaximumBars: " << this->MaximumBars << "\n";
+  os << indent << "FullScale: " << this->FullScale << "\n";
+  os << indent << "Percent: " << this->Percent << "\n";
+}
+
+int vtkLVLMBars::FillInputPortInformation(int, vtkInformation* info)
+{
+  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkTable");
+  return 1;
+}
+
+int vtkLVLMBars::RequestData(
+  vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  return lvlm::guarded(this, outputs,
+    [&]
+    {
+      vtkTable* table = vtkTable::GetData(inputs[0]);
+      if (!table || table->GetNumberOfRows() == 0)
+      {
+        return; // the filter above says why
+      }
+      auto* labels = columnOf<vtkStringArray>(table, this->Labels, "Labels", "words");
+      auto* values = columnOf<vtkDataArray>(table, this->Values, "Values", "numbers");
+      auto* details = optionalColumn<vtkStringArray>(table, this->Details, "Details", "words");
+      auto* highlight =
+        optionalColumn<vtkDataArray>(table, this->Highlight, "Highlight", "numbers");
+      auto* first = optionalColumn<vtkDataArray>(table, this->FirstBar, "FirstBar", "numbers");
+      std::vector<lvlm::Bar> bars;
+      for (vtkIdType row = 0; row < table->GetNumberOfRows(); ++row)
+      {
+        const double value = values->GetComponent(row, 0);
+        if (std::isfinite(value))
+        {
+          const bool marked = highlight && highlight->GetComponent(row, 0) != 0;
+          const vtkStdString* more = details ? &details->GetValue(row) : nullptr;
+          bars.push_back({ labelOf(labels->GetValue(row), more), value, static_cast<int>(row),
+            marked ? lvlm::Bar::Look::Highlighted : lvlm::Bar::Look::Plain });
+        }
+      }
+      const auto room = static_cast<std::size_t>(std::max(0, this->MaximumBars - (first ? 1 : 0)));
+      this->Order == DESCENDING ? keepLargest(bars, room) : keepAround(bars, room);
+      if (first)
+      {
+        bars.insert(bars.begin(),
+          { this->FirstLabel, first->GetComponent(0, 0), -1, lvlm::Bar::Look::First });
+      }
+      double largest = 0;
+      for (const lvlm::Bar& bar : bars)
+      {
+        largest = std::max(largest, bar.value);
+      }
+      lvlm::drawBars(bars,
+        { this->MaximumBars, this->FullScale > 0 ? this->FullScale : largest, this->Percent,
+          noteOf(this->Note, table, this->Percent) },
+        vtkPolyData::GetData(outputs));
+    });
+}

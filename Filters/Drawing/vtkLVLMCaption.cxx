@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMCaption.h"
+
+#include "ShortText.h"
+
+#include "Filters/Common/OutputVTK.h"
+#include "Models/Trace/Analysis.h"
+#include "Models/Trace/Words.h"
+
+#include "vtkFieldData.h"
+#include "vtkInformation.h"
+#include "vtkObjectFactory.h"
+#include "vtkStringArray.h"
+#include "vtkTable.h"
+
+#include <algorithm>
+#include <cctype>
+#include <optional>
+#include <set>
+
+vtkStandardNewMacro(vtkLVLMCaption);
+
+namespace
+{
+/// `</s>`, `<|im_end|>`: not part of what is read.
+bool isMarker(const std::string& piece)
+{
+  return piece.size() > 2 && piece.front() == '<' && piece.back() == '>' &&
+    lvlm::textOfPiece(piece) == piece;
+}
+
+std::string questionOf(const lvlm::Trace& trace)
+{
+  std::string text;
+  for (std::size_t p = 0; p < trace.tokens.size(); ++p)
+  {
+    text += trace.roles[p] == lvlm::Role::Question ? lvlm::textOfPiece(trace.tokens[p]) : "";
+  }
+  return lvlm::oneLine(text);
+}
+
+/// The answer; the chosen tokens in brackets unless that would be all of them, or alone.
+std::string answerOf(const lvlm::Trace& trace, const std::set<std::int64_t>& chosen, bool alone)
+{
+  const bool all = static_cast<std::int64_t>(chosen.size()) == trace.answerLength();
+  std::string text;
+  for (std::int64_t t = 0; t < trace.answerLength(); ++t)
+  {
+    const std::string& piece = trace.tokens[static_cast<std::size_t>(trace.promptLength + t)];
+    const bool marked = chosen.count(t) != 0;
+    if ((alone && !marked) || (isMarker(piece) && (all || !marked)))
+    {
+      continue;
+    }
+    const std::string word = lvlm::textOfPiece(piece);
+    if (alone || all || !marked)
+    {
+      text += word;
+      continue;
+    }
+    // The space belongs in front of the bracket.
+    const std::size_t spaces = std::min(word.find_first_not_of(' '), word.size());
+    text += word.substr(0, spaces) + "[" + word.substr(spaces) + "]";
+  }
+  return lvlm::oneLine(text);
+}
+
+void replaceAll(std::string& text, const std::string& what, const std::string& with)
+{
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
+  {
+    text.replace(at, what.size(), with);
+  }
+}
+
+/// What the field `name` of the text stands for, if it is one.
+std::optional<std::string> valueOf(const std::string& name, const lvlm::Trace& trace,
+  const std::set<std::int64_t>& chosen, vtkDataObject* about)
+{
+  if (name == "question")
+  {
+    return questionOf(trace);
+  }
+  if (name == "answer" || name == "token")
+  {
+    return answerOf(trace, chosen, name == "token");
+  }
+  auto* said = about
+    ? vtkStringArray::SafeDownCast(about->GetFieldData()->GetAbstractArray(name.c_str()))
+    : nullptr;
+  return said && said->GetNumberOfValues() == 1 ? std::optional<std::string>(said->GetValue(0))
+                                                : std::nullopt;
+}
+
+/// A line with its fields filled in; nothing when it asks for what `about` does not say.
+std::optional<std::string> filled(const std::string& line, const lvlm::Trace& trace,
+  const std::set<std::int64_t>& chosen, vtkDataObject* about)
+{
+  std::string result;
+  for (std::size_t at = 0; at < line.size();)
+  {
+    const std::size_t open = std::min(line.find('{', at), line.size());
+    result += line.substr(at, open - at);
+    std::size_t close = open + 1;
+    while (close < line.size() &&
+      (std::isalnum(static_cast<unsigned char>(line[close])) != 0 || line[close] == '_'))
+    {
+      ++close;
+    }
+    if (close >= line.size() || line[close] != '}')
+    {
+      result += line.substr(open, 1); // no field
+      at = open + 1;
+      continue;
+    }
+    const auto value = valueOf(line.substr(open + 1, close - open - 1), trace, chosen, about);
+    if (!value && about)
+    {
+      return std::nullopt;
+    }
+    result += value ? *value : line.substr(open, close + 1 - open);
+    at = close + 1;
+  }
+  return result;
+}
+
+/// The lines of a text, each with its fields filled in and cut to the length.
+std::string fillIn(const std::string& text, const lvlm::Trace& trace,
+  const std::set<std::int64_t>& chosen, std::size_t length, vtkDataObject* about)
+{
+  std::string result;
+  bool first = true;
+  for (std::size_t begin = 0; begin <= text.size();)
+  {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    const auto words = filled(line, trace, chosen, about);
+    if (words)
+    {
+      const bool answer = line.find("{answer}") != std::string::npos;
+      const std::size_t bracket = answer ? words->find('[') : std::string::npos;
+      std::string shown =
+        lvlm::shortened(*words, length, bracket == std::string::npos ? 0 : bracket);
+      replaceAll(shown, "$", "\\$"); // VTK would set what stands between two of them as a formula
+      result += (first ? "" : "\n") + shown;
+      first = false;
+    }
+  }
+  return result;
+}
+}
+
+vtkLVLMCaption::vtkLVLMCaption()
+{
+  this->SetNumberOfInputPorts(2);
+}
+
+void vtkLVLMCaption::SetAboutConnection(vtkAlgorithmOutput* about)
+{
+  this->SetInputConnection(1, about);
+}
+
+int vtkLVLMCaption::FillInputPortInformation(int port, vtkInformation* info)
+{
+  if (port == 0)
+  {
+    return this->Superclass::FillInputPortInformation(port, info);
+  }
+  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkDataObject");
+  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
+  return 1;
+}
+
+void vtkLVLMCaption::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  os << indent << "Text: " << this->Text << "\n";
+  os << indent << "LineLength: " << this->LineLength << "\n";
+}
+
+int vtkLVLMCaption::FillOutputPortInformation(int, vtkInformation* info)
+{
+  info->Set(vtkDataObject::DATA_TYPE_NAME(), "vtkTable");
+  return 1;
+}
+
+void vtkLVLMCaption::Compute(const lvlm::Trace& trace, vtkDataObject*,
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  const lvlm::Indices tokens = lvlm::resolveIndices(
+    this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
+  const std::string text = fillIn(this->Text, trace, { tokens.begin(), tokens.end() },
+    static_cast<std::size_t>(this->LineLength), vtkDataObject::GetData(inputs[1]));
+  lvlm::addColumn(vtkTable::GetData(outputs), "Text", std::vector<std::string>{ text });
+}

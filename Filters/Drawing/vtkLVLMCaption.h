@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class   vtkLVLMCaption
+ * @brief   question and answer of a trace as text for a view
+ *
+ * A vtkTable with one string, which ParaView shows as text. In the text, `{question}` is replaced
+ * by the question, `{answer}` by the answer with the chosen tokens in brackets, and `{token}` by
+ * the chosen tokens alone; each line is shortened to a length, the answer around its first bracket.
+ * With FollowTime the bracket moves through the answer.
+ *
+ * The second input is optional: an output that the text is about. `{name}` is replaced by the
+ * string `name` of its field data; a line that asks for one that is not there is left out.
+ */
+#ifndef vtkLVLMCaption_h
+#define vtkLVLMCaption_h
+
+#include "Filters/Common/vtkLVLMTraceFilter.h"
+
+#include "lvlmFiltersDrawingModule.h"
+
+#include <string>
+
+class LVLMFILTERSDRAWING_EXPORT vtkLVLMCaption : public vtkLVLMTraceFilter
+{
+public:
+  static vtkLVLMCaption* New();
+  vtkTypeMacro(vtkLVLMCaption, vtkLVLMTraceFilter);
+  void PrintSelf(ostream& os, vtkIndent indent) override;
+
+  /// What the text is about, such as a map.
+  void SetAboutConnection(vtkAlgorithmOutput* about);
+
+  ///@{
+  /** The text with its `{}` fields. Default: the question and, below it, the answer. */
+  vtkSetMacro(Text, std::string);
+  vtkGetMacro(Text, std::string);
+  ///@}
+
+  ///@{
+  /** Characters of a line at most; 0 sets no limit. Default: 80. */
+  vtkSetClampMacro(LineLength, int, 0, 100000);
+  vtkGetMacro(LineLength, int);
+  ///@}
+
+protected:
+  vtkLVLMCaption();
+  ~vtkLVLMCaption() override = default;
+
+  int FillInputPortInformation(int port, vtkInformation* info) override;
+  int FillOutputPortInformation(int port, vtkInformation* info) override;
+  void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
+    vtkInformationVector* outputs) override;
+
+  std::string Text = "{question}\n{answer}";
+  int LineLength = 80;
+
+private:
+  vtkLVLMCaption(const vtkLVLMCaption&) = delete;
+  void operator=(const vtkLVLMCaption&) = delete;
+};
+
+#endif

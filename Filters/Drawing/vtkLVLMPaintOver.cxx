@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMPaintOver.h"
+
+#include "Filters/Common/OutputVTK.h"
+#include "Filters/Common/PatchSelection.h"
+#include "Models/Trace/Analysis.h"
+#include "Readers/TraceVTK.h"
+
+#include "vtkDataArray.h"
+#include "vtkImageData.h"
+#include "vtkInformation.h"
+#include "vtkInformationVector.h"
+#include "vtkObjectFactory.h"
+#include "vtkPointData.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+vtkStandardNewMacro(vtkLVLMPaintOver);
+
+namespace
+{
+using Rgb = std::array<std::uint8_t, 3>;
+
+/// Three unsigned chars a pixel, rows from the bottom.
+struct Pixels
+{
+  std::uint8_t* values;
+  std::int64_t width;
+  std::int64_t height;
+};
+
+Rgb meanColor(const Pixels& pixels)
+{
+  const std::int64_t count = pixels.width * pixels.height;
+  std::array<std::int64_t, 3> sum{};
+  for (std::int64_t i = 0; i < 3 * count; ++i)
+  {
+    sum[static_cast<std::size_t>(i % 3)] += pixels.values[i];
+  }
+  Rgb mean{};
+  for (std::size_t c = 0; c < 3; ++c)
+  {
+    mean[c] = static_cast<std::uint8_t>((sum[c] + count / 2) / count);
+  }
+  return mean;
+}
+
+std::uint8_t byteOf(double value)
+{
+  return std::isfinite(value)
+    ? static_cast<std::uint8_t>(std::lround(255 * std::clamp(value, 0.0, 1.0)))
+    : std::uint8_t{ 0 };
+}
+
+/// First pixel of the patch `index` of `count` along an edge; the next one's first pixel ends it.
+std::int64_t edgeOf(std::int64_t index, std::int64_t count, std::int64_t pixels)
+{
+  return (2 * index * pixels + count) / (2 * count); // rounded
+}
+
+void paint(const Pixels& pixels, std::int64_t patch, const lvlm::PatchGrid& grid, const Rgb& color)
+{
+  const std::int64_t row = patch / grid.cols;
+  const std::int64_t col = patch % grid.cols;
+  const std::int64_t left = edgeOf(col, grid.cols, pixels.width);
+  const std::int64_t right = edgeOf(col + 1, grid.cols, pixels.width);
+  for (std::int64_t y = edgeOf(row, grid.rows, pixels.height);
+       y < edgeOf(row + 1, grid.rows, pixels.height); ++y)
+  {
+    std::uint8_t* line = pixels.values + 3 * (pixels.height - 1 - y) * pixels.width;
+    for (std::int64_t x = left; x < right; ++x)
+    {
+      std::copy(color.begin(), color.end(), line + 3 * x);
+    }
+  }
+}
+
+/// The trace's picture, copied into the output.
+Pixels copyPicture(vtkDataObject* trace, vtkImageData* output)
+{
+  vtkImageData* picture = lvlm::pictureOf(trace);
+  if (!picture)
+  {
+    lvlm::fail("the trace has no picture to paint over");
+  }
+  const Pixels from{ static_cast<std::uint8_t*>(picture->GetScalarPointer()),
+    picture->GetDimensions()[0], picture->GetDimensions()[1] };
+  lvlm::shapeImage(output, lvlm::pixelCentres(from.width, from.height));
+  output->AllocateScalars(VTK_UNSIGNED_CHAR, 3);
+  output->GetPointData()->GetScalars()->SetName("picture");
+  const Pixels to{ static_cast<std::uint8_t*>(output->GetScalarPointer()), from.width,
+    from.height };
+  std::memcpy(to.values, from.values, static_cast<std::size_t>(3 * from.width * from.height));
+  return to;
+}
+}
+
+vtkLVLMPaintOver::vtkLVLMPaintOver()
+{
+  this->SetNumberOfInputPorts(2);
+}
+
+void vtkLVLMPaintOver::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  os << indent << "Patches:";
+  for (const std::int64_t patch : this->Patches)
+  {
+    os << " " << patch;
+  }
+  os << "\n" << indent << "Fill: " << this->Fill << "\n";
+  os << indent << "Color: " << this->Color[0] << " " << this->Color[1] << " " << this->Color[2]
+     << "\n";
+}
+
+void vtkLVLMPaintOver::AddPatch(int patch)
+{
+  this->Patches.push_back(patch);
+  this->Modified();
+}
+
+void vtkLVLMPaintOver::RemoveAllPatches()
+{
+  this->Patches.clear();
+  this->Modified();
+}
+
+void vtkLVLMPaintOver::SetSelectionConnection(vtkAlgorithmOutput* selection)
+{
+  this->SetInputConnection(1, selection);
+}
+
+int vtkLVLMPaintOver::FillInputPortInformation(int port, vtkInformation* info)
+{
+  if (port == 0)
+  {
+    return this->Superclass::FillInputPortInformation(port, info);
+  }
+  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkSelection");
+  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
+  return 1;
+}
+
+int vtkLVLMPaintOver::FillOutputPortInformation(int, vtkInformation* info)
+{
+  info->Set(vtkDataObject::DATA_TYPE_NAME(), "vtkImageData");
+  return 1;
+}
+
+void vtkLVLMPaintOver::Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs)
+{
+  vtkInformation* outInfo = outputs->GetInformationObject(0);
+  lvlm::announceImage(outInfo, lvlm::pixelCentres(shape.width, shape.height));
+  vtkDataObject::SetPointDataActiveScalarInfo(outInfo, VTK_UNSIGNED_CHAR, 3);
+}
+
+void vtkLVLMPaintOver::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  lvlm::Indices patches = lvlm::chosenPatches(this->Patches, inputs[1], data, this->GetRanks());
+  if (!patches.empty()) // an empty list would mean all of them
+  {
+    patches = lvlm::resolveIndices(patches, trace.grid.count(), "Patches");
+  }
+  const Pixels pixels = copyPicture(data, vtkImageData::GetData(outputs));
+  const Rgb fills[] = { meanColor(pixels), { 0, 0, 0 }, { 255, 255, 255 },
+    { byteOf(this->Color[0]), byteOf(this->Color[1]), byteOf(this->Color[2]) } };
+  for (const std::int64_t patch : patches)
+  {
+    paint(pixels, patch, trace.grid, fills[this->Fill]);
+  }
+}

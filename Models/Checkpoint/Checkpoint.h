@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Checkpoint.h
+/// The tensors of a LLaVA checkpoint folder under one set of names, whichever of the three forms
+/// that Hugging Face has used the files have:
+///
+///   here                 old                                   new                         third
+///   decoder.…            language_model.model.…                model.language_model.…
+///   lm_head.weight       language_model.lm_head.weight         lm_head.weight
+///   vision.…             vision_tower.vision_model.…           model.vision_tower.vision_model.…
+///                                                              vision_tower.… (no `vision_model`)
+///   projector.…          multi_modal_projector.…               model.multi_modal_projector.…
+#ifndef LVLM_CHECKPOINT_CHECKPOINT_H
+#define LVLM_CHECKPOINT_CHECKPOINT_H
+
+#include "Models/Trace/Tensor.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace lvlm::checkpoint
+{
+
+class Checkpoint
+{
+public:
+  /// Maps `model.safetensors`, or all shards that `model.safetensors.index.json` names. Throws
+  /// Error when neither is there, a shard is missing, damaged or outside the folder, or a name
+  /// comes twice.
+  explicit Checkpoint(const std::string& directory);
+
+  const std::string& directory() const { return this->Directory; }
+  bool has(const std::string& name) const { return this->Tensors.count(name) != 0; }
+
+  /// The tensor, checked to be floating and of this shape. Throws Error that names folder, tensor
+  /// and shapes.
+  const Tensor& tensor(const std::string& name, const std::vector<std::int64_t>& shape) const;
+
+  /// Bytes of all tensors as stored.
+  std::size_t bytes() const;
+  /// Element type of most of the weights.
+  DType storedType() const;
+
+  /// The name used here for a name in a file; the name itself when it has none of the known forms.
+  static std::string canonicalName(const std::string& name);
+
+private:
+  void addShard(const std::string& path);
+
+  std::string Directory;
+  std::map<std::string, Tensor> Tensors;
+};
+
+} // namespace lvlm::checkpoint
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "AnswerTrace.h"
+
+#include "Models/Text/ChatTemplate.h"
+#include "Models/Trace/Json.h"
+
+#include <filesystem>
+#include <sstream>
+
+namespace lvlm::llava
+{
+
+namespace
+{
+namespace fs = std::filesystem;
+
+template <typename T>
+void append(std::vector<T>& all, const std::vector<T>& more)
+{
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+template <typename T>
+std::vector<T> listOf(const at::Tensor& tensor)
+{
+  const at::Tensor values = tensor.contiguous();
+  return std::vector<T>(values.data_ptr<T>(), values.data_ptr<T>() + values.numel());
+}
+
+Tensor imageTensor(const picture::RgbImage& seen)
+{
+  return Tensor::of(seen.pixels, { seen.height, seen.width, 3 });
+}
+
+void describeQuestion(Trace& trace, const Question& question, const LlavaModel::Impl& model)
+{
+  constexpr const char* Modes[] = { "Default", "Crop", "Pad", "Resize" };
+  constexpr const char* Precisions[] = { "Float32", "BFloat16", "Float64" };
+  const auto number = [](double value)
+  {
+    std::ostringstream text;
+    text << value;
+    return text.str();
+  };
+  trace.extra["model_directory"] = fs::absolute(model.directory).string();
+  trace.extra["question"] = question.prompt;
+  trace.extra["system_prompt"] = question.system;
+  trace.extra["chat_template"] = templateOf(model, question);
+  trace.extra["image_mode"] = Modes[static_cast<int>(question.imageMode)];
+  trace.extra["temperature"] = number(question.temperature);
+  trace.extra["top_p"] = number(question.topP);
+  trace.extra["seed"] = std::to_string(question.seed);
+  trace.extra["precision"] = Precisions[static_cast<int>(model.options.precision)];
+  trace.extra["device"] = model.options.device;
+}
+
+/// JSON lists of the alternatives' pieces, [T][k]: their ids alone would mean nothing without the
+/// tokenizer.
+std::string alternativePieces(
+  const text::Tokenizer& tokenizer, const Answer& answer, std::int64_t T)
+{
+  nlohmann::json rows(static_cast<std::size_t>(T), nlohmann::json::array());
+  for (std::size_t i = 0; i < answer.topkId.size(); ++i)
+  {
+    rows[i * static_cast<std::size_t>(T) / answer.topkId.size()].push_back(
+      tokenizer.piece(answer.topkId[i]));
+  }
+  return rows.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+}
+
+ranks::Parcel scoredToken(
+  std::int64_t id, const at::Tensor& logits, std::int64_t alternatives, bool withLogits)
+{
+  const at::Tensor logprobs = at::log_softmax(logits, 0).to(at::kCPU, at::kFloat);  // [V]
+  const auto [best, index] = logprobs.topk(std::min(alternatives, logits.size(0))); // [k], [k]
+  ranks::Parcel parcel;
+  parcel.put(id);
+  parcel.put(logprobs[id].item<float>());
+  parcel.put(listOf<std::int64_t>(index));
+  parcel.put(listOf<float>(best));
+  parcel.put(withLogits ? listOf<float>(logits.to(at::kCPU, at::kFloat)) : std::vector<float>());
+  return parcel;
+}
+
+void Answer::add(ranks::Parcel token)
+{
+  this->ids.push_back(token.take<std::int64_t>());
+  this->logprob.push_back(token.take<float>());
+  append(this->topkId, token.takeList<std::int64_t>());
+  append(this->topkLogprob, token.takeList<float>());
+  append(this->logits, token.takeList<float>());
+}
+
+std::string templateOf(const LlavaModel::Impl& model, const Question& question)
+{
+  return question.chatTemplate.empty() ? text::chooseChatTemplate(model.directory)
+                                       : question.chatTemplate;
+}
+
+Prompt promptOf(const LlavaModel::Impl& model, const Question& question)
+{
+  const std::string imageToken = model.tokenizer.piece(model.config.imageTokenId);
+  const text::ChatTemplate chat{ templateOf(model, question) };
+  return makePrompt(
+    chat.apply(question.prompt, question.system, imageToken), model.tokenizer, model.config);
+}
+
+Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt,
+  const Answer& answer, const picture::RgbImage& seen)
+{
+  namespace tn = tensor_name;
+  const std::int64_t T = answer.length();
+  Trace trace;
+  trace.model = fs::path(fs::absolute(model.directory).lexically_normal()).filename().string();
+  trace.prompt = prompt.text;
+  trace.answer = model.tokenizer.decode(answer.ids);
+  trace.tokens = prompt.pieces;
+  trace.roles = prompt.roles;
+  std::vector<std::int64_t> ids = prompt.ids;
+  for (const std::int64_t id : answer.ids)
+  {
+    ids.push_back(id);
+    trace.tokens.push_back(model.tokenizer.piece(id));
+    trace.roles.push_back(Role::Answer);
+  }
+  trace.promptLength = static_cast<std::int64_t>(prompt.ids.size());
+  trace.imageStart = prompt.imageStart;
+  trace.grid = { model.config.vision.gridEdge(), model.config.vision.gridEdge() };
+  const auto positions = static_cast<std::int64_t>(ids.size());
+  trace.tensors[tn::Image] = imageTensor(seen);
+  trace.tensors[tn::TokenId] = Tensor::of(ids, { positions });
+  trace.tensors[tn::AnswerLogprob] = Tensor::of(answer.logprob, { T });
+  const std::int64_t k = static_cast<std::int64_t>(answer.topkId.size()) / T;
+  trace.tensors[tn::TopkId] = Tensor::of(answer.topkId, { T, k });
+  trace.tensors[tn::TopkLogprob] = Tensor::of(answer.topkLogprob, { T, k });
+  trace.extra["answer.topk_token"] = alternativePieces(model.tokenizer, answer, T);
+  if (!answer.logits.empty())
+  {
+    const std::int64_t V = static_cast<std::int64_t>(answer.logits.size()) / T;
+    trace.tensors[tn::AnswerLogits] = Tensor::of(answer.logits, { T, V });
+  }
+  describeQuestion(trace, question, model);
+  return trace;
+}
+
+} // namespace lvlm::llava

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Answering.h"
+
+#include "Models/Llava/Network/TensorParcel.h"
+#include "Models/Llava/Runtime.h"
+
+#include <algorithm>
+#include <sstream>
+
+namespace lvlm::llava
+{
+
+namespace
+{
+void checkQuestion(const Question& question)
+{
+  if (question.maxNewTokens < 1 || question.maxNewTokens > (1 << 20))
+  {
+    fail("MaxNewTokens ", question.maxNewTokens, " is not in [1, ", 1 << 20, "]");
+  }
+  if (question.alternatives < 1)
+  {
+    fail("the number of alternatives ", question.alternatives, " is less than 1");
+  }
+}
+
+Progress part(const Progress& progress, double from, double size)
+{
+  return [&progress, from, size](double fraction, const std::string& text)
+  { return !progress || progress(from + size * fraction, text); };
+}
+}
+
+Answering::Answering(const LlavaModel& model, const Question& question, ranks::RankTeam& team)
+  : Owner(model), Model(model.impl()), Asked(question), Team(team)
+{
+}
+
+/// What can be wrong with the question, and the memory that it takes.
+void Answering::prepare()
+{
+  const ModelOptions& options = this->Model.options;
+  if (options.rank != this->Team.rank() || options.ranks != this->Team.size())
+  {
+    fail(this->Model.directory, ": opened as rank ", options.rank, " of ", options.ranks,
+      ", asked on rank ", this->Team.rank(), " of ", this->Team.size());
+  }
+  checkQuestion(this->Asked);
+  this->Input = promptOf(this->Model, this->Asked);
+  this->checkMemory();
+  this->Choice.emplace(this->Asked.temperature, this->Asked.topP, this->Asked.seed);
+  this->Steps.emplace(this->Model, this->Asked, this->Input);
+}
+
+void Answering::checkMemory() const
+{
+  const QuestionCost cost =
+    this->Owner.cost(this->Asked, static_cast<std::int64_t>(this->Input.ids.size()));
+  // The other ranks of the host need about as much at the same time.
+  const auto sharing = static_cast<std::size_t>(this->Team.size() > 1 ? ranksOnHost() : 1);
+  const std::size_t available = availableMemory() / sharing;
+  if (cost.total() > available)
+  {
+    fail("this question needs up to ", byteText(cost.total()), " of memory (attention.answer ",
+      byteText(cost.attentionAnswer), ", attention.full ", byteText(cost.attentionFull),
+      ", attention.vision ", byteText(cost.attentionVision), ", cache ", byteText(cost.cache),
+      ", buffers ", byteText(cost.buffers), "), ", byteText(available),
+      " are available: capture fewer layers or lower MaxNewTokens (", this->Asked.maxNewTokens,
+      ")");
+  }
+}
+
+/// Hosts may hold different folders under one path; and passes need the same number of tokens
+/// everywhere.
+void Answering::checkAlike() const
+{
+  const auto summary = [this]
+  {
+    const checkpoint::TextConfig& text = this->Model.config.text;
+    std::ostringstream all;
+    all << text.layers << " layers of width " << text.hidden << ", vocabulary " << text.vocabulary
+        << ", " << this->Model.checkpoint->bytes() << " bytes of weights, "
+        << this->Input.ids.size() << " prompt positions, MaxNewTokens " << this->Asked.maxNewTokens;
+    return all.str();
+  };
+  ranks::Parcel first = this->Team.fromFirst(
+    [&summary]
+    {
+      ranks::Parcel parcel;
+      parcel.put(summary());
+      return parcel;
+    });
+  const std::string wanted = first.takeText();
+  this->Team.together(
+    [&]
+    {
+      if (const std::string own = summary(); own != wanted)
+      {
+        fail(this->Model.directory, ": model and question are not those of rank 0: ", own,
+          "; rank 0 has ", wanted);
+      }
+    });
+}
+
+void Answering::sharePicture()
+{
+  ranks::Parcel parcel = this->Team.fromFirst(
+    [this]
+    {
+      const picture::RgbImage seen = this->Model.see(this->Asked.image, this->Asked.imageMode);
+      ranks::Parcel result;
+      result.put(seen.width);
+      result.put(seen.height);
+      result.put(seen.pixels);
+      return result;
+    });
+  this->Seen.width = parcel.take<std::int64_t>();
+  this->Seen.height = parcel.take<std::int64_t>();
+  this->Seen.pixels = parcel.takeList<std::uint8_t>();
+}
+
+/// What enters the first layer: the prompt, or the last token.
+at::Tensor Answering::embed(const Answer& soFar, const Progress& progress)
+{
+  return soFar.ids.empty() ? this->Steps->embedPrompt(this->Model.pixels(this->Seen), progress)
+                           : this->Steps->embedToken(soFar.ids.back());
+}
+
+ranks::Parcel Answering::turn(const Answer& soFar, ranks::Parcel given, const Progress& progress)
+{
+  const bool prompt = soFar.ids.empty();
+  const Decoder& decoder = this->Model.decoder;
+  // Vision and text prefill share the bar by their layers, which cost about the same.
+  const double visionShare = !prompt ? 0
+                                     : static_cast<double>(this->Model.vision.layers()) /
+      static_cast<double>(this->Model.vision.layers() + decoder.layers());
+  const std::int64_t n = prompt ? this->Steps->promptLength() : 1;
+  const at::Tensor entering = decoder.hasFirst()
+    ? this->embed(soFar, part(progress, 0, visionShare))
+    : takeTensor(given, { n, decoder.config().hidden }, this->Steps->tensorOptions()); // [n, D]
+  const at::Tensor hidden = this->Steps->layers(entering,
+    part(progress, visionShare, 1 - visionShare), prompt ? "Reading the prompt" : "Answering");
+  if (decoder.hasLast())
+  {
+    const at::Tensor logits = this->Steps->logits(hidden); // [V]
+    return scoredToken(
+      this->Choice->next(logits), logits, this->Asked.alternatives, this->Asked.captureLogits);
+  }
+  ranks::Parcel parcel;
+  putTensor(parcel, hidden);
+  return parcel;
+}
+
+Trace Answering::finish(const Answer& answer, const Progress& progress)
+{
+  Trace trace = traceOf(this->Model, this->Asked, this->Input, answer, this->Seen);
+  this->Steps->moveCapture(trace, answer.length());
+  trace.validate();
+  if (this->Team.isFirst())
+  {
+    report(progress, 1, "Done");
+  }
+  return trace;
+}
+
+Trace Answering::run(const Progress& progress)
+{
+  this->Team.together([this] { translated([this] { this->prepare(); }); });
+  this->checkAlike();
+  this->sharePicture();
+  const auto workers =
+    static_cast<int>(std::min<std::int64_t>(this->Team.size(), this->Model.decoder.layers()));
+  // The prompt's prefill counts as much as the whole answer: true enough for a progress bar.
+  const double step = 0.5 / static_cast<double>(this->Asked.maxNewTokens);
+  Answer answer;
+  do
+  {
+    const auto t = static_cast<double>(answer.length());
+    const Progress share =
+      answer.ids.empty() ? part(progress, 0, 0.5) : part(progress, 0.5 + (t - 1) * step, step);
+    answer.add(this->Team.pass(
+      ranks::RankTeam::Direction::Forwards, workers,
+      [&](ranks::Parcel given, const Progress& own)
+      {
+        const Pulse::Scope scope(this->Steps->pulse(), own);
+        return translated([&] { return this->turn(answer, std::move(given), scope.progress()); });
+      },
+      share));
+  } while (answer.length() < this->Asked.maxNewTokens &&
+    this->Model.config.endTokens.count(answer.ids.back()) == 0);
+  Trace trace;
+  this->Team.together([&] { translated([&] { trace = this->finish(answer, progress); }); });
+  return trace;
+}
+
+} // namespace lvlm::llava

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Answering.h
+/// One question on all ranks: who does what when. Internal to Models/Llava.
+#ifndef LVLM_LLAVA_ANSWERING_H
+#define LVLM_LLAVA_ANSWERING_H
+
+#include "AnswerTrace.h"
+#include "Generation.h"
+#include "Sampler.h"
+
+#include "Models/Ranks/RankTeam.h"
+
+#include <optional>
+
+namespace lvlm::llava
+{
+
+/// A token is one pass over the ranks: the first embeds, each runs its layers and hands the hidden
+/// states on, the last one with layers chooses the token, and all learn it.
+class Answering
+{
+public:
+  Answering(const LlavaModel& model, const Question& question, ranks::RankTeam& team);
+
+  /// Throws the same on all ranks.
+  Trace run(const Progress& progress);
+
+private:
+  void prepare();
+  void checkMemory() const;
+  void checkAlike() const;
+  void sharePicture();
+  ranks::Parcel turn(const Answer& soFar, ranks::Parcel given, const Progress& progress);
+  at::Tensor embed(const Answer& soFar, const Progress& progress);
+  Trace finish(const Answer& answer, const Progress& progress);
+
+  const LlavaModel& Owner;
+  const LlavaModel::Impl& Model;
+  const Question& Asked;
+  ranks::RankTeam& Team;
+  Prompt Input;
+  picture::RgbImage Seen; ///< on all ranks
+  std::optional<Generation> Steps;
+  std::optional<Sampler> Choice;
+};
+
+} // namespace lvlm::llava
+
+#endif

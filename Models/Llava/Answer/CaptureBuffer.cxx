@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "CaptureBuffer.h"
+
+#include "Models/Trace/Error.h"
+
+#include <cstring>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace lvlm::llava
+{
+
+struct CaptureBuffer::Mapping
+{
+  float* data = nullptr;
+  std::size_t bytes = 0;
+
+  explicit Mapping(std::size_t size) : bytes(size)
+  {
+    void* memory = ::mmap(
+      nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+    {
+      fail("no room for ", size, " bytes of captured attention");
+    }
+    this->data = static_cast<float*>(memory);
+  }
+  ~Mapping()
+  {
+    if (this->bytes > 0)
+    {
+      ::munmap(this->data, this->bytes);
+    }
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  void shrink(std::size_t used)
+  {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t keep = std::max(page, (used + page - 1) / page * page);
+    if (keep < this->bytes)
+    {
+      ::munmap(reinterpret_cast<char*>(this->data) + keep, this->bytes - keep);
+      this->bytes = keep;
+    }
+  }
+};
+
+std::size_t CaptureBuffer::bytes(
+  std::int64_t slabs, std::int64_t heads, std::int64_t rows, std::int64_t cols)
+{
+  const std::int64_t count = elementCount({ slabs, heads, rows, cols });
+  std::size_t bytes = 0;
+  if (__builtin_mul_overflow(static_cast<std::size_t>(count), sizeof(float), &bytes))
+  {
+    fail("capturing attention of shape ", shapeText({ slabs, heads, rows, cols }), " overflows");
+  }
+  return bytes;
+}
+
+CaptureBuffer::CaptureBuffer(
+  std::int64_t slabs, std::int64_t heads, std::int64_t rowCapacity, std::int64_t colCapacity)
+  : Memory(std::make_shared<Mapping>(
+      std::max<std::size_t>(1, bytes(slabs, heads, rowCapacity, colCapacity)))),
+    Slabs(slabs), Heads(heads), Rows(rowCapacity), Cols(colCapacity)
+{
+}
+
+void CaptureBuffer::write(
+  std::int64_t slab, std::int64_t head, std::int64_t row, const float* values, std::int64_t n)
+{
+  if (slab < 0 || slab >= this->Slabs || head < 0 || head >= this->Heads || row < 0 ||
+    row >= this->Rows || n < 0 || n > this->Cols)
+  {
+    fail("attention row (", slab, ", ", head, ", ", row, ") of ", n, " keys leaves the capture of ",
+      shapeText({ this->Slabs, this->Heads, this->Rows, this->Cols }));
+  }
+  float* to = this->Memory->data + ((slab * this->Heads + head) * this->Rows + row) * this->Cols;
+  std::memcpy(to, values, static_cast<std::size_t>(n) * sizeof(float));
+}
+
+Tensor CaptureBuffer::take(std::int64_t rows, std::int64_t cols)
+{
+  if (rows > this->Rows || cols > this->Cols)
+  {
+    fail("a capture of ", this->Rows, " x ", this->Cols, " cannot give ", rows, " x ", cols);
+  }
+  float* data = this->Memory->data;
+  for (std::int64_t head = 0; head < this->Slabs * this->Heads; ++head)
+  {
+    for (std::int64_t row = 0; row < rows; ++row)
+    {
+      float* to = data + (head * rows + row) * cols;
+      const float* from = data + (head * this->Rows + row) * this->Cols;
+      if (to != from) // forwards: a row never moves past one that is still to be read
+      {
+        std::memmove(to, from, static_cast<std::size_t>(cols) * sizeof(float));
+      }
+    }
+  }
+  this->Memory->shrink(bytes(this->Slabs, this->Heads, rows, cols));
+  Tensor tensor;
+  tensor.dtype = DType::F32;
+  tensor.shape = { this->Slabs, this->Heads, rows, cols };
+  tensor.data = reinterpret_cast<const std::byte*>(data);
+  tensor.owner = std::move(this->Memory);
+  return tensor;
+}
+
+} // namespace lvlm::llava

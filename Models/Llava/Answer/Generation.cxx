@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Generation.h"
+
+#include "Models/Trace/Error.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace lvlm::llava
+{
+
+namespace
+{
+/// A damaged weight shows here first: one NaN in a layer spreads to the whole hidden state.
+void checkFinite(const at::Tensor& values, const std::string& directory, const std::string& where)
+{
+  if (!at::isfinite(values).all().item<bool>())
+  {
+    fail(directory, ": ", where,
+      " gave a value that is not finite: its weights are damaged, or the ",
+      "precision is too low for this model");
+  }
+}
+
+/// Rows of [heads, n, S] written to rows [rowBegin, rowBegin + n) of a slab.
+void writeRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t firstHead,
+  std::int64_t rowBegin, std::int64_t firstPosition, const at::Tensor& probabilities)
+{
+  const at::Tensor values =
+    probabilities.detach().to(at::kCPU, at::kFloat).contiguous(); // [heads, n, S]
+  const std::int64_t n = values.size(1), S = values.size(2);
+  const float* data = values.data_ptr<float>();
+  for (std::int64_t head = 0; head < values.size(0); ++head)
+  {
+    for (std::int64_t row = 0; row < n; ++row)
+    {
+      const std::int64_t seen = std::min(S, firstPosition + row + 1); // the causal part
+      buffer.write(slab, firstHead + head, rowBegin + row, data + (head * n + row) * S, seen);
+    }
+  }
+}
+}
+
+std::vector<std::int64_t> resolveLayers(const std::vector<std::int64_t>& layers, std::int64_t count)
+{
+  std::vector<std::int64_t> resolved;
+  for (const std::int64_t layer : layers)
+  {
+    if (layer < -count || layer >= count)
+    {
+      fail("layer ", layer, " is out of range: the decoder has layers 0 to ", count - 1);
+    }
+    resolved.push_back(layer < 0 ? layer + count : layer);
+  }
+  std::sort(resolved.begin(), resolved.end());
+  resolved.erase(std::unique(resolved.begin(), resolved.end()), resolved.end());
+  return resolved;
+}
+
+std::vector<std::int64_t> layersIn(const LayerSpan& span, const std::vector<std::int64_t>& layers)
+{
+  std::vector<std::int64_t> inside;
+  std::copy_if(layers.begin(), layers.end(), std::back_inserter(inside),
+    [&span](std::int64_t layer) { return span.contains(layer); });
+  return inside;
+}
+
+Generation::Generation(
+  const LlavaModel::Impl& model, const Question& question, const Prompt& prompt)
+  : Model(model), Input(prompt),
+    AllFullLayers(resolveLayers(question.fullLayers, model.config.text.layers)),
+    FullLayers(layersIn(model.decoder.span(), this->AllFullLayers))
+{
+  const checkpoint::TextConfig& text = model.config.text;
+  const checkpoint::VisionConfig& vision = model.config.vision;
+  const std::int64_t K = static_cast<std::int64_t>(prompt.ids.size()) + question.maxNewTokens - 1;
+  this->Cache = model.decoder.makeCache(K);
+  const std::int64_t layers = model.decoder.span().count();
+  this->CapturesAnswer = question.captureAnswer;
+  if (this->CapturesAnswer && layers > 0)
+  {
+    this->Answer.emplace(layers, text.heads, question.maxNewTokens, K);
+  }
+  if (!this->FullLayers.empty())
+  {
+    this->Full.emplace(static_cast<std::int64_t>(this->FullLayers.size()), text.heads, K, K);
+  }
+  if (question.captureVision && model.decoder.hasFirst())
+  {
+    this->Vision.emplace(
+      model.config.visionLayersUsed, vision.heads, vision.tokens(), vision.tokens());
+  }
+}
+
+void Generation::capture(
+  std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)
+{
+  const auto P = static_cast<std::int64_t>(this->Input.ids.size());
+  const std::int64_t n = probabilities.size(1);
+  if (this->Answer) // the last row is the query that predicts the next token
+  {
+    const std::int64_t position = this->Fed + n - 1;
+    writeRows(*this->Answer, layer - this->Model.decoder.span().begin, firstHead,
+      position - (P - 1), position, probabilities.narrow(1, n - 1, 1));
+  }
+  const auto found = std::lower_bound(this->FullLayers.begin(), this->FullLayers.end(), layer);
+  if (found != this->FullLayers.end() && *found == layer)
+  {
+    writeRows(*this->Full, found - this->FullLayers.begin(), firstHead, this->Fed, this->Fed,
+      probabilities);
+  }
+}
+
+at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const std::string& what)
+{
+  const std::int64_t n = hidden.size(0);
+  const Decoder& decoder = this->Model.decoder;
+  const LayerSpan& span = decoder.span();
+  const std::int64_t layers = decoder.layers();
+  const Rope rope = decoder.rope(this->Fed, n);
+  for (std::int64_t i = span.begin; i < span.end; ++i)
+  {
+    report(progress, static_cast<double>(i) / static_cast<double>(layers),
+      what + ", layer " + std::to_string(i + 1) + " of " + std::to_string(layers));
+    const AttentionTap tap = [&](std::int64_t head, const at::Tensor& a)
+    {
+      this->capture(i, head, a);
+      return at::Tensor();
+    };
+    LayerCache& cache = this->Cache[static_cast<std::size_t>(i - span.begin)];
+    hidden =
+      decoder.layer(i).forward(hidden, rope, this->Fed, &cache, this->Buffers, tap); // [n, D]
+    checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i));
+  }
+  this->Fed += n;
+  return hidden;
+}
+
+at::Tensor Generation::logits(const at::Tensor& hidden)
+{
+  const at::Tensor last = hidden.narrow(0, hidden.size(0) - 1, 1);                // [1, D]
+  at::Tensor logits = this->Model.decoder.logits(last, this->Buffers).squeeze(0); // [V]
+  checkFinite(logits, this->Model.directory, "the output projection");
+  return logits;
+}
+
+at::TensorOptions Generation::tensorOptions() const
+{
+  return at::TensorOptions(this->Model.weights.type()).device(this->Model.weights.device());
+}
+
+at::Tensor Generation::embedPrompt(const at::Tensor& pixels, const Progress& progress)
+{
+  const VisionTower::LayerTap tap = [&](std::int64_t layer, std::int64_t head, const at::Tensor& a)
+  {
+    if (this->Vision)
+    {
+      writeRows(*this->Vision, layer, head, 0, a.size(2), a);
+    }
+    return at::Tensor();
+  };
+  const at::Tensor image =
+    this->Model.vision.forward(pixels, this->Buffers, tap, progress); // [patches, D]
+  checkFinite(image, this->Model.directory, "the vision tower");
+  std::vector<std::int64_t> ids = this->Input.ids;
+  const auto first = ids.begin() + static_cast<std::ptrdiff_t>(this->Input.featureStart);
+  std::fill(first, first + image.size(0), 0);         // the image token itself may have no row
+  at::Tensor hidden = this->Model.decoder.embed(ids); // [P, D]
+  hidden.narrow(0, this->Input.featureStart, image.size(0)).copy_(image);
+  return hidden;
+}
+
+at::Tensor Generation::embedToken(std::int64_t token) const
+{
+  return this->Model.decoder.embed({ token });
+}
+
+void Generation::moveCapture(Trace& trace, std::int64_t answerLength)
+{
+  namespace tn = tensor_name;
+  const std::int64_t K = this->promptLength() + answerLength - 1;
+  const LayerSpan& span = this->Model.decoder.span();
+  const std::int64_t heads = this->Model.config.text.heads;
+  // Without layers of its own a rank says so: every rank's trace has the same tensors.
+  Tensor none;
+  if (this->CapturesAnswer)
+  {
+    none.shape = { 0, heads, answerLength, K };
+    trace.tensors[tn::AttentionAnswer] = this->Answer ? this->Answer->take(answerLength, K) : none;
+    trace.layerBegin = span.begin;
+    trace.layerTotal = this->Model.decoder.layers();
+  }
+  if (!this->AllFullLayers.empty())
+  {
+    none.shape = { 0, heads, K, K };
+    trace.tensors[tn::AttentionFull] = this->Full ? this->Full->take(K, K) : none;
+    trace.tensors[tn::AttentionFullLayers] =
+      Tensor::of(this->AllFullLayers, { static_cast<std::int64_t>(this->AllFullLayers.size()) });
+  }
+  if (this->Vision)
+  {
+    const std::int64_t N = this->Model.config.vision.tokens();
+    trace.tensors[tn::AttentionVision] = this->Vision->take(N, N);
+  }
+}
+
+} // namespace lvlm::llava

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Generation.h
+/// Prefill and decoding with capture. Internal to Models/Llava.
+#ifndef LVLM_LLAVA_GENERATION_H
+#define LVLM_LLAVA_GENERATION_H
+
+#include "CaptureBuffer.h"
+#include "Prompt.h"
+#include "Sampler.h"
+
+#include "Models/Llava/LlavaModelImpl.h"
+
+#include <optional>
+
+namespace lvlm::llava
+{
+
+/// Layers as 0-based, sorted, unique numbers. Throws Error for one out of range.
+std::vector<std::int64_t> resolveLayers(
+  const std::vector<std::int64_t>& layers, std::int64_t count);
+/// Those of the layers that are in the span.
+std::vector<std::int64_t> layersIn(const LayerSpan& span, const std::vector<std::int64_t>& layers);
+
+/// One question on the layers of one rank, step by step. Not thread-safe; makes its own buffers.
+class Generation
+{
+public:
+  Generation(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt);
+
+  /// First rank: vision tower, projector and embeddings of the prompt, [P, D].
+  at::Tensor embedPrompt(const at::Tensor& pixels, const Progress& progress);
+  /// First rank: embedding of an answer token, [1, D].
+  at::Tensor embedToken(std::int64_t token) const;
+  /// This rank's layers on the next n positions: [n, D] -> [n, D].
+  at::Tensor layers(at::Tensor hidden, const Progress& progress, const std::string& what);
+  /// Last rank: logits of the next token [V] from the decoder's output [n, D].
+  at::Tensor logits(const at::Tensor& hidden);
+  std::int64_t promptLength() const { return static_cast<std::int64_t>(this->Input.ids.size()); }
+  /// Beats while this rank works.
+  Pulse& pulse() { return this->Buffers.pulse; }
+  /// The hidden states' type and place.
+  at::TensorOptions tensorOptions() const;
+  /// Moves the captured tensors of an answer of T tokens into the trace.
+  void moveCapture(Trace& trace, std::int64_t answerLength);
+
+private:
+  void capture(std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities);
+
+  const LlavaModel::Impl& Model;
+  const Prompt& Input;
+  std::int64_t Fed = 0;                    ///< positions in the cache
+  std::vector<std::int64_t> AllFullLayers; ///< of all ranks
+  std::vector<std::int64_t> FullLayers;    ///< of this rank
+  bool CapturesAnswer = false;
+  std::vector<LayerCache> Cache;
+  Workspace Buffers;
+  std::optional<CaptureBuffer> Answer, Full, Vision;
+};
+
+} // namespace lvlm::llava
+
+#endif

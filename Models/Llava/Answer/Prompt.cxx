@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Prompt.h"
+
+#include "Models/Trace/Error.h"
+
+#include <algorithm>
+
+namespace lvlm::llava
+{
+
+namespace
+{
+Role roleOf(text::PromptPart::Kind kind, bool questionSeen)
+{
+  switch (kind)
+  {
+    case text::PromptPart::Kind::System:
+      return Role::System;
+    case text::PromptPart::Kind::Image:
+      return Role::Image;
+    case text::PromptPart::Kind::Question:
+      return Role::Question;
+    case text::PromptPart::Kind::Template:
+      break;
+  }
+  return questionSeen ? Role::Special : Role::System;
+}
+
+/// How many tokens of `whole` lie in the first part of the text: the common start with that part's
+/// own tokens. A token across the border counts to what follows.
+std::size_t tokensBefore(
+  const std::vector<std::int64_t>& whole, const std::string& head, const text::Tokenizer& tokenizer)
+{
+  const std::vector<std::int64_t> ids = tokenizer.encode(head);
+  const auto end = std::mismatch(whole.begin(), whole.end(), ids.begin(), ids.end()).first;
+  return static_cast<std::size_t>(end - whole.begin());
+}
+
+/// Role of each token, special ones aside, from the part of the text that it starts in.
+std::vector<Role> rolesOf(const std::vector<std::int64_t>& ids,
+  const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer)
+{
+  std::vector<Role> roles(ids.size(), Role::Special);
+  std::string head;
+  std::size_t from = 0;
+  bool questionSeen = false;
+  for (std::size_t i = 0; i < parts.size(); ++i)
+  {
+    head += parts[i].text;
+    const bool last = i + 1 == parts.size();
+    const std::size_t to = last ? ids.size() : std::max(from, tokensBefore(ids, head, tokenizer));
+    questionSeen = questionSeen || parts[i].kind == text::PromptPart::Kind::Question;
+    std::fill(roles.begin() + static_cast<std::ptrdiff_t>(from),
+      roles.begin() + static_cast<std::ptrdiff_t>(to), roleOf(parts[i].kind, questionSeen));
+    from = to;
+  }
+  for (std::size_t i = 0; i < ids.size(); ++i)
+  {
+    if (tokenizer.isSpecial(ids[i]))
+    {
+      roles[i] = Role::Special;
+    }
+  }
+  return roles;
+}
+}
+
+Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer,
+  const checkpoint::LlavaConfig& config)
+{
+  Prompt prompt;
+  for (const text::PromptPart& part : parts)
+  {
+    prompt.text += part.text;
+  }
+  const std::vector<std::int64_t> ids = tokenizer.encode(prompt.text);
+  const auto images = std::count(ids.begin(), ids.end(), config.imageTokenId);
+  if (images != 1)
+  {
+    fail("the prompt has ", images, " image tokens ('", tokenizer.piece(config.imageTokenId),
+      "'), exactly one is needed");
+  }
+  const std::vector<Role> roles = rolesOf(ids, parts, tokenizer);
+  const std::int64_t repeats = config.imageTokens();
+  for (std::size_t i = 0; i < ids.size(); ++i)
+  {
+    const bool image = ids[i] == config.imageTokenId;
+    if (image)
+    {
+      prompt.featureStart = static_cast<std::int64_t>(prompt.ids.size());
+      prompt.imageStart = prompt.featureStart + (config.dropClassToken ? 0 : 1);
+    }
+    const auto count = static_cast<std::size_t>(image ? repeats : 1);
+    prompt.ids.insert(prompt.ids.end(), count, ids[i]);
+    prompt.pieces.insert(prompt.pieces.end(), count, tokenizer.piece(ids[i]));
+    prompt.roles.insert(prompt.roles.end(), count, image ? Role::Image : roles[i]);
+    if (image && !config.dropClassToken)
+    {
+      prompt.roles[static_cast<std::size_t>(prompt.featureStart)] = Role::Special;
+    }
+  }
+  return prompt;
+}
+
+} // namespace lvlm::llava

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Decoder.h"
+
+#include "Models/Trace/Error.h"
+
+#include <cmath>
+
+namespace lvlm::llava
+{
+
+DecoderLayer::DecoderLayer(
+  const checkpoint::TextConfig& config, const WeightStore& weights, std::int64_t index)
+  : Config(config)
+{
+  const std::int64_t D = config.hidden;
+  const std::int64_t queryWidth = config.heads * config.headSize;
+  const std::int64_t keyWidth = config.keyValueHeads * config.headSize;
+  const std::string layer = "decoder.layers." + std::to_string(index) + ".";
+  const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in)
+  { return weights.linear(layer + name, "decoder." + name, out, in); };
+  this->InputNorm = weights.small(layer + "input_layernorm.weight", { D });
+  this->PostNorm = weights.small(layer + "post_attention_layernorm.weight", { D });
+  this->Query = linear("self_attn.q_proj", queryWidth, D);
+  this->Key = linear("self_attn.k_proj", keyWidth, D);
+  this->Value = linear("self_attn.v_proj", keyWidth, D);
+  this->Out = linear("self_attn.o_proj", D, queryWidth);
+  this->Gate = linear("mlp.gate_proj", config.intermediate, D);
+  this->Up = linear("mlp.up_proj", config.intermediate, D);
+  this->Down = linear("mlp.down_proj", D, config.intermediate);
+}
+
+at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::int64_t first,
+  LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
+{
+  const checkpoint::TextConfig& config = this->Config;
+  const std::int64_t n = x.size(0);
+  const at::Tensor q =
+    applyRope(splitHeads(apply(this->Query, x, workspace), config.heads), rope); // [Hd, n, d]
+  at::Tensor k = applyRope(
+    splitHeads(apply(this->Key, x, workspace), config.keyValueHeads), rope);         // [Hkv, n, d]
+  at::Tensor v = splitHeads(apply(this->Value, x, workspace), config.keyValueHeads); // [Hkv, n, d]
+  if (cache)
+  {
+    cache->keys.narrow(1, first, n).copy_(k);
+    cache->values.narrow(1, first, n).copy_(v);
+    k = cache->keys.narrow(1, 0, first + n);   // [Hkv, S, d]
+    v = cache->values.narrow(1, 0, first + n); // [Hkv, S, d]
+  }
+  AttentionMask mask;
+  mask.causal = true;
+  mask.firstQuery = first;
+  mask.window = config.slidingWindow;
+  const double scale = 1.0 / std::sqrt(static_cast<double>(config.headSize));
+  return apply(this->Out, attend(q, k, v, scale, mask, tap), workspace); // [n, D]
+}
+
+at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) const
+{
+  const at::Tensor gate =
+    activate(this->Config.activation, apply(this->Gate, x, workspace));      // [n, I]
+  return apply(this->Down, gate * apply(this->Up, x, workspace), workspace); // [n, D]
+}
+
+at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
+  LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
+{
+  const double eps = this->Config.rmsNormEps;
+  const at::Tensor middle = hidden +
+    this->attention(rmsNorm(hidden, this->InputNorm, eps), rope, first, cache, workspace, tap);
+  return middle + this->feedForward(rmsNorm(middle, this->PostNorm, eps), workspace);
+}
+
+Decoder::Decoder(
+  const checkpoint::TextConfig& config, const WeightStore& weights, const LayerSpan& span)
+  : Config(config), Options(at::TensorOptions(weights.type()).device(weights.device())), Span(span)
+{
+  for (std::int64_t i = span.begin; i < span.end; ++i)
+  {
+    this->Layers.emplace_back(config, weights, i);
+  }
+  const bool tied = !weights.has("lm_head.weight"); // Hugging Face does not save the matrix twice
+  if (this->hasFirst() || (this->hasLast() && tied))
+  {
+    this->Embedding =
+      weights.stored("decoder.embed_tokens.weight", { config.vocabulary, config.hidden });
+  }
+  if (!this->hasLast())
+  {
+    return;
+  }
+  this->FinalNorm = weights.small("decoder.norm.weight", { config.hidden });
+  if (tied)
+  {
+    this->Head.slot = "lm_head";
+    this->Head.weight = this->Embedding;
+  }
+  else
+  {
+    this->Head = weights.linear("lm_head", "lm_head", config.vocabulary, config.hidden);
+  }
+}
+
+at::Tensor Decoder::embed(const std::vector<std::int64_t>& ids) const
+{
+  for (const std::int64_t id : ids)
+  {
+    if (id < 0 || id >= this->Config.vocabulary)
+    {
+      fail("token id ", id, " is outside the model's vocabulary of ", this->Config.vocabulary);
+    }
+  }
+  const at::Tensor index = at::tensor(at::ArrayRef<std::int64_t>(ids), at::kLong); // [n]
+  return at::index_select(this->Embedding, 0, index).to(this->Options);            // [n, D]
+}
+
+at::Tensor Decoder::logits(const at::Tensor& hidden, Workspace& workspace) const
+{
+  const at::Tensor x = rmsNorm(hidden, this->FinalNorm, this->Config.rmsNormEps); // [n, D]
+  const at::Tensor y = apply(this->Head, x, workspace);                           // [n, V]
+  return y.scalar_type() == at::kDouble ? y : y.to(at::kFloat);
+}
+
+std::vector<LayerCache> Decoder::makeCache(std::int64_t capacity) const
+{
+  std::vector<LayerCache> cache(this->Layers.size());
+  for (LayerCache& layer : cache)
+  {
+    const std::vector<std::int64_t> shape{ this->Config.keyValueHeads, capacity,
+      this->Config.headSize };
+    layer.keys = at::empty(shape, this->Options);
+    layer.values = at::empty(shape, this->Options);
+  }
+  return cache;
+}
+
+std::size_t Decoder::cacheBytes(std::int64_t capacity) const
+{
+  return static_cast<std::size_t>(
+           2 * this->Span.count() * this->Config.keyValueHeads * this->Config.headSize * capacity) *
+    c10::elementSize(c10::typeMetaToScalarType(this->Options.dtype()));
+}
+
+Rope Decoder::rope(std::int64_t first, std::int64_t n) const
+{
+  return ropeAngles(this->Config, first, n, at::empty({ 0 }, this->Options));
+}
+
+} // namespace lvlm::llava

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Decoder.h
+/// The LLaMA-family decoder: layers, key/value cache, embeddings and logits. Internal to
+/// Models/Llava.
+#ifndef LVLM_LLAVA_DECODER_H
+#define LVLM_LLAVA_DECODER_H
+
+#include "Layers.h"
+#include "WeightStore.h"
+
+#include "Models/Ranks/RankLayers.h"
+
+#include <vector>
+
+namespace lvlm::llava
+{
+
+/// Keys and values of one layer for all positions fed so far.
+struct LayerCache
+{
+  at::Tensor keys;   ///< [Hkv, capacity, d], after RoPE
+  at::Tensor values; ///< [Hkv, capacity, d]
+};
+
+class DecoderLayer
+{
+public:
+  DecoderLayer(
+    const checkpoint::TextConfig& config, const WeightStore& weights, std::int64_t index);
+
+  /// Hidden states [n, D] of positions [first, first + n) -> [n, D]. With a cache, keys and values
+  /// are appended at `first` and everything before is seen; without one, the n positions must start
+  /// at 0.
+  at::Tensor forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
+    LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const;
+
+private:
+  friend class DecoderLayerGradient; // the same computation, back-propagated
+
+  at::Tensor attention(const at::Tensor& x, const Rope& rope, std::int64_t first, LayerCache* cache,
+    Workspace& workspace, const AttentionTap& tap) const;
+  at::Tensor feedForward(const at::Tensor& x, Workspace& workspace) const;
+
+  checkpoint::TextConfig Config;
+  at::Tensor InputNorm, PostNorm;
+  Linear Query, Key, Value, Out, Gate, Up, Down;
+};
+
+/// The decoder, or the part of it that one rank runs: some layers, before the first of them the
+/// embeddings, after the last of them norm and output projection. Weights of other parts are not
+/// looked at.
+class Decoder
+{
+public:
+  Decoder(const checkpoint::TextConfig& config, const WeightStore& weights, const LayerSpan& span);
+
+  const checkpoint::TextConfig& config() const { return this->Config; }
+  std::int64_t layers() const { return this->Config.layers; } ///< of the whole decoder
+  const LayerSpan& span() const { return this->Span; }        ///< the layers that are here
+  bool hasFirst() const { return this->Span.begin == 0; }
+  bool hasLast() const { return this->Span.count() > 0 && this->Span.end == this->Config.layers; }
+  /// `index` counts from the model's first layer and must be in span().
+  const DecoderLayer& layer(std::int64_t index) const
+  {
+    return this->Layers.at(static_cast<std::size_t>(index - this->Span.begin));
+  }
+
+  /// Rows of the embedding matrix: ids [n] -> [n, D]. Throws Error for an id outside the
+  /// vocabulary.
+  at::Tensor embed(const std::vector<std::int64_t>& ids) const;
+  /// Final norm and output projection: hidden [n, D] -> logits [n, V] in float32 (float64 when
+  /// computing in it).
+  at::Tensor logits(const at::Tensor& hidden, Workspace& workspace) const;
+  /// Empty caches for `capacity` positions, one for each layer of span().
+  std::vector<LayerCache> makeCache(std::int64_t capacity) const;
+  /// Bytes of such caches.
+  std::size_t cacheBytes(std::int64_t capacity) const;
+  Rope rope(std::int64_t first, std::int64_t n) const;
+
+private:
+  friend class LogitGradient;
+
+  checkpoint::TextConfig Config;
+  at::TensorOptions Options;
+  LayerSpan Span;
+  std::vector<DecoderLayer> Layers;
+  at::Tensor Embedding; ///< [V, D], stored type
+  at::Tensor FinalNorm;
+  Linear Head;
+};
+
+} // namespace lvlm::llava
+
+#endif

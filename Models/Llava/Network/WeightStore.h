@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file WeightStore.h
+/// A checkpoint's weights as Torch tensors: views of the mapped files, and the buffers that they
+/// are widened into, one layer at a time. Internal to Models/Llava.
+#ifndef LVLM_LLAVA_WEIGHTSTORE_H
+#define LVLM_LLAVA_WEIGHTSTORE_H
+
+#include "Pulse.h"
+
+#include "Models/Checkpoint/Checkpoint.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h> // newer ATen.h do not bring it
+
+#include <map>
+#include <memory>
+#include <string>
+
+namespace lvlm::llava
+{
+
+/// y = x W^T + b. The weight stays in its stored type, on the mapped file.
+struct Linear
+{
+  std::string slot;  ///< which buffer of a Workspace the widened weight goes to
+  at::Tensor weight; ///< [out, in], stored type
+  at::Tensor bias;   ///< [out], compute type; undefined when there is none
+};
+
+/// The buffers of one computation. A buffer belongs to a slot ("self_attn.q_proj" ...), so the
+/// weights of one layer are alive together (back-propagation needs that) and the next layer's
+/// replace them.
+class Workspace
+{
+public:
+  /// The weight in `type` on `device`: the stored tensor itself when it fits, else the slot's
+  /// buffer.
+  at::Tensor widened(const Linear& linear, at::ScalarType type, at::Device device);
+
+  /// Beats before each linear map.
+  Pulse pulse;
+
+private:
+  std::map<std::string, at::Tensor> Buffers;
+};
+
+class WeightStore
+{
+public:
+  WeightStore(std::shared_ptr<const checkpoint::Checkpoint> checkpoint, at::ScalarType type,
+    at::Device device);
+
+  at::ScalarType type() const { return this->Type; }
+  at::Device device() const { return this->Device; }
+
+  /// A small tensor (norm, bias, embedding of positions) in the compute type. Throws Error on a
+  /// wrong shape.
+  at::Tensor small(const std::string& name, at::IntArrayRef shape) const;
+  /// A tensor in its stored type, on the mapped file.
+  at::Tensor stored(const std::string& name, at::IntArrayRef shape) const;
+  /// `prefix.weight` [out, in] and, where present, `prefix.bias` [out].
+  Linear linear(
+    const std::string& prefix, const std::string& slot, std::int64_t out, std::int64_t in) const;
+  bool has(const std::string& name) const { return this->Files->has(name); }
+
+private:
+  std::shared_ptr<const checkpoint::Checkpoint> Files;
+  at::ScalarType Type;
+  at::Device Device;
+};
+
+/// x [n, in] -> [n, out]. One row on a CPU reads the stored weights directly; more rows widen them
+/// first.
+at::Tensor apply(const Linear& linear, const at::Tensor& x, Workspace& workspace);
+
+} // namespace lvlm::llava
+
+#endif

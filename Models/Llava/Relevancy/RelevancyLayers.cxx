@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "RelevancyLayers.h"
+
+#include "Models/Trace/Error.h"
+
+#include <cmath>
+
+namespace lvlm::llava
+{
+
+at::Tensor activationSlope(checkpoint::Activation activation, const at::Tensor& x)
+{
+  const auto sigmoidSlope = [&x](double factor) // of x * sigmoid(factor x)
+  {
+    const at::Tensor s = at::sigmoid(factor * x);
+    return s + factor * x * s * (1 - s);
+  };
+  switch (activation)
+  {
+    case checkpoint::Activation::Gelu:
+      return at::gelu_backward(at::ones_like(x), x);
+    case checkpoint::Activation::GeluTanh:
+      return at::gelu_backward(at::ones_like(x), x, "tanh");
+    case checkpoint::Activation::QuickGelu:
+      return sigmoidSlope(1.702);
+    case checkpoint::Activation::Silu:
+      return sigmoidSlope(1);
+    case checkpoint::Activation::Relu:
+      return (x > 0).to(x.scalar_type());
+  }
+  fail("an activation function without a derivative");
+}
+
+at::ScalarType gradientType(at::ScalarType computeType)
+{
+  return computeType == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+LinearGradient::LinearGradient(const Linear& linear, const at::Tensor& like, Workspace& workspace)
+  : Weight(workspace.widened(linear, like.scalar_type(), like.device())),
+    Bias(linear.bias.defined() ? linear.bias.to(like.scalar_type()) : at::Tensor()),
+    Beating(workspace.pulse)
+{
+}
+
+at::Tensor LinearGradient::forward(const at::Tensor& x) const
+{
+  this->Beating.beat();
+  return at::linear(x, this->Weight, this->Bias);
+}
+
+at::Tensor LinearGradient::back(const at::Tensor& gradient) const
+{
+  this->Beating.beat();
+  return at::matmul(gradient, this->Weight);
+}
+
+NormGradient NormGradient::rms(const at::Tensor& x, const at::Tensor& weight, double eps)
+{
+  NormGradient norm;
+  norm.Weight = weight.to(x.scalar_type());
+  norm.Scale = at::rsqrt(x.square().mean(-1, /*keepdim=*/true) + eps);
+  norm.Normalized = x * norm.Scale;
+  norm.Output = norm.Normalized * norm.Weight;
+  return norm;
+}
+
+NormGradient NormGradient::layer(
+  const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps)
+{
+  NormGradient norm;
+  norm.Centered = true;
+  norm.Weight = weight.to(x.scalar_type());
+  const at::Tensor centered = x - x.mean(-1, /*keepdim=*/true);
+  norm.Scale = at::rsqrt(centered.square().mean(-1, /*keepdim=*/true) + eps);
+  norm.Normalized = centered * norm.Scale;
+  norm.Output = norm.Normalized * norm.Weight + bias.to(x.scalar_type());
+  return norm;
+}
+
+at::Tensor NormGradient::back(const at::Tensor& gradient, std::int64_t first) const
+{
+  const at::Tensor n = this->Normalized.narrow(0, first, gradient.size(0)); // [n', D]
+  at::Tensor dn = gradient * this->Weight;                                  // [n', D]
+  const at::Tensor along = (dn * n).mean(-1, /*keepdim=*/true);             // [n', 1]
+  if (this->Centered)
+  {
+    dn.sub_(dn.mean(-1, /*keepdim=*/true));
+  }
+  dn.addcmul_(n, along, -1);
+  return dn.mul_(this->Scale.narrow(0, first, gradient.size(0)));
+}
+
+namespace
+{
+template <typename T>
+std::unique_ptr<T> boxed(T value)
+{
+  return std::make_unique<T>(std::move(value));
+}
+
+at::Tensor mergeHeads(const at::Tensor& x) // [heads, n, d] -> [n, heads * d]
+{
+  return x.transpose(0, 1).reshape({ x.size(1), x.size(0) * x.size(2) });
+}
+
+/// a with b added to the rows from `first` on; rows before `a` starts at `begin` count as 0.
+at::Tensor sumOfRows(
+  const at::Tensor& a, std::int64_t begin, const at::Tensor& b, std::int64_t first)
+{
+  a.narrow(0, first - begin, b.size(0)).add_(b);
+  return a;
+}
+}
+
+DecoderLayerGradient::DecoderLayerGradient(
+  const DecoderLayer& layer, const at::Tensor& hidden, Workspace& workspace)
+  : Heads(layer.Config.heads), KeyValueHeads(layer.Config.keyValueHeads)
+{
+  const checkpoint::TextConfig& config = layer.Config;
+  const auto linear = [&](const Linear& l) { return boxed(LinearGradient(l, hidden, workspace)); };
+  this->InputNorm = boxed(NormGradient::rms(hidden, layer.InputNorm, config.rmsNormEps));
+  this->Query = linear(layer.Query);
+  this->Key = linear(layer.Key);
+  this->Value = linear(layer.Value);
+  this->Out = linear(layer.Out);
+  const Rope rope = ropeAngles(config, 0, hidden.size(0), hidden);
+  this->InverseRope = { rope.cos, rope.sin.neg() }; // a rotation's transpose turns the other way
+  const at::Tensor& x = this->InputNorm->output();  // [S, D]
+  AttentionMask mask;
+  mask.causal = true;
+  mask.window = config.slidingWindow;
+  this->Attention = std::make_unique<BlockedAttention>(
+    applyRope(splitHeads(this->Query->forward(x), this->Heads), rope),
+    applyRope(splitHeads(this->Key->forward(x), this->KeyValueHeads), rope),
+    splitHeads(this->Value->forward(x), this->KeyValueHeads),
+    1.0 / std::sqrt(static_cast<double>(config.headSize)), mask);
+  const at::Tensor middle = hidden + this->Out->forward(this->Attention->output()); // [S, D]
+  this->Output = middle + this->feedForward(layer, middle, workspace);
+}
+
+at::Tensor DecoderLayerGradient::feedForward(
+  const DecoderLayer& layer, const at::Tensor& middle, Workspace& workspace)
+{
+  const checkpoint::TextConfig& config = layer.Config;
+  this->PostNorm = boxed(NormGradient::rms(middle, layer.PostNorm, config.rmsNormEps));
+  this->Gate = boxed(LinearGradient(layer.Gate, middle, workspace));
+  this->Up = boxed(LinearGradient(layer.Up, middle, workspace));
+  this->Down = boxed(LinearGradient(layer.Down, middle, workspace));
+  const at::Tensor gate = this->Gate->forward(this->PostNorm->output()); // [S, I]
+  const at::Tensor up = this->Up->forward(this->PostNorm->output());     // [S, I]
+  this->Activated = activate(config.activation, gate);
+  this->GateSlope = activationSlope(config.activation, gate).mul_(up);
+  return this->Down->forward(this->Activated * up); // [S, D]
+}
+
+at::Tensor DecoderLayerGradient::back(
+  const at::Tensor& gradient, const GradientRows& rows, const GradientTaps& taps) const
+{
+  const std::int64_t n = gradient.size(0);
+  const at::Tensor dWide = this->Down->back(gradient);                                     // [n, I]
+  at::Tensor dMiddle = this->Gate->back(dWide * this->GateSlope.narrow(0, rows.first, n)); // [n, D]
+  dMiddle.add_(this->Up->back(dWide * this->Activated.narrow(0, rows.first, n)));
+  dMiddle = this->PostNorm->back(dMiddle, rows.first).add_(gradient);
+  const BlockedAttention::Gradient inner =
+    this->Attention->back(this->Out->back(dMiddle), rows, taps);
+  const std::int64_t results = rows.first + n - rows.result;
+  if (results == 0)
+  {
+    return at::empty({ 0, gradient.size(1) }, gradient.options());
+  }
+  const auto unturned =
+    [&](const at::Tensor& x, std::int64_t first) // [heads, m, d] -> [m, heads * d]
+  {
+    const Rope rope{ this->InverseRope.cos.narrow(0, first, x.size(1)),
+      this->InverseRope.sin.narrow(0, first, x.size(1)) };
+    return mergeHeads(applyRope(x, rope));
+  };
+  at::Tensor dX = this->Key->back(unturned(inner.k, rows.result)); // [results, D]
+  dX.add_(this->Value->back(mergeHeads(inner.v)));
+  sumOfRows(dX, rows.result, this->Query->back(unturned(inner.q, rows.first)), rows.first);
+  return sumOfRows(this->InputNorm->back(dX, rows.result), rows.result, dMiddle, rows.first);
+}
+
+VisionLayerGradient::VisionLayerGradient(
+  const VisionLayer& layer, const at::Tensor& hidden, Workspace& workspace)
+  : Heads(layer.Config.heads)
+{
+  const checkpoint::VisionConfig& config = layer.Config;
+  const auto linear = [&](const Linear& l) { return boxed(LinearGradient(l, hidden, workspace)); };
+  this->Query = linear(layer.Query);
+  this->Key = linear(layer.Key);
+  this->Value = linear(layer.Value);
+  this->Out = linear(layer.Out);
+  this->Fc1 = linear(layer.Fc1);
+  this->Fc2 = linear(layer.Fc2);
+  this->Norm1 =
+    boxed(NormGradient::layer(hidden, layer.Norm1Weight, layer.Norm1Bias, config.layerNormEps));
+  const at::Tensor& x = this->Norm1->output(); // [N, D]
+  this->Attention =
+    std::make_unique<BlockedAttention>(splitHeads(this->Query->forward(x), this->Heads),
+      splitHeads(this->Key->forward(x), this->Heads),
+      splitHeads(this->Value->forward(x), this->Heads),
+      1.0 / std::sqrt(static_cast<double>(config.headSize())), AttentionMask());
+  const at::Tensor middle = hidden + this->Out->forward(this->Attention->output()); // [N, D]
+  this->Norm2 =
+    boxed(NormGradient::layer(middle, layer.Norm2Weight, layer.Norm2Bias, config.layerNormEps));
+  const at::Tensor wide = this->Fc1->forward(this->Norm2->output()); // [N, I]
+  this->Slope = activationSlope(config.activation, wide);
+  this->Output = middle + this->Fc2->forward(activate(config.activation, wide));
+}
+
+at::Tensor VisionLayerGradient::back(const at::Tensor& gradient, const GradientTaps& taps) const
+{
+  const at::Tensor dWide = this->Fc2->back(gradient).mul_(this->Slope); // [N, I]
+  const at::Tensor dMiddle = this->Norm2->back(this->Fc1->back(dWide), 0).add_(gradient);
+  const BlockedAttention::Gradient inner =
+    this->Attention->back(this->Out->back(dMiddle), GradientRows(), taps);
+  at::Tensor dX = this->Query->back(mergeHeads(inner.q)); // [N, D]
+  dX.add_(this->Key->back(mergeHeads(inner.k))).add_(this->Value->back(mergeHeads(inner.v)));
+  return this->Norm1->back(dX, 0).add_(dMiddle);
+}
+
+ProjectorGradient::ProjectorGradient(
+  const VisionTower& tower, const at::Tensor& hidden, Workspace& workspace)
+  : Linear1(boxed(LinearGradient(tower.Projector1, hidden, workspace))),
+    Linear2(boxed(LinearGradient(tower.Projector2, hidden, workspace))),
+    DropsClassToken(tower.Config.dropClassToken)
+{
+  const std::int64_t skipped = this->DropsClassToken ? 1 : 0;
+  const at::Tensor wide =
+    this->Linear1->forward(hidden.narrow(0, skipped, hidden.size(0) - skipped)); // [patches, Dt]
+  this->Slope = activationSlope(tower.Config.projectorActivation, wide);
+  this->Output = this->Linear2->forward(activate(tower.Config.projectorActivation, wide));
+}
+
+at::Tensor ProjectorGradient::back(const at::Tensor& gradient) const
+{
+  const at::Tensor dFeatures =
+    this->Linear1->back(this->Linear2->back(gradient).mul_(this->Slope)); // [patches, D]
+  return this->DropsClassToken ? at::constant_pad_nd(dFeatures, { 0, 0, 1, 0 }) : dFeatures;
+}
+
+LogitGradient::LogitGradient(const Decoder& decoder, const at::Tensor& hidden, Workspace& workspace)
+  : Source(decoder), Hidden(hidden), Buffers(workspace)
+{
+}
+
+double LogitGradient::logprob(std::int64_t row, std::int64_t token) const
+{
+  // One row at a time reads the stored matrix as it is; more would widen all of it.
+  const at::Tensor logits =
+    this->Source.logits(this->Hidden.narrow(0, row, 1), this->Buffers).to(at::kDouble); // [1, V]
+  return at::log_softmax(logits, 1)[0][token].item<double>();
+}
+
+at::Tensor LogitGradient::back(std::int64_t row, std::int64_t token) const
+{
+  const NormGradient norm = NormGradient::rms(
+    this->Hidden.narrow(0, row, 1), this->Source.FinalNorm, this->Source.Config.rmsNormEps);
+  const at::Tensor direction = this->Source.Head.weight.narrow(0, token, 1)
+                                 .to(this->Hidden.device(), this->Hidden.scalar_type()); // [1, D]
+  return norm.back(direction, 0);
+}
+
+} // namespace lvlm::llava

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file RelevancyLayers.h
+/// Each part of the model as a function that is computed once and then back-propagated through by
+/// hand, for one gradient after the other. Not autograd: that keeps attention of [heads, S, S] and
+/// its graph alive for each backward pass, these keep what all tokens share. Internal to
+/// Models/Llava.
+#ifndef LVLM_LLAVA_RELEVANCYLAYERS_H
+#define LVLM_LLAVA_RELEVANCYLAYERS_H
+
+#include "RelevancyAttention.h"
+
+#include "Models/Llava/Network/Decoder.h"
+#include "Models/Llava/Network/VisionTower.h"
+
+#include <memory>
+
+namespace lvlm::llava
+{
+
+/// Derivative of activate() at x, element by element.
+at::Tensor activationSlope(checkpoint::Activation activation, const at::Tensor& x);
+
+/// The type that gradients are computed in: float64 for a float64 model, else float32.
+at::ScalarType gradientType(at::ScalarType computeType);
+
+/// A linear map seen from its output: keeps the widened weight for as long as its Workspace does.
+class LinearGradient
+{
+public:
+  LinearGradient(const Linear& linear, const at::Tensor& like, Workspace& workspace);
+  at::Tensor forward(const at::Tensor& x) const;     ///< [n, in] -> [n, out]
+  at::Tensor back(const at::Tensor& gradient) const; ///< [n, out] -> [n, in]
+
+private:
+  at::Tensor Weight, Bias;
+  Pulse& Beating;
+};
+
+/// RMSNorm or LayerNorm at its input [n, D].
+class NormGradient
+{
+public:
+  static NormGradient rms(const at::Tensor& x, const at::Tensor& weight, double eps);
+  static NormGradient layer(
+    const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps);
+
+  const at::Tensor& output() const { return this->Output; } ///< [n, D]
+  /// Gradient of rows [first, first + n') -> gradient of the input's rows.
+  at::Tensor back(const at::Tensor& gradient, std::int64_t first) const;
+
+private:
+  bool Centered = false;
+  at::Tensor Weight;     ///< [D]
+  at::Tensor Normalized; ///< [n, D], before the weight
+  at::Tensor Scale;      ///< [n, 1], one over the deviation
+  at::Tensor Output;
+};
+
+/// A decoder layer at its input. Holds 2 S intermediate + 9 S hidden numbers about, and the layer's
+/// weights through `workspace`, which must not be used for another layer meanwhile.
+class DecoderLayerGradient
+{
+public:
+  /// hidden [S, D] of positions 0..S-1, in the gradients' type, as all results are.
+  DecoderLayerGradient(const DecoderLayer& layer, const at::Tensor& hidden, Workspace& workspace);
+
+  const at::Tensor& output() const { return this->Output; } ///< [S, D]
+  /// Gradient of the output's rows [rows.first, rows.first + n) -> of the input's rows
+  /// [rows.result, rows.first + n).
+  at::Tensor back(
+    const at::Tensor& gradient, const GradientRows& rows, const GradientTaps& taps) const;
+
+private:
+  at::Tensor feedForward(const DecoderLayer& layer, const at::Tensor& middle, Workspace& workspace);
+
+  std::unique_ptr<NormGradient> InputNorm, PostNorm;
+  std::unique_ptr<LinearGradient> Query, Key, Value, Out, Gate, Up, Down;
+  std::unique_ptr<BlockedAttention> Attention;
+  std::int64_t Heads, KeyValueHeads;
+  Rope InverseRope;     ///< [S, d]
+  at::Tensor Activated; ///< [S, I]: act(gate), the slope of the product in `up`
+  at::Tensor GateSlope; ///< [S, I]: act'(gate) * up, its slope in `gate`
+  at::Tensor Output;
+};
+
+/// A layer of the vision tower at its input; as DecoderLayerGradient, every row at once.
+class VisionLayerGradient
+{
+public:
+  VisionLayerGradient(const VisionLayer& layer, const at::Tensor& hidden, Workspace& workspace);
+
+  const at::Tensor& output() const { return this->Output; }                    ///< [N, D]
+  at::Tensor back(const at::Tensor& gradient, const GradientTaps& taps) const; ///< [N, D] -> [N, D]
+
+private:
+  std::unique_ptr<NormGradient> Norm1, Norm2;
+  std::unique_ptr<LinearGradient> Query, Key, Value, Out, Fc1, Fc2;
+  std::unique_ptr<BlockedAttention> Attention;
+  std::int64_t Heads;
+  at::Tensor Slope; ///< [N, I]
+  at::Tensor Output;
+};
+
+/// Tower's output [N, D] -> image tokens [patches, Dt].
+class ProjectorGradient
+{
+public:
+  ProjectorGradient(const VisionTower& tower, const at::Tensor& hidden, Workspace& workspace);
+
+  const at::Tensor& output() const { return this->Output; }
+  at::Tensor back(
+    const at::Tensor& gradient) const; ///< [patches, Dt] -> [N, D], 0 for a dropped CLS
+
+private:
+  std::unique_ptr<LinearGradient> Linear1, Linear2;
+  at::Tensor Slope;
+  at::Tensor Output;
+  bool DropsClassToken;
+};
+
+/// Final norm and output projection for the rows that predict the answer.
+class LogitGradient
+{
+public:
+  /// hidden [n, D]: the decoder's output.
+  LogitGradient(const Decoder& decoder, const at::Tensor& hidden, Workspace& workspace);
+
+  /// Log-probability of a token at a row.
+  double logprob(std::int64_t row, std::int64_t token) const;
+  /// Gradient of the token's logit at this row: [1, D]
+  at::Tensor back(std::int64_t row, std::int64_t token) const;
+
+private:
+  const Decoder& Source;
+  at::Tensor Hidden; ///< [n, D]
+  Workspace& Buffers;
+};
+
+} // namespace lvlm::llava
+
+#endif

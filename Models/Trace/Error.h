@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Error.h
+/// The one exception type that Models/ throws on purpose, and how long work reports and is stopped.
+#ifndef LVLM_TRACE_ERROR_H
+#define LVLM_TRACE_ERROR_H
+
+#include <functional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace lvlm
+{
+
+/// Bad input, unsupported architecture, not enough memory: the message names the file and the
+/// value.
+class Error : public std::runtime_error
+{
+public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Thrown out of a long computation after its Progress callback answered false.
+class Aborted : public Error
+{
+public:
+  Aborted() : Error("aborted by the user") {}
+};
+
+/// Called with a fraction in [0, 1] and a short text; answering false aborts the work.
+using Progress = std::function<bool(double fraction, const std::string& text)>;
+
+/// Reports to `progress` (may be empty). Throws Aborted when it answers false.
+inline void report(const Progress& progress, double fraction, const std::string& text)
+{
+  if (progress && !progress(fraction, text))
+  {
+    throw Aborted();
+  }
+}
+
+/// Throws Error with all the parts written one after the other: fail(path, ": no tensor ", name).
+template <typename... Parts>
+[[noreturn]] void fail(const Parts&... parts)
+{
+  std::ostringstream text;
+  (text << ... << parts);
+  throw Error(text.str());
+}
+
+} // namespace lvlm
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Trace.h
+/// Everything recorded about one question (DESIGN section 4): the object that inference produces,
+/// that `.lvlm` files store and that every analysis takes.
+#ifndef LVLM_TRACE_TRACE_H
+#define LVLM_TRACE_TRACE_H
+
+#include "Tensor.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace lvlm
+{
+
+/// What a position of the sequence is.
+enum class Role
+{
+  System,
+  Image,
+  Question,
+  Answer,
+  Special
+};
+const char* nameOf(Role role);
+/// Throws Error for a name that is none of system, image, question, answer, special.
+Role roleFromName(const std::string& name);
+
+/// Rows x columns of image tokens, row 0 at the top of the picture.
+struct PatchGrid
+{
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t count() const { return this->rows * this->cols; }
+};
+
+/// Names of the tensors of a trace, in memory and on disk.
+namespace tensor_name
+{
+inline constexpr const char* Image = "image";                      // u8  [H, W, 3]
+inline constexpr const char* TokenId = "tokens.id";                // i64 [P+T]
+inline constexpr const char* AnswerLogprob = "answer.logprob";     // f32 [T]
+inline constexpr const char* AnswerLogits = "answer.logits";       // f32 [T, V], on request
+inline constexpr const char* TopkId = "answer.topk_id";            // i64 [T, k]
+inline constexpr const char* TopkLogprob = "answer.topk_logprob";  // f32 [T, k]
+inline constexpr const char* AttentionAnswer = "attention.answer"; // float [L, Hd, T, K]
+inline constexpr const char* AttentionFull = "attention.full";     // float [Lf, Hd, K, K]
+inline constexpr const char* AttentionFullLayers = "attention.full.layers"; // i64 [Lf]
+inline constexpr const char* AttentionVision = "attention.vision";   // float [Lv, Hv, Nv, Nv]
+inline constexpr const char* RelevancyDecoder = "relevancy.decoder"; // f32 [T, K]
+inline constexpr const char* RelevancyVision = "relevancy.vision";   // f32 [T, rows*cols]
+inline constexpr const char* RelevancyJoint = "relevancy.joint";     // f32 [T, rows*cols]
+inline constexpr const char* RelevancyJointToken = "relevancy.joint_token"; // f32 [T, rows*cols]
+} // namespace tensor_name
+
+struct Trace
+{
+  std::string model;               ///< name of the model, e.g. its folder's name
+  std::string prompt;              ///< full text given to the tokenizer, chat template applied
+  std::string answer;              ///< decoded answer
+  std::vector<std::string> tokens; ///< [P+T] the tokenizer's own pieces
+  std::vector<Role> roles;         ///< [P+T]
+  std::int64_t promptLength = 0;   ///< P
+  std::int64_t imageStart = 0;     ///< first image position
+  PatchGrid grid;
+  /// Tensors by the names above. In a parallel run `attention.answer` holds this rank's layers only
+  /// (possibly none), and so does `attention.full`; `attention.full.layers` lists those of all
+  /// ranks. Everything else is the same on all ranks.
+  std::map<std::string, Tensor> tensors;
+  std::int64_t layerBegin = 0; ///< model layer of the first slab of `attention.answer`
+  std::int64_t layerTotal = 0; ///< L of the model; 0 when there is no `attention.answer`
+  /// Further metadata, kept on a round trip: `model_directory`, `temperature`, ...
+  std::map<std::string, std::string> extra;
+
+  std::int64_t positions() const { return static_cast<std::int64_t>(this->tokens.size()); } ///< P+T
+  std::int64_t answerLength() const { return this->positions() - this->promptLength; }      ///< T
+  std::int64_t keys() const { return this->positions() - 1; }                               ///< K
+  /// The model layers that `attention.full` has here, slab by slab: all of `attention.full.layers`,
+  /// or those of them that are among this process's layers.
+  std::vector<std::int64_t> fullLayers() const;
+  bool has(const std::string& name) const { return this->tensors.count(name) != 0; }
+  /// Throws Error that names the missing tensor.
+  const Tensor& tensor(const std::string& name) const;
+  /// Throws Error naming the first contradiction: shapes, a span outside the sequence, roles ...
+  void validate() const;
+};
+
+} // namespace lvlm
+
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Words.h
+/// From tokens to words (DESIGN section 6) and what a relevancy row says about the text: the
+/// numbers behind LVLM-Interpret's text view.
+#ifndef LVLM_TRACE_WORDS_H
+#define LVLM_TRACE_WORDS_H
+
+#include "Trace.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lvlm
+{
+
+/// Tokens [begin, end) that form one word.
+struct Word
+{
+  std::int64_t begin = 0; ///< position in the sequence
+  std::int64_t end = 0;
+  Role role = Role::Special;
+  std::string text; ///< the pieces without word markers, byte pieces decoded where they are ASCII
+};
+
+/// A tokenizer's piece as it is read: with its space, line feed or ASCII byte in place of the mark.
+std::string textOfPiece(const std::string& piece);
+
+/// True for a punctuation mark, white space or `</s>` on its own: LVLM-Interpret's list.
+bool isSeparator(const std::string& piece);
+
+/// Words of positions [begin, end), image positions left out: a word ends before a piece that
+/// starts with the marker of a new word (U+2581 or U+0120), before a separator, and where the role
+/// changes. As in LVLM-Interpret a piece without marker joins what is before it, also a separator
+/// ("-" and "shirt" are the word "-shirt"); special tokens stand alone. Throws Error when the range
+/// leaves the sequence.
+std::vector<Word> wordsOf(const Trace& trace, std::int64_t begin, std::int64_t end);
+
+/// The answer's words; answer token t is position P + t.
+std::vector<Word> answerWords(const Trace& trace);
+
+/// Mean of the rows of a word's answer tokens: maps [T, width] row-major -> [width]. Throws Error
+/// for a position outside the answer and for sizes that do not fit.
+std::vector<float> wordMap(
+  const Trace& trace, const Word& word, const std::vector<float>& maps, std::int64_t width);
+
+/// The words of a text and the image, as one answer token sees them.
+struct TextRelevancy
+{
+  std::vector<Word> words;       ///< of the prompt, then of the answer before the token
+  std::vector<double> relevancy; ///< [words] mean of the row over the word's tokens
+  double imageMean = 0;
+  double imageMaximum = 0;
+  double imageShare = 0;      ///< sum over the image / sum over the row, 0 when that is 0
+  double imagePercentile = 0; ///< imagePercentile(question's words, imageMaximum)
+};
+
+/// `row` [K] of answer token t. Throws Error when t or the size is out of range.
+TextRelevancy textRelevancy(
+  const Trace& trace, std::int64_t answerToken, const std::vector<float>& row);
+
+/// LVLM-Interpret's number for "this token looks at the image": among the three most relevant words
+/// and the image's maximum, the fraction that is strictly below the latter (scipy's
+/// percentileofscore, kind "strict", over 100): 0, 1/4, 1/2 or 3/4 with three words or more.
+double imagePercentile(std::vector<double> words, double imageMaximum);
+
+} // namespace lvlm
+
+#endif

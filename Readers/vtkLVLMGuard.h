@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file vtkLVLMGuard.h
+/// No exception leaves a VTK method: runs the work of a RequestData and turns what it throws into
+/// vtkErrorMacro and empty outputs.
+#ifndef vtkLVLMGuard_h
+#define vtkLVLMGuard_h
+
+#include "Models/Trace/Error.h"
+#include "Models/Trace/Utf8.h"
+
+#include "vtkAlgorithm.h"
+#include "vtkDataObject.h"
+#include "vtkInformationVector.h"
+
+#include <new>
+
+namespace lvlm
+{
+
+inline void emptyOutputs(vtkInformationVector* outputs)
+{
+  for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
+  {
+    if (vtkDataObject* data = vtkDataObject::GetData(outputs, port))
+    {
+      data->Initialize();
+    }
+  }
+}
+
+/// 1 when `work` went through or was aborted by the user (outputs are empty then), 0 on an error.
+template <typename Work>
+int guarded(vtkAlgorithm* self, vtkInformationVector* outputs, Work&& work)
+{
+  try
+  {
+    work();
+    return 1;
+  }
+  catch (const Aborted&)
+  {
+    emptyOutputs(outputs);
+    return 1;
+  }
+  catch (const std::bad_alloc&)
+  {
+    vtkErrorWithObjectMacro(self, "not enough memory");
+  }
+  catch (const std::exception& error)
+  {
+    // What a damaged file holds may be quoted: clients in Python want well-formed UTF-8.
+    vtkErrorWithObjectMacro(self, << toValidUtf8(error.what()));
+  }
+  emptyOutputs(outputs);
+  return 0;
+}
+
+/// Reports to the algorithm's observers and asks them whether to go on.
+inline Progress progressOf(vtkAlgorithm* self)
+{
+  return [self](double fraction, const std::string& text)
+  {
+    self->SetProgressText(text.c_str());
+    self->UpdateProgress(fraction);
+    return !self->CheckAbort() && !self->GetAbortExecute();
+  };
+}
+
+} // namespace lvlm
+
+#endif
