@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks what each library of a build folder links: a reader of traces drags in neither ICU nor OpenCV nor LibTorch.
+"""Checks what each library of a build folder links: a reader of traces drags in no Unicode, picture or tensor library.
 
 Arguments: the folder of the libraries, the plugin. Looks at the names that the dynamic loader will be asked for (NEEDED),
 and follows those of our own libraries.
@@ -16,20 +16,21 @@ ALLOWED = {
     "lvlmRanks": set(),
     "lvlmCheckpoint": set(),
     "lvlmCausal": set(),
-    "lvlmText": {"icu"},
-    "lvlmPicture": {"opencv"},
-    "lvlmLlava": {"icu", "opencv", "torch"},
+    "lvlmText": {"text"},
+    "lvlmPicture": {"picture", "opencv"},
+    "lvlmLlava": {"text", "picture", "opencv", "torch"},
     "lvlmReaders": {"vtk"},
-    "lvlmReadersPicture": {"vtk", "opencv"},
+    "lvlmReadersPicture": {"vtk", "picture", "opencv"},
     "lvlmFiltersCommon": {"vtk"},
-    "lvlmFiltersDrawing": {"vtk", "opencv"},
-    "lvlmFiltersAnalysis": {"vtk", "opencv"},
-    "lvlmFiltersInference": {"vtk", "icu", "opencv", "torch"},
+    "lvlmFiltersDrawing": {"vtk", "picture", "opencv"},
+    "lvlmFiltersAnalysis": {"vtk", "picture", "opencv"},
+    "lvlmFiltersInference": {"vtk", "text", "picture", "opencv", "torch"},
     "lvlmServer": {"vtk"},
 }
 # The libraries that talk to them themselves; the plugin to none.
-DIRECT = {"icu": {"lvlmText"}, "opencv": {"lvlmPicture", "lvlmFiltersDrawing"}, "torch": {"lvlmLlava"}}
-KINDS = {"icu": r"libicu", "opencv": r"libopencv", "torch": r"lib(torch|c10)", "vtk": r"libvtk"}
+DIRECT = {"text": {"lvlmText"}, "picture": {"lvlmPicture"}, "opencv": {"lvlmPicture", "lvlmFiltersDrawing"}, "torch": {"lvlmLlava"}}
+KINDS = {"text": r"lib(icu|onig)", "picture": r"lib(png|jpeg|tiff|webp|gif|lcms)", "opencv": r"libopencv",
+         "torch": r"lib(torch|c10)", "vtk": r"libvtk"}
 
 
 def needed(file):
