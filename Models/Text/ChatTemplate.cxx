@@ -3,7 +3,6 @@
 
 #include "Models/Trace/Error.h"
 #include "Models/Trace/Json.h"
-#include "Models/Trace/MappedFile.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -117,8 +116,7 @@ void appendQuestion(Parts& parts, std::string_view prompt, std::string_view imag
 }
 }
 
-Parts ChatTemplate::apply(
-  const std::string& prompt, const std::string& system, const std::string& imageToken) const
+void checkQuestion(const std::string& prompt, const std::string& imageToken)
 {
   if (prompt.find_first_not_of(" \t\r\n") == std::string::npos)
   {
@@ -128,6 +126,12 @@ Parts ChatTemplate::apply(
   {
     fail("the image token is empty");
   }
+}
+
+Parts ChatTemplate::apply(
+  const std::string& prompt, const std::string& system, const std::string& imageToken) const
+{
+  checkQuestion(prompt, imageToken);
   const std::string layout = layoutText(name, !system.empty());
   const bool placedByUser = contains(prompt, imageToken);
   Parts parts;
@@ -189,98 +193,25 @@ const std::vector<std::string>& chatTemplateNames()
   return names;
 }
 
-namespace
+std::string layoutForModel(const std::string& modelDirectory)
 {
-/// "chat_template" of a JSON file: a string, or a list of named ones, joined; empty when there is
-/// none.
-std::string templateIn(const std::string& path)
-{
-  const nlohmann::json file = readJsonFile(path, MaximumFileBytes);
-  const auto found = file.is_object() ? file.find("chat_template") : file.end();
-  std::string text;
-  if (file.is_object() && found != file.end())
-  {
-    for (const auto& entry : found->is_array() ? *found : nlohmann::json::array({ *found }))
-    {
-      const nlohmann::json content =
-        entry.is_object() ? entry.value("template", nlohmann::json()) : entry;
-      text += content.is_string() ? content.get<std::string>() : "";
-    }
-  }
-  return text;
-}
-
-std::string readText(const std::string& path)
-{
-  const auto file = MappedFile::open(path);
-  return { reinterpret_cast<const char*>(file->data()), std::min(file->size(), MaximumFileBytes) };
-}
-
-/// The language model's type; LLaVA's configuration leaves it out when it is "llama".
-std::string languageModelType(const std::string& path)
-{
+  const std::string path = (std::filesystem::path(modelDirectory) / "config.json").string();
   const nlohmann::json config = readJsonFile(path, MaximumFileBytes);
   if (!config.is_object())
   {
     fail(path, ": not a JSON object");
   }
   const auto text = config.find("text_config");
-  if (text == config.end() || !text->is_object() || !text->contains("model_type"))
-  {
-    return "llama";
-  }
-  const nlohmann::json& type = (*text)["model_type"];
-  return type.is_string() ? type.get<std::string>() : "llama";
-}
-
-bool startsWith(std::string_view text, std::string_view prefix)
-{
-  return text.substr(0, prefix.size()) == prefix;
-}
-
-std::string chooseByMarkers(std::string_view text, std::string_view modelType)
-{
-  const std::pair<const char*, const char*> markers[] = { { "<|im_start|>", "ChatML" },
-    { "<start_of_turn>", "Gemma" }, { "<|start_header_id|>", "Llama3" },
-    // Both write [INST]; and Mistral's template in LLaVA has <<SYS>> too, outside of it.
-    { "[INST]", modelType == "llama" ? "Llama2" : "Mistral" },
-    // Not "USER:": LLaVA-1.5's template writes the role in upper case instead.
-    { "ASSISTANT:", "Vicuna" } };
-  for (const auto& [marker, name] : markers)
-  {
-    if (contains(text, marker))
-    {
-      return name;
-    }
-  }
-  return {};
-}
-}
-
-std::string chooseChatTemplate(const std::string& modelDirectory)
-{
-  const std::filesystem::path folder(modelDirectory);
-  const std::string modelType = languageModelType((folder / "config.json").string());
-  for (const char* file : { "chat_template.jinja", "chat_template.json", "processor_config.json",
-         "tokenizer_config.json" })
-  {
-    const std::filesystem::path path = folder / file;
-    std::error_code ignored;
-    if (!std::filesystem::is_regular_file(path, ignored))
-    {
-      continue;
-    }
-    const std::string text =
-      path.extension() == ".json" ? templateIn(path.string()) : readText(path.string());
-    if (std::string name = chooseByMarkers(text, modelType); !name.empty())
-    {
-      return name;
-    }
-  }
-  return startsWith(modelType, "mistral") || startsWith(modelType, "mixtral") ? "Mistral"
-    : startsWith(modelType, "qwen")                                           ? "ChatML"
-    : startsWith(modelType, "gemma")                                          ? "Gemma"
-                                                                              : "Vicuna";
+  const nlohmann::json type = text != config.end() && text->is_object()
+    ? text->value("model_type", nlohmann::json())
+    : nlohmann::json();
+  // LLaVA's configuration leaves the language model's type out when it is "llama".
+  const std::string name = type.is_string() ? type.get<std::string>() : "llama";
+  const auto starts = [&name](const char* prefix) { return name.rfind(prefix, 0) == 0; };
+  return starts("mistral") || starts("mixtral") ? "Mistral"
+    : starts("qwen")                            ? "ChatML"
+    : starts("gemma")                           ? "Gemma"
+                                                : "Vicuna";
 }
 
 } // namespace lvlm::text

@@ -58,13 +58,12 @@ struct ChatTemplate
 /// {"Vicuna", "Mistral", "Llama2", "Llama3", "ChatML", "Gemma"}: Vicuna v1.5 of LLaVA-1.5 first.
 const std::vector<std::string>& chatTemplateNames();
 
-/// Chosen from the checkpoint folder: from the markers ("[INST]", "<|im_start|>",
-/// "<start_of_turn>",
-/// "<|start_header_id|>", "ASSISTANT:") of the template in chat_template.jinja, chat_template.json,
-/// processor_config.json or tokenizer_config.json, the first of these that has one; else from the
-/// language model's type in config.json. Throws Error when config.json is missing or one of the
-/// files is malformed.
-std::string chooseChatTemplate(const std::string& modelDirectory);
+/// The name for a checkpoint that brings no template of its own (CheckpointTemplate.h): by the
+/// language model's type in config.json. Throws Error when that file is missing or malformed.
+std::string layoutForModel(const std::string& modelDirectory);
+
+/// Throws Error when `prompt` is empty or white space, or the image token is empty.
+void checkQuestion(const std::string& prompt, const std::string& imageToken);
 
 } // namespace lvlm::text
 

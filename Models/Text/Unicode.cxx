@@ -4,10 +4,12 @@
 #include "Models/Trace/Error.h"
 
 #include <unicode/bytestream.h>
+#include <unicode/locid.h>
 #include <unicode/normalizer2.h>
 #include <unicode/regex.h>
 #include <unicode/uchar.h>
 #include <unicode/uniset.h>
+#include <unicode/unistr.h>
 #include <unicode/utext.h>
 
 #include <limits>
@@ -54,6 +56,24 @@ std::string toNfc(std::string_view text)
   nfc.normalizeUTF8(0, icu::StringPiece(text.data(), checkedLength(text)), sink, nullptr, status);
   check(status, "NFC");
   return composed;
+}
+
+std::string toUpper(std::string_view text)
+{
+  std::string result;
+  icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), checkedLength(text)))
+    .toUpper(icu::Locale::getRoot())
+    .toUTF8String(result);
+  return result;
+}
+
+std::string toLower(std::string_view text)
+{
+  std::string result;
+  icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), checkedLength(text)))
+    .toLower(icu::Locale::getRoot())
+    .toUTF8String(result);
+  return result;
 }
 
 bool isWhiteSpace(char32_t codePoint)

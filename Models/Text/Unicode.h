@@ -20,6 +20,12 @@ namespace lvlm::text
 /// added since would otherwise be reordered.
 std::string toNfc(std::string_view text);
 
+///@{
+/// Python's str.upper() and str.lower() of well-formed UTF-8, whatever the language.
+std::string toUpper(std::string_view text);
+std::string toLower(std::string_view text);
+///@}
+
 /// White_Space.
 bool isWhiteSpace(char32_t codePoint);
 /// General category Nd, Nl or No.
