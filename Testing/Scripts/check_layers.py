@@ -15,7 +15,7 @@ SOURCES = {".h", ".hpp", ".cxx", ".cpp", ".cu", ".txx"}
 ROOMS = ("Models/Trace", "Models/Text", "Models/Picture", "Models/Checkpoint", "Models/Ranks")
 LAYERS = {
     "Models/Trace": ((), {"nlohmann"}),
-    "Models/Text": (("Models/Trace",), {"nlohmann", "icu"}),
+    "Models/Text": (("Models/Trace",), {"nlohmann", "icu", "oniguruma"}),
     "Models/Picture": (("Models/Trace",), {"nlohmann", "opencv"}),
     "Models/Checkpoint": (("Models/Trace",), {"nlohmann"}),
     "Models/Ranks": (("Models/Trace",), {"nlohmann"}),
@@ -36,7 +36,7 @@ LAYERS = {
 LAYERS["Models/Llava"] = (ROOMS + tuple("Models/Llava/" + part for part in ("Network", "Answer", "Relevancy")), {"nlohmann", "torch"})
 # Headers pass on what they include: these stay in the .cxx files of a layer.
 IMPLEMENTATION_ONLY = {
-    "Models/Text": {"icu"},
+    "Models/Text": {"icu", "oniguruma"},
     "Models/Picture": {"opencv"},
     "Filters/Drawing": {"opencv"},
 }
@@ -46,6 +46,7 @@ LIBRARIES = (
     ("torch", re.compile(r"^(torch|ATen|c10|caffe2)/")),
     ("opencv", re.compile(r"^opencv2/")),
     ("icu", re.compile(r"^unicode/")),
+    ("oniguruma", re.compile(r"^oniguruma\.h")),
     ("nlohmann", re.compile(r"^(nlohmann/|vtk_nlohmannjson)")),
     ("paraview", re.compile(r"^(vtkSM|vtkPV|vtkSI|pq)\w*\.h$")),
     ("vtk", re.compile(r"^(vtk|lvlm\w+Module\.h)")),
