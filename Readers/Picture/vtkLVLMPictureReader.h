@@ -14,12 +14,12 @@
 #ifndef vtkLVLMPictureReader_h
 #define vtkLVLMPictureReader_h
 
-#include "lvlmReadersModule.h"
+#include "lvlmReadersPictureModule.h"
 
 #include "vtkImageAlgorithm.h"
 #include "vtkNew.h"
 
-class LVLMREADERS_EXPORT vtkLVLMPictureReader : public vtkImageAlgorithm
+class LVLMREADERSPICTURE_EXPORT vtkLVLMPictureReader : public vtkImageAlgorithm
 {
 public:
   static vtkLVLMPictureReader* New();
