@@ -291,6 +291,11 @@ def write_tiff() -> None:
         write(f"no_extras_{compression}.tif", tiff(scene(4), 2, compression=compression))
         write(f"lab_{compression}.tif", tiff(scene(3), 8, compression=compression))
         write(f"ycbcr_{compression}.tif", tiff(scene(3), 6, compression=compression, tags={530: (3, [1, 1])}))
+    # 2 x 2 values of Y share a Cb and a Cr, and stand together with them.
+    blocks = zlib.compress(np.random.default_rng(10).integers(60, 200, 10 * 6 * 6).astype(np.uint8).tobytes(), 9)
+    entries = {256: (4, [20]), 257: (4, [12]), 258: (3, [8, 8, 8]), 259: (3, [8]), 262: (3, [6]), 273: (4, [8]), 277: (3, [3]),
+               278: (4, [12]), 279: (4, [len(blocks)]), 530: (3, [2, 2])}  # fmt: skip
+    write("ycbcr_subsampled.tif", tiff_file(entries, blocks, "<"))
     write("rgba_planes.tif", tiff(scene(4), 2, compression=8, planar=True, extras=(2,)))
     write("premultiplied_planes.tif", tiff(scene(4), 2, compression=8, planar=True, extras=(1,)))
     write("rgba_tiles_planes.tif", tiff(scene(4), 2, compression=8, planar=True, extras=(2,), tile=(16, 16)))
