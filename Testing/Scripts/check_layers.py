@@ -16,7 +16,7 @@ ROOMS = ("Models/Trace", "Models/Text", "Models/Picture", "Models/Checkpoint", "
 LAYERS = {
     "Models/Trace": ((), {"nlohmann"}),
     "Models/Text": (("Models/Trace",), {"nlohmann", "icu", "oniguruma"}),
-    "Models/Picture": (("Models/Trace",), {"nlohmann", "opencv"}),
+    "Models/Picture": (("Models/Trace",), {"nlohmann", "codecs"}),
     "Models/Checkpoint": (("Models/Trace",), {"nlohmann"}),
     "Models/Ranks": (("Models/Trace",), {"nlohmann"}),
     "Models/Causal": (("Models/Trace",), {"nlohmann"}),
@@ -38,7 +38,7 @@ LAYERS["Models/Llava"] = (ROOMS + tuple("Models/Llava/" + part for part in ("Net
 # Headers pass on what they include: these stay in the .cxx files of a layer.
 IMPLEMENTATION_ONLY = {
     "Models/Text": {"icu", "oniguruma"},
-    "Models/Picture": {"opencv"},
+    "Models/Picture": {"codecs"},
     "Filters/Drawing": {"opencv"},
 }
 # Headers of Models/ that drag a library along.
@@ -46,6 +46,7 @@ CARRIERS = {"Models/Trace/Json.h": "nlohmann"}
 LIBRARIES = (
     ("torch", re.compile(r"^(torch|ATen|c10|caffe2)/")),
     ("opencv", re.compile(r"^opencv2/")),
+    ("codecs", re.compile(r"^(gif_lib|jerror|jpeglib|lcms2|png|tiffio|webp/\w+)\.h$")),
     ("icu", re.compile(r"^unicode/")),
     ("oniguruma", re.compile(r"^oniguruma\.h")),
     ("nlohmann", re.compile(r"^(nlohmann/|vtk_nlohmannjson)")),
