@@ -8,7 +8,7 @@
 // largest).
 #include "RelevancyCase.h"
 
-#include "Models/Llava/LlavaModelImpl.h"
+#include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Llava/Relevancy.h"
 
 #undef CHECK // Torch's own count nothing
