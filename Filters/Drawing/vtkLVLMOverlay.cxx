@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMOverlay.h"
 
-#include "Picture.h"
+#include "HeatMap.h"
 
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/RankPieces.h"

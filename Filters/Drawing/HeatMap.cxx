@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "Picture.h"
+#include "HeatMap.h"
 
 #include "Models/Trace/Error.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file Picture.h
-/// Heat maps over pictures, with OpenCV (which only Picture.cxx includes).
-#ifndef LVLM_FILTERS_DRAWING_PICTURE_H
-#define LVLM_FILTERS_DRAWING_PICTURE_H
+/// @file HeatMap.h
+/// Heat maps over pictures, with OpenCV (which only HeatMap.cxx includes).
+#ifndef LVLM_FILTERS_DRAWING_HEATMAP_H
+#define LVLM_FILTERS_DRAWING_HEATMAP_H
 
 #include "Models/Picture/Image.h"
 #include "Models/Trace/Trace.h"
