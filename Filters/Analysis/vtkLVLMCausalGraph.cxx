@@ -6,6 +6,7 @@
 
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/CausalGraphGeometry.h"
+#include "Filters/Drawing/CausalGraphLayout.h"
 #include "Models/Trace/Analysis.h"
 #include "Readers/RankExchange.h"
 #include "Readers/TensorVTK.h"

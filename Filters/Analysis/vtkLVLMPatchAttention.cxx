@@ -12,39 +12,6 @@
 
 vtkStandardNewMacro(vtkLVLMPatchAttention);
 
-vtkLVLMPatchAttention::vtkLVLMPatchAttention()
-{
-  this->SetNumberOfInputPorts(2);
-}
-
-void vtkLVLMPatchAttention::AddPatch(int patch)
-{
-  this->Patches.push_back(patch);
-  this->Modified();
-}
-
-void vtkLVLMPatchAttention::RemoveAllPatches()
-{
-  this->Patches.clear();
-  this->Modified();
-}
-
-void vtkLVLMPatchAttention::SetSelectionConnection(vtkAlgorithmOutput* selection)
-{
-  this->SetInputConnection(1, selection);
-}
-
-int vtkLVLMPatchAttention::FillInputPortInformation(int port, vtkInformation* info)
-{
-  if (port == 0)
-  {
-    return this->Superclass::FillInputPortInformation(port, info);
-  }
-  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkSelection");
-  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
-  return 1;
-}
-
 int vtkLVLMPatchAttention::FillOutputPortInformation(int, vtkInformation* info)
 {
   info->Set(vtkDataObject::DATA_TYPE_NAME(), "vtkTable");

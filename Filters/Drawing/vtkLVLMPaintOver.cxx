@@ -98,50 +98,12 @@ Pixels copyPicture(vtkDataObject* trace, vtkImageData* output)
 }
 }
 
-vtkLVLMPaintOver::vtkLVLMPaintOver()
-{
-  this->SetNumberOfInputPorts(2);
-}
-
 void vtkLVLMPaintOver::PrintSelf(ostream& os, vtkIndent indent)
 {
   this->Superclass::PrintSelf(os, indent);
-  os << indent << "Patches:";
-  for (const std::int64_t patch : this->Patches)
-  {
-    os << " " << patch;
-  }
-  os << "\n" << indent << "Fill: " << this->Fill << "\n";
+  os << indent << "Fill: " << this->Fill << "\n";
   os << indent << "Color: " << this->Color[0] << " " << this->Color[1] << " " << this->Color[2]
      << "\n";
-}
-
-void vtkLVLMPaintOver::AddPatch(int patch)
-{
-  this->Patches.push_back(patch);
-  this->Modified();
-}
-
-void vtkLVLMPaintOver::RemoveAllPatches()
-{
-  this->Patches.clear();
-  this->Modified();
-}
-
-void vtkLVLMPaintOver::SetSelectionConnection(vtkAlgorithmOutput* selection)
-{
-  this->SetInputConnection(1, selection);
-}
-
-int vtkLVLMPaintOver::FillInputPortInformation(int port, vtkInformation* info)
-{
-  if (port == 0)
-  {
-    return this->Superclass::FillInputPortInformation(port, info);
-  }
-  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkSelection");
-  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
-  return 1;
 }
 
 int vtkLVLMPaintOver::FillOutputPortInformation(int, vtkInformation* info)

@@ -21,6 +21,7 @@
 #include "vtkObjectFactory.h"
 #include "vtkPointData.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
+#include "vtkTimeStamp.h"
 
 #include <algorithm>
 #include <cmath>
@@ -38,6 +39,7 @@ struct vtkLLaVAInference::Internals
   std::shared_ptr<const lvlm::llava::LlavaModel> AskedModel;
   lvlm::Trace Trace;
   bool HasTrace = false;
+  vtkTimeStamp AnswerTime; ///< of the last answer
   std::string Answer, ModelInformation, CostInformation, EmbeddedModel;
 
   std::shared_ptr<const lvlm::llava::LlavaModel> open(vtkLLaVAInference* self)
@@ -227,6 +229,14 @@ const char* vtkLLaVAInference::GetCostInformation()
   return this->Self->CostInformation.c_str();
 }
 
+int vtkLLaVAInference::ComputePipelineMTime(vtkInformation* request, vtkInformationVector** inputs,
+  vtkInformationVector* outputs, int port, vtkMTimeType* mtime)
+{
+  const int done = this->Superclass::ComputePipelineMTime(request, inputs, outputs, port, mtime);
+  *mtime = std::max(*mtime, this->Self->AnswerTime.GetMTime());
+  return done;
+}
+
 int vtkLLaVAInference::FillInputPortInformation(int, vtkInformation* info)
 {
   info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkImageData");
@@ -324,9 +334,7 @@ int vtkLLaVAInference::RequestData(
         self.Asked = std::move(self.Next);
         self.AskedModel = self.Model;
         self.HasTrace = true;
-        // The number of time steps is known only now: the next information pass tells it
-        // downstream.
-        this->Modified();
+        self.AnswerTime.Modified();
       }
       vtkMultiBlockDataSet::GetData(outputs)->ShallowCopy(lvlm::traceToVTK(self.Trace));
       lvlm::setAnswerTime(outputs->GetInformationObject(0), self.Trace.answerLength());

@@ -175,6 +175,11 @@ public:
    * be. */
   const char* GetCostInformation();
 
+  /** An answer makes the pipeline newer than its last information pass: how many time steps there
+   * are is known only then, and the next pass tells it downstream. */
+  int ComputePipelineMTime(vtkInformation* request, vtkInformationVector** inputs,
+    vtkInformationVector* outputs, int port, vtkMTimeType* mtime) override;
+
 protected:
   vtkLLaVAInference();
   ~vtkLLaVAInference() override;

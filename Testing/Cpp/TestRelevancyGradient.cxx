@@ -9,6 +9,7 @@
 #include "RelevancyCase.h"
 #include "WholeSequence.h"
 
+#include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Llava/Relevancy.h"
 
 #undef CHECK // Torch's own count nothing

@@ -7,7 +7,7 @@
 
 #include "Prompt.h"
 
-#include "Models/Llava/LlavaModelImpl.h"
+#include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Ranks/Parcel.h"
 
 namespace lvlm::llava

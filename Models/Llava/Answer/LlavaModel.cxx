@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "LlavaModel.h"
+#include "Models/Llava/LlavaModel.h"
 
-#include "LlavaModelImpl.h"
-#include "Runtime.h"
+#include "AnswerTrace.h"
+#include "Answering.h"
+#include "Generation.h"
 
-#include "Models/Llava/Answer/AnswerTrace.h"
-#include "Models/Llava/Answer/Answering.h"
-#include "Models/Llava/Answer/Generation.h"
+#include "Models/Llava/Network/LlavaModelImpl.h"
+#include "Models/Llava/Runtime.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -4,7 +4,7 @@
 #ifndef LVLM_LLAVA_LLAVAMODELIMPL_H
 #define LVLM_LLAVA_LLAVAMODELIMPL_H
 
-#include "LlavaModel.h"
+#include "Models/Llava/LlavaModel.h"
 
 #include "Models/Llava/Network/Decoder.h"
 #include "Models/Llava/Network/VisionTower.h"

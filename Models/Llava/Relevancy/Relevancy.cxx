@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "Relevancy.h"
+#include "Models/Llava/Relevancy.h"
 
-#include "Runtime.h"
+#include "RelevancyRun.h"
 
-#include "Models/Llava/Relevancy/RelevancyRun.h"
+#include "Models/Llava/Runtime.h"
 
 #include <algorithm>
 #include <numeric>

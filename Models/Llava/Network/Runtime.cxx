@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "Runtime.h"
+#include "Models/Llava/Runtime.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
