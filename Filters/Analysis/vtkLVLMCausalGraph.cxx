@@ -10,7 +10,7 @@
 #include "Models/Trace/Analysis.h"
 #include "Readers/RankExchange.h"
 #include "Readers/TensorVTK.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 
 #include "vtkCellData.h"
 #include "vtkImageData.h"
@@ -283,8 +283,7 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   const lvlm::HeadExplanations explained =
     lvlm::unpackExplanations(this->ExplainOnRanks(trace, layer, heads, token.front()));
 
-  lvlm::TraceShape shape;
-  lvlm::shapeOf(data, shape);
+  const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   const lvlm::ImageGeometry grid = lvlm::gridCells(shape);
   lvlm::GraphDrawing graph = this->Drawing == UNION_OF_HEADS
     ? lvlm::unionOfHeads(explained, this->MinimumHeads)

@@ -4,7 +4,7 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Trace/Analysis.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 
 #include "vtkInformation.h"
 #include "vtkObjectFactory.h"
@@ -18,11 +18,11 @@ int vtkLVLMPatchAttention::FillOutputPortInformation(int, vtkInformation* info)
   return 1;
 }
 
-void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject*,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
   const lvlm::Indices patches =
-    lvlm::chosenPatches(this->Patches, inputs[1], data, this->GetRanks());
+    lvlm::chosenPatches(this->Patches, inputs[1], trace, this->GetRanks());
   const lvlm::Indices heads = lvlm::resolveIndices(
     this->Heads, trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1), "Heads");
   const lvlm::LayerParts sums =

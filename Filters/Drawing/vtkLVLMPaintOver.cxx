@@ -4,7 +4,8 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Trace/Analysis.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkDataArray.h"
 #include "vtkImageData.h"
@@ -81,7 +82,7 @@ void paint(const Pixels& pixels, std::int64_t patch, const lvlm::PatchGrid& grid
 /// The trace's picture, copied into the output.
 Pixels copyPicture(vtkDataObject* trace, vtkImageData* output)
 {
-  vtkImageData* picture = lvlm::pictureOf(trace);
+  vtkImageData* picture = vtkLVLMTrace::PictureOf(trace);
   if (!picture)
   {
     lvlm::fail("the trace has no picture to paint over");
@@ -122,7 +123,7 @@ void vtkLVLMPaintOver::Announce(const lvlm::TraceShape& shape, vtkInformationVec
 void vtkLVLMPaintOver::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
-  lvlm::Indices patches = lvlm::chosenPatches(this->Patches, inputs[1], data, this->GetRanks());
+  lvlm::Indices patches = lvlm::chosenPatches(this->Patches, inputs[1], trace, this->GetRanks());
   if (!patches.empty()) // an empty list would mean all of them
   {
     patches = lvlm::resolveIndices(patches, trace.grid.count(), "Patches");

@@ -9,15 +9,15 @@
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Ranks/RankTeam.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkCellData.h"
 #include "vtkDataArray.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
-#include "vtkMultiBlockDataSet.h"
 #include "vtkObjectFactory.h"
 #include "vtkPointData.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
@@ -37,8 +37,7 @@ struct vtkLLaVAInference::Internals
   /// The last question that was answered, and its answer.
   lvlm::llava::Question Asked;
   std::shared_ptr<const lvlm::llava::LlavaModel> AskedModel;
-  lvlm::Trace Trace;
-  bool HasTrace = false;
+  vtkSmartPointer<vtkLVLMTrace> Answered; ///< nullptr: none
   vtkTimeStamp AnswerTime; ///< of the last answer
   std::string Answer, ModelInformation, CostInformation, EmbeddedModel;
 
@@ -95,7 +94,7 @@ struct vtkLLaVAInference::Internals
         a.temperature, a.topP, a.seed, a.alternatives, a.captureVision, a.fullLayers, a.image.width,
         a.image.height, a.image.pixels);
     };
-    return this->HasTrace && this->AskedModel == model && key(this->Asked) == key(q);
+    return this->Answered && this->AskedModel == model && key(this->Asked) == key(q);
   }
 };
 
@@ -243,6 +242,12 @@ int vtkLLaVAInference::FillInputPortInformation(int, vtkInformation* info)
   return 1;
 }
 
+int vtkLLaVAInference::RequestDataObject(
+  vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
+{
+  return vtkLVLMTrace::MakeOutput(outputs);
+}
+
 int vtkLLaVAInference::RequestInformation(
   vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
 {
@@ -250,7 +255,7 @@ int vtkLLaVAInference::RequestInformation(
   lvlm::TraceShape shape;
   try
   {
-    shape = this->Self->HasTrace ? lvlm::shapeOf(this->Self->Trace)
+    shape = this->Self->Answered ? lvlm::shapeOf(*vtkLVLMTrace::TraceOf(this->Self->Answered))
                                  : expectedShape(lvlm::modelFolder(this->ModelDirectory));
   }
   catch (const std::exception&) // RequestData says what is wrong, once it is asked for data
@@ -318,11 +323,13 @@ int vtkLLaVAInference::RequestData(
       if (!this->Prepare(
             inputs[0]->GetInformationObject(0), this->GetInputArrayToProcess(0, inputs), team))
       {
-        self.HasTrace = false;
+        self.Answered = nullptr;
         self.Answer.clear();
+        std::shared_ptr<const lvlm::Trace> trace;
         try
         {
-          self.Trace = self.Model->ask(self.Next, lvlm::progressOf(this), ranks);
+          trace = std::make_shared<const lvlm::Trace>(
+            self.Model->ask(self.Next, lvlm::progressOf(this), ranks));
         }
         catch (const lvlm::Aborted&)
         {
@@ -330,14 +337,17 @@ int vtkLLaVAInference::RequestData(
           this->SetAbortOutput(true);
           throw;
         }
-        self.Answer = self.Trace.answer;
+        const auto answered = vtkSmartPointer<vtkLVLMTrace>::New();
+        answered->SetTrace(trace);
+        self.Answered = answered;
+        self.Answer = trace->answer;
         self.Asked = std::move(self.Next);
         self.AskedModel = self.Model;
-        self.HasTrace = true;
         self.AnswerTime.Modified();
       }
-      vtkMultiBlockDataSet::GetData(outputs)->ShallowCopy(lvlm::traceToVTK(self.Trace));
-      lvlm::setAnswerTime(outputs->GetInformationObject(0), self.Trace.answerLength());
+      vtkDataObject::GetData(outputs)->ShallowCopy(self.Answered);
+      lvlm::setAnswerTime(
+        outputs->GetInformationObject(0), vtkLVLMTrace::TraceOf(self.Answered)->answerLength());
     });
 }
 

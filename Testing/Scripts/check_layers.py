@@ -159,7 +159,7 @@ def self_test():
         "Models/Text/A.h": "#include <unicode/regex.h>",
         "Models/Checkpoint/A.cxx": "#include <opencv2/core.hpp>",
         "Models/Causal/A.cxx": '#include "Models/Llava/LlavaModel.h"',
-        "Models/Llava/A.cxx": '#include "Readers/TraceVTK.h"',
+        "Models/Llava/A.cxx": '#include "Readers/vtkLVLMTrace.h"',
         "Models/Llava/Network/A.cxx": '#include "Models/Llava/Answer/Prompt.h"',
         "Models/Llava/Answer/A.cxx": '#include "Models/Llava/Relevancy/RelevancyRun.h"',
         "Readers/A.cxx": "#include <ATen/ATen.h>",

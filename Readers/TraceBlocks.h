@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file TraceFields.h
-/// Names and look-ups that the conversions between traces and VTK share.
-#ifndef LVLM_READERS_TRACEFIELDS_H
-#define LVLM_READERS_TRACEFIELDS_H
+/// @file TraceBlocks.h
+/// The named blocks that show a trace (see vtkLVLMTrace.h): made from it, and read back. For
+/// vtkLVLMTrace alone.
+#ifndef LVLM_READERS_TRACEBLOCKS_H
+#define LVLM_READERS_TRACEBLOCKS_H
 
 #include "Models/Trace/Trace.h"
 
@@ -12,12 +13,22 @@
 
 class vtkDataObject;
 class vtkFieldData;
+class vtkImageData;
 class vtkMultiBlockDataSet;
 
 namespace lvlm
 {
 
-namespace trace_fields
+/// Fills `blocks`, which are empty, with views of the trace's memory; the picture is copied, since
+/// VTK's y axis points up. Throws Error when the trace is not valid.
+void blocksFromTrace(const Trace& trace, vtkMultiBlockDataSet* blocks);
+
+/// The trace that the blocks show, sharing their memory; the picture is copied top row first.
+/// Throws Error naming what is missing or contradicts itself.
+Trace traceFromBlocks(vtkMultiBlockDataSet* blocks);
+
+/// Names and look-ups that both ways share.
+namespace trace_blocks
 {
 inline constexpr const char* TokensBlock = "tokens";
 inline constexpr const char* AnswerBlock = "answer";
@@ -29,17 +40,11 @@ inline const std::set<std::string> OwnFields{ "format", "version", "model", "pro
 
 /// The block of that name, or nullptr.
 vtkDataObject* findBlock(vtkMultiBlockDataSet* blocks, const std::string& name);
-/// The data object as blocks when it is a trace, else nullptr.
-vtkMultiBlockDataSet* blocksOf(vtkDataObject* data);
-/// Empty when there is none.
-std::string stringField(vtkFieldData* fields, const char* name);
-/// Throws Error when there is none.
-std::int64_t numberField(vtkFieldData* fields, const char* name);
-/// 0 x 0 when there is none.
-PatchGrid gridField(vtkFieldData* fields);
+/// The block `image` when it is a picture, or nullptr.
+vtkImageData* findPicture(vtkMultiBlockDataSet* blocks);
 /// Copies rows of `rowBytes` in the opposite order: pictures have y down, VTK has y up.
 void flipRows(const std::byte* from, std::byte* to, std::int64_t rows, std::size_t rowBytes);
-} // namespace trace_fields
+} // namespace trace_blocks
 
 } // namespace lvlm
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "TensorVTK.h"
-#include "TraceFields.h"
-#include "TraceVTK.h"
+#include "TraceBlocks.h"
 
 #include "Models/Trace/Error.h"
 
@@ -21,7 +20,7 @@
 namespace lvlm
 {
 
-using namespace trace_fields;
+using namespace trace_blocks;
 namespace tn = tensor_name;
 
 namespace
@@ -203,10 +202,9 @@ void addMetadata(const Trace& trace, vtkFieldData* fields)
 }
 }
 
-vtkSmartPointer<vtkMultiBlockDataSet> traceToVTK(const Trace& trace)
+void blocksFromTrace(const Trace& trace, vtkMultiBlockDataSet* blocks)
 {
   trace.validate();
-  auto blocks = vtkSmartPointer<vtkMultiBlockDataSet>::New();
   addMetadata(trace, blocks->GetFieldData());
   if (trace.has(tn::Image))
   {
@@ -228,7 +226,6 @@ vtkSmartPointer<vtkMultiBlockDataSet> traceToVTK(const Trace& trace)
       addBlock(blocks, name, imageFromTensor(trace.tensor(name), name));
     }
   }
-  return blocks;
 }
 
 } // namespace lvlm

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "TensorVTK.h"
-#include "TraceFields.h"
-#include "TraceVTK.h"
+#include "TraceBlocks.h"
 
 #include "Models/Trace/Error.h"
 
@@ -12,16 +11,49 @@
 #include "vtkStringArray.h"
 #include "vtkTable.h"
 
+#include <cstdio>
 #include <cstring>
 
 namespace lvlm
 {
 
-using namespace trace_fields;
+using namespace trace_blocks;
 namespace tn = tensor_name;
 
 namespace
 {
+/// Empty when there is none.
+std::string stringField(vtkFieldData* fields, const char* name)
+{
+  auto* array = vtkStringArray::SafeDownCast(fields->GetAbstractArray(name));
+  return array && array->GetNumberOfValues() > 0 ? std::string(array->GetValue(0)) : std::string();
+}
+
+/// Throws Error when there is none.
+std::int64_t numberField(vtkFieldData* fields, const char* name)
+{
+  vtkDataArray* array = fields->GetArray(name);
+  if (!array || array->GetNumberOfValues() < 1)
+  {
+    fail("the trace's field data has no number '", name, "'");
+  }
+  return array->GetVariantValue(0).ToLongLong();
+}
+
+/// 0 x 0 when there is none.
+PatchGrid gridField(vtkFieldData* fields)
+{
+  PatchGrid grid;
+  long long rows = 0;
+  long long cols = 0;
+  if (std::sscanf(stringField(fields, "grid").c_str(), "%lld,%lld", &rows, &cols) == 2)
+  {
+    grid.rows = rows;
+    grid.cols = cols;
+  }
+  return grid;
+}
+
 vtkStringArray* stringColumn(vtkTable* table, const char* name)
 {
   auto* column = vtkStringArray::SafeDownCast(table->GetColumnByName(name));
@@ -114,9 +146,9 @@ void takeAbsentLayers(vtkFieldData* fields, Trace& trace)
   add(tn::AttentionFull, "attention.full.heads", trace.keys());
 }
 
-void takePicture(vtkDataObject* data, Trace& trace)
+void takePicture(vtkMultiBlockDataSet* blocks, Trace& trace)
 {
-  vtkImageData* picture = pictureOf(data);
+  vtkImageData* picture = findPicture(blocks);
   if (!picture)
   {
     return;
@@ -155,23 +187,14 @@ void takeMetadata(vtkFieldData* fields, Trace& trace)
 }
 }
 
-Trace traceFromVTK(vtkDataObject* data, bool withPicture)
+Trace traceFromBlocks(vtkMultiBlockDataSet* blocks)
 {
-  vtkMultiBlockDataSet* blocks = blocksOf(data);
-  if (!blocks)
-  {
-    fail("the input, a ", data ? data->GetClassName() : "null pointer",
-      ", is not an LVLM trace (what LLaVA Inference and LVLM Trace Reader give)");
-  }
   vtkFieldData* fields = blocks->GetFieldData();
   Trace trace;
   takeMetadata(fields, trace);
   takeTokens(blocks, trace);
   takeAnswer(blocks, trace);
-  if (withPicture)
-  {
-    takePicture(blocks, trace);
-  }
+  takePicture(blocks, trace);
   for (const auto& [name, field] :
     { std::pair{ tn::AttentionAnswer, "heads" }, { tn::AttentionFull, "attention.full.heads" },
       { tn::AttentionVision, "attention.vision.heads" } })
