@@ -4,8 +4,8 @@
 #include "Check.h"
 #include "TokenizerFiles.h"
 
-#include "Models/Text/ChatTemplate.h"
-#include "Models/Text/CheckpointTemplate.h"
+#include "Models/Text/Chat/ChatTemplate.h"
+#include "Models/Text/Chat/CheckpointTemplate.h"
 
 #include <string>
 #include <vector>

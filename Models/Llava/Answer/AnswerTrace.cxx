@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "AnswerTrace.h"
 
-#include "Models/Text/ChatTemplate.h"
-#include "Models/Text/CheckpointTemplate.h"
+#include "Models/Text/Chat/ChatTemplate.h"
+#include "Models/Text/Chat/CheckpointTemplate.h"
 #include "Models/Trace/Json.h"
 
 #include <filesystem>

@@ -5,7 +5,7 @@
 #define LVLM_LLAVA_PROMPT_H
 
 #include "Models/Checkpoint/ModelConfig.h"
-#include "Models/Text/ChatTemplate.h"
+#include "Models/Text/Chat/ChatTemplate.h"
 #include "Models/Text/Tokenizer.h"
 #include "Models/Trace/Trace.h"
 
