@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMPictureReader.h"
 
+#include "vtkLVLMGuard.h"
+
 #include "Models/Picture/Image.h"
-#include "Models/Trace/Error.h"
 
 #include "vtkDataObject.h"
 #include "vtkImageData.h"
@@ -41,6 +42,7 @@ void pictureToVTK(const lvlm::picture::RgbImage& picture, vtkImageData* image)
 }
 
 vtkLVLMPictureReader::vtkLVLMPictureReader()
+  : MaximumPixels(static_cast<int>(lvlm::picture::DefaultMaximumPixels))
 {
   this->SetNumberOfInputPorts(0);
 }
@@ -54,6 +56,7 @@ void vtkLVLMPictureReader::PrintSelf(ostream& os, vtkIndent indent)
 {
   this->Superclass::PrintSelf(os, indent);
   os << indent << "FileName: " << (this->FileName ? this->FileName : "(none)") << endl;
+  os << indent << "MaximumPixels: " << this->MaximumPixels << endl;
 }
 
 void vtkLVLMPictureReader::Open()
@@ -66,7 +69,13 @@ void vtkLVLMPictureReader::Open()
   {
     lvlm::fail("FileName is empty: choose a picture");
   }
-  pictureToVTK(lvlm::picture::readImage(this->FileName), this->Picture);
+  const auto picture = lvlm::picture::readImage(this->FileName, this->MaximumPixels);
+  if (picture.width * picture.height > lvlm::picture::SuspiciousPixels)
+  {
+    vtkWarningMacro(<< this->FileName << " has " << picture.width << " x " << picture.height
+                    << " pixels, unusually many for a picture");
+  }
+  pictureToVTK(picture, this->Picture);
   this->OpenTime.Modified();
 }
 
@@ -96,27 +105,22 @@ int vtkLVLMPictureReader::RequestInformation(
 int vtkLVLMPictureReader::RequestData(
   vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
 {
-  try
-  {
-    this->Open();
-    vtkInformation* outInfo = outputs->GetInformationObject(0);
-    vtkImageData* output = vtkImageData::GetData(outInfo);
-    const int* asked = outInfo->Get(Pipeline::UPDATE_EXTENT());
-    if (asked && (asked[0] > asked[1] || asked[2] > asked[3]))
+  return lvlm::guarded(this, outputs,
+    [&]
     {
-      output->Initialize(); // more ranks than rows
-      return 1;
-    }
-    output->ShallowCopy(this->Picture);
-    if (asked)
-    {
-      output->Crop(asked);
-    }
-    return 1;
-  }
-  catch (const std::exception& error)
-  {
-    vtkErrorMacro(<< error.what());
-    return 0;
-  }
+      this->Open();
+      vtkInformation* outInfo = outputs->GetInformationObject(0);
+      vtkImageData* output = vtkImageData::GetData(outInfo);
+      const int* asked = outInfo->Get(Pipeline::UPDATE_EXTENT());
+      if (asked && (asked[0] > asked[1] || asked[2] > asked[3]))
+      {
+        output->Initialize(); // more ranks than rows
+        return;
+      }
+      output->ShallowCopy(this->Picture);
+      if (asked)
+      {
+        output->Crop(asked);
+      }
+    });
 }
