@@ -119,6 +119,17 @@ vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
   return values;
 }
 
+/// Without NUL characters, at which a property's text would end: signs for them instead.
+std::string withoutNul(const std::string& text)
+{
+  std::string shown;
+  for (const char c : text)
+  {
+    shown += c == '\0' ? std::string("\u2400") : std::string(1, c);
+  }
+  return shown;
+}
+
 /// What config.json says of a trace that does not exist yet: enough for the domains downstream.
 lvlm::TraceShape expectedShape(const std::string& directory)
 {
@@ -320,7 +331,7 @@ int vtkLLaVAInference::RequestData(
           this->SetAbortOutput(true);
           throw;
         }
-        self.Answer = self.Trace.answer;
+        self.Answer = withoutNul(self.Trace.answer);
         self.Asked = std::move(self.Next);
         self.AskedModel = self.Model;
         self.HasTrace = true;
