@@ -175,20 +175,6 @@ Parts ChatTemplate::apply(
   return parts;
 }
 
-const std::vector<std::string>& chatTemplateNames()
-{
-  static const std::vector<std::string> names = []
-  {
-    std::vector<std::string> list;
-    for (const Layout& layout : Layouts)
-    {
-      list.emplace_back(layout.name);
-    }
-    return list;
-  }();
-  return names;
-}
-
 namespace
 {
 /// "chat_template" of a JSON file: a string, or a list of named ones, joined; empty when there is
