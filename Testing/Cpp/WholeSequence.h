@@ -5,7 +5,7 @@
 #ifndef LVLM_TESTING_WHOLESEQUENCE_H
 #define LVLM_TESTING_WHOLESEQUENCE_H
 
-#include "Models/Llava/LlavaModelImpl.h"
+#include "Models/Llava/Network/LlavaModelImpl.h"
 
 #include <algorithm>
 #include <vector>

@@ -113,6 +113,22 @@ class Answers(InferenceCase):
         trace.UpdatePipelineInformation()
         self.assertEqual(list(trace.TimestepValues), [0, 1])
 
+    def test_an_answer_is_told_downstream_and_modifies_nothing(self):
+        from paraview import simple
+        from vtkmodules.vtkCommonExecutionModel import vtkStreamingDemandDrivenPipeline
+        trace = self.ask()
+        tokens = simple.LVLMTokens(Input=trace, FollowTime=1)
+        asked, told = (proxy.GetClientSideObject() for proxy in (trace, tokens))
+        for length in (3, 2):
+            trace.MaxNewTokens = length
+            tokens.UpdatePipelineInformation()
+            before = asked.GetMTime()
+            trace.UpdatePipeline()
+            self.assertEqual(asked.GetMTime(), before)
+            tokens.UpdatePipelineInformation()
+            steps = told.GetOutputInformation(0).Get(vtkStreamingDemandDrivenPipeline.TIME_STEPS())
+            self.assertEqual(list(steps), list(range(length)))
+
     def test_time_and_unrelated_changes_do_not_ask_again(self):
         trace = self.ask()
         reports = []
