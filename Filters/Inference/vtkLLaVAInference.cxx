@@ -38,7 +38,7 @@ struct vtkLLaVAInference::Internals
   lvlm::llava::Question Asked;
   std::shared_ptr<const lvlm::llava::LlavaModel> AskedModel;
   vtkSmartPointer<vtkLVLMTrace> Answered; ///< nullptr: none
-  vtkTimeStamp AnswerTime; ///< of the last answer
+  vtkTimeStamp AnswerTime;                ///< of the last answer
   std::string Answer, ModelInformation, CostInformation, EmbeddedModel;
 
   std::shared_ptr<const lvlm::llava::LlavaModel> open(vtkLLaVAInference* self)
@@ -118,6 +118,17 @@ vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
     lvlm::fail("the input has no array of colors on its points or cells");
   }
   return values;
+}
+
+/// Without NUL characters, at which a property's text would end: signs for them instead.
+std::string withoutNul(const std::string& text)
+{
+  std::string shown;
+  for (const char c : text)
+  {
+    shown += c == '\0' ? std::string("\u2400") : std::string(1, c);
+  }
+  return shown;
 }
 
 /// What config.json says of a trace that does not exist yet: enough for the domains downstream.
@@ -340,7 +351,7 @@ int vtkLLaVAInference::RequestData(
         const auto answered = vtkSmartPointer<vtkLVLMTrace>::New();
         answered->SetTrace(trace);
         self.Answered = answered;
-        self.Answer = trace->answer;
+        self.Answer = withoutNul(trace->answer);
         self.Asked = std::move(self.Next);
         self.AskedModel = self.Model;
         self.AnswerTime.Modified();

@@ -160,7 +160,8 @@ public:
   vtkGetMacro(Threads, int);
   ///@}
 
-  /** The answer, once there is one; "" before. */
+  /** The answer, once there is one; "" before. A NUL character that the model said is shown as
+   * its sign, U+2400; the trace has the character itself. */
   const char* GetAnswer();
   /** Architecture, layers, heads, patches and size of the model in ModelDirectory, or why it cannot
    * be used. */

@@ -89,10 +89,6 @@ private:
   std::unique_ptr<Impl> Self;
 };
 
-/// Puts the maps of all answer tokens into the trace as `relevancy.*`. Throws Error unless there is
-/// exactly one row a token, in order.
-void storeRelevancy(Trace& trace, const RelevancyMaps& maps);
-
 } // namespace lvlm::llava
 
 #endif

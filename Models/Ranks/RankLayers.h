@@ -16,10 +16,6 @@ namespace lvlm::ranks
 /// negative number of layers and for a rank that is not one of `ranks`.
 LayerSpan layersOfRank(std::int64_t layers, int rank, int ranks);
 
-/// The rank whose span holds the layer: the inverse of layersOfRank. Throws Error for a layer that
-/// is not in [0, layers).
-int rankOfLayer(std::int64_t layer, std::int64_t layers, int ranks);
-
 } // namespace lvlm::ranks
 
 #endif

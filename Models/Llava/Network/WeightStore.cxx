@@ -95,13 +95,13 @@ at::Tensor WeightStore::small(const std::string& name, at::IntArrayRef shape) co
   return this->stored(name, shape).to(this->Device, this->Type);
 }
 
-Linear WeightStore::linear(
-  const std::string& prefix, const std::string& slot, std::int64_t out, std::int64_t in) const
+Linear WeightStore::linear(const std::string& prefix, const std::string& slot, std::int64_t out,
+  std::int64_t in, bool bias) const
 {
   Linear linear;
   linear.slot = slot;
   linear.weight = this->stored(prefix + ".weight", { out, in });
-  if (this->has(prefix + ".bias"))
+  if (bias)
   {
     linear.bias = this->small(prefix + ".bias", { out });
   }

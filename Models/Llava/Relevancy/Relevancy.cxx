@@ -236,26 +236,4 @@ Tensor Relevancy::attentionGradient(std::int64_t token, std::int64_t layer, bool
     });
 }
 
-void storeRelevancy(Trace& trace, const RelevancyMaps& maps)
-{
-  std::vector<std::int64_t> all(static_cast<std::size_t>(trace.answerLength()));
-  std::iota(all.begin(), all.end(), 0);
-  if (maps.tokens != all)
-  {
-    fail("a trace takes the relevancy of all ", all.size(), " answer tokens in order, not of ",
-      maps.tokens.size());
-  }
-  const auto put = [&](const char* name, const Tensor& tensor)
-  {
-    if (!tensor.empty())
-    {
-      trace.tensors[name] = tensor;
-    }
-  };
-  put(tensor_name::RelevancyDecoder, maps.decoder);
-  put(tensor_name::RelevancyVision, maps.vision);
-  put(tensor_name::RelevancyJoint, maps.joint);
-  put(tensor_name::RelevancyJointToken, maps.jointToken);
-}
-
 } // namespace lvlm::llava
