@@ -37,6 +37,11 @@ class vtkMultiBlockDataSet;
 namespace lvlm
 {
 
+namespace ranks
+{
+class Team;
+}
+
 /// What can be known about a trace before it exists. -1: not known yet; 0: there is none.
 struct TraceShape
 {
@@ -67,7 +72,7 @@ LVLMREADERS_EXPORT bool shapeOf(vtkDataObject* data, TraceShape& shape);
 LVLMREADERS_EXPORT void announceTrace(vtkInformation* outInfo, const TraceShape& shape);
 /// For the RequestUpdateExtent of whatever takes a trace: asks for the layers of this rank, always,
 /// so that the trace is not made again when something downstream asks for other pieces.
-LVLMREADERS_EXPORT void askForOwnLayers(vtkInformation* inInfo);
+LVLMREADERS_EXPORT void askForOwnLayers(vtkInformation* inInfo, const ranks::Team& team);
 /// What announceTrace said. False when nothing was announced.
 LVLMREADERS_EXPORT bool announcedTrace(vtkInformation* info, TraceShape& shape);
 /// Sets time steps 0..steps-1, or takes them away when there are none.

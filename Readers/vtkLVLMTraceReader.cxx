@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceReader.h"
 
-#include "RankExchange.h"
+#include "AlgorithmTeam.h"
 #include "TraceVTK.h"
 
-#include "Models/Ranks/RankLayers.h"
+#include "Models/Ranks/LayerShare.h"
 #include "Models/Trace/Error.h"
 #include "Models/Trace/MemoryAdvice.h"
 #include "Models/Trace/TraceFile.h"
@@ -18,7 +18,7 @@
 vtkStandardNewMacro(vtkLVLMTraceReader);
 
 vtkLVLMTraceReader::vtkLVLMTraceReader()
-  : Shape(new lvlm::TraceShape), Ranks(new lvlm::RankExchange)
+  : Shape(new lvlm::TraceShape), Ranks(new lvlm::AlgorithmTeam(this))
 {
   this->SetNumberOfInputPorts(0);
 }
@@ -26,6 +26,16 @@ vtkLVLMTraceReader::vtkLVLMTraceReader()
 vtkLVLMTraceReader::~vtkLVLMTraceReader()
 {
   this->SetFileName(nullptr);
+}
+
+void vtkLVLMTraceReader::SetController(vtkMultiProcessController* controller)
+{
+  lvlm::setController(this, this->Ranks, controller);
+}
+
+vtkMultiProcessController* vtkLVLMTraceReader::GetController()
+{
+  return this->Ranks->controller();
 }
 
 void vtkLVLMTraceReader::PrintSelf(ostream& os, vtkIndent indent)
@@ -55,7 +65,7 @@ void vtkLVLMTraceReader::OpenHere()
   }
   const lvlm::Trace whole = lvlm::readTrace(this->FileName);
   const lvlm::Trace trace = lvlm::withLayers(
-    whole, lvlm::ranks::layersOfRank(whole.layerTotal, this->Ranks->rank(), this->Ranks->ranks()));
+    whole, lvlm::ranks::layersOfRank(whole.layerTotal, this->Ranks->rank(), this->Ranks->size()));
   for (const char* name : { lvlm::tensor_name::AttentionAnswer, lvlm::tensor_name::AttentionFull,
          lvlm::tensor_name::AttentionVision })
   {
@@ -84,7 +94,7 @@ void vtkLVLMTraceReader::Open()
   this->Opened = nullptr;
   try
   {
-    this->Ranks->run([this] { this->OpenHere(); });
+    this->Ranks->together([this] { this->OpenHere(); });
     this->OpenTime.Modified();
   }
   catch (...)

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceWriter.h"
 
-#include "RankExchange.h"
-#include "TraceOfRanks.h"
+#include "AlgorithmTeam.h"
+#include "RankExecutive.h"
+#include "SharedTraceFile.h"
 #include "TraceVTK.h"
 
 #include "Models/Trace/Error.h"
 
 #include "vtkErrorCode.h"
+#include "vtkExecutive.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
@@ -15,9 +17,26 @@
 
 vtkStandardNewMacro(vtkLVLMTraceWriter);
 
+vtkLVLMTraceWriter::vtkLVLMTraceWriter() : Ranks(std::make_unique<lvlm::AlgorithmTeam>(this)) {}
+
 vtkLVLMTraceWriter::~vtkLVLMTraceWriter()
 {
   this->SetFileName(nullptr);
+}
+
+void vtkLVLMTraceWriter::SetController(vtkMultiProcessController* controller)
+{
+  lvlm::setController(this, this->Ranks, controller);
+}
+
+vtkMultiProcessController* vtkLVLMTraceWriter::GetController()
+{
+  return this->Ranks->controller();
+}
+
+vtkExecutive* vtkLVLMTraceWriter::CreateDefaultExecutive()
+{
+  return lvlm::newRankExecutive();
 }
 
 void vtkLVLMTraceWriter::PrintSelf(ostream& os, vtkIndent indent)
@@ -37,7 +56,7 @@ vtkTypeBool vtkLVLMTraceWriter::ProcessRequest(
 {
   if (request->Has(vtkStreamingDemandDrivenPipeline::REQUEST_UPDATE_EXTENT()))
   {
-    lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0));
+    lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0), *this->Ranks);
     return 1;
   }
   return this->Superclass::ProcessRequest(request, inputs, outputs);
@@ -47,15 +66,19 @@ void vtkLVLMTraceWriter::WriteData()
 {
   try
   {
-    lvlm::RankExchange ranks;
-    ranks.run(
-      [&]
+    this->Ranks->together(
+      [this]
       {
+        if (lvlm::inputFailed(this->GetExecutive()->GetInputInformation(0)))
+        {
+          lvlm::fail("there is no trace to write: its source failed");
+        }
         if (!this->FileName || !*this->FileName)
         {
           lvlm::fail("FileName is empty: name the .lvlm file to write");
         }
-        lvlm::writeTraceOfRanks(this->FileName, lvlm::traceFromVTK(this->GetInput(), true), ranks);
+        lvlm::writeSharedTrace(
+          this->FileName, lvlm::traceFromVTK(this->GetInput(), true), *this->Ranks);
       });
   }
   catch (const std::exception& error)

@@ -13,7 +13,10 @@ class vtkInformationVector;
 namespace lvlm
 {
 
-class RankExchange;
+namespace ranks
+{
+class Team;
+}
 
 /// The listed patches, as they are, and after them those of the cells that are selected on maps of
 /// the trace `data`, row-major from the top left, if `selections` is connected. In a parallel run
@@ -22,7 +25,7 @@ class RankExchange;
 /// Throws Error for a selection of anything but cells, for kinds that need the map's values, and
 /// when neither a listed nor a selected patch is there though something is selected.
 std::vector<std::int64_t> chosenPatches(const std::vector<std::int64_t>& listed,
-  vtkInformationVector* selections, vtkDataObject* data, RankExchange& ranks);
+  vtkInformationVector* selections, vtkDataObject* data, ranks::Team& team);
 
 } // namespace lvlm
 

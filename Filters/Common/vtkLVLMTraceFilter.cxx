@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceFilter.h"
 
+#include "OutputPieces.h"
 #include "OutputVTK.h"
-#include "RankPieces.h"
 #include "TokenTable.h"
 
 #include "Models/Trace/Analysis.h"
-#include "Readers/RankExchange.h"
+#include "Readers/AlgorithmTeam.h"
+#include "Readers/RankExecutive.h"
 #include "Readers/TraceVTK.h"
 #include "Readers/vtkLVLMGuard.h"
 
@@ -78,13 +79,29 @@ void printList(
 }
 
 vtkLVLMTraceFilter::vtkLVLMTraceFilter()
-  : Ranks(std::make_unique<lvlm::RankExchange>()), Results(std::make_unique<lvlm::WholeResults>())
+  : Ranks(std::make_unique<lvlm::AlgorithmTeam>(this)),
+    Results(std::make_unique<lvlm::WholeResults>())
 {
   this->SetNumberOfInputPorts(1);
   this->SetNumberOfOutputPorts(1);
 }
 
 vtkLVLMTraceFilter::~vtkLVLMTraceFilter() = default;
+
+void vtkLVLMTraceFilter::SetController(vtkMultiProcessController* controller)
+{
+  lvlm::setController(this, this->Ranks, controller);
+}
+
+vtkMultiProcessController* vtkLVLMTraceFilter::GetController()
+{
+  return this->Ranks->controller();
+}
+
+vtkExecutive* vtkLVLMTraceFilter::CreateDefaultExecutive()
+{
+  return lvlm::newRankExecutive();
+}
 
 void vtkLVLMTraceFilter::PrintSelf(ostream& os, vtkIndent indent)
 {
@@ -212,7 +229,7 @@ int vtkLVLMTraceFilter::RequestInformation(
       outInfo->Set(Pipeline::WHOLE_EXTENT(), none, 6);
     }
   }
-  lvlm::announcePieces(this, outputs);
+  lvlm::announcePieces(this, outputs, *this->Ranks);
   return 1;
 }
 
@@ -232,7 +249,7 @@ int vtkLVLMTraceFilter::RequestUpdateExtent(vtkInformationVector** inputs)
       }
     }
   }
-  lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0));
+  lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0), *this->Ranks);
   return 1;
 }
 
@@ -277,9 +294,9 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
     [&]
     {
       vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
-      dropWordsOf(data, outputs);
-      if (this->Ranks->ranks() == 1)
+      if (this->Ranks->size() == 1)
       {
+        dropWordsOf(data, outputs);
         this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);
         return;
       }
@@ -290,7 +307,7 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
         this->ComputeOnRanks(data, inputs, outputs);
         this->Results->keep(key, outputs);
       }
-      this->Results->give(outputs);
+      this->Results->give(outputs, *this->Ranks);
     });
   this->Failed = good ? std::vector<vtkMTimeType>() : attempt;
   // Empty outputs take the place of the maps that were on the screen; after a 0 these would stay.
@@ -302,7 +319,19 @@ void vtkLVLMTraceFilter::ComputeOnRanks(
 {
   try
   {
-    this->Ranks->run([&] { this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs); });
+    this->Ranks->together(
+      [&]
+      {
+        for (int port = 0; port < this->GetNumberOfInputPorts(); ++port)
+        {
+          if (lvlm::inputFailed(inputs[port]))
+          {
+            lvlm::fail("there is no input ", port, ": its source failed");
+          }
+        }
+        dropWordsOf(data, outputs);
+        this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);
+      });
   }
   catch (const lvlm::Aborted&)
   {
@@ -311,6 +340,11 @@ void vtkLVLMTraceFilter::ComputeOnRanks(
     this->SetAbortOutput(true);
     throw;
   }
+}
+
+lvlm::ranks::Team& vtkLVLMTraceFilter::GetRanks()
+{
+  return *this->Ranks;
 }
 
 lvlm::LayerParts vtkLVLMTraceFilter::JoinLayers(const lvlm::LayerParts& own)

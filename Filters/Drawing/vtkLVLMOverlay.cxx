@@ -3,8 +3,9 @@
 
 #include "Picture.h"
 
+#include "Filters/Common/OutputPieces.h"
 #include "Filters/Common/OutputVTK.h"
-#include "Filters/Common/RankPieces.h"
+#include "Readers/AlgorithmTeam.h"
 #include "Readers/TraceVTK.h"
 #include "Readers/vtkLVLMGuard.h"
 
@@ -128,6 +129,20 @@ void write(const lvlm::picture::RgbImage& picture, vtkImageData* output)
 }
 }
 
+vtkLVLMOverlay::vtkLVLMOverlay() : Ranks(std::make_unique<lvlm::AlgorithmTeam>(this)) {}
+
+vtkLVLMOverlay::~vtkLVLMOverlay() = default;
+
+void vtkLVLMOverlay::SetController(vtkMultiProcessController* controller)
+{
+  lvlm::setController(this, this->Ranks, controller);
+}
+
+vtkMultiProcessController* vtkLVLMOverlay::GetController()
+{
+  return this->Ranks->controller();
+}
+
 void vtkLVLMOverlay::PrintSelf(ostream& os, vtkIndent indent)
 {
   this->Superclass::PrintSelf(os, indent);
@@ -149,7 +164,7 @@ int vtkLVLMOverlay::RequestInformation(
   vtkInformation* outInfo = outputs->GetInformationObject(0);
   lvlm::announceImage(outInfo, announcedPixels(this, inputs[0]->GetInformationObject(0)));
   vtkDataObject::SetPointDataActiveScalarInfo(outInfo, VTK_UNSIGNED_CHAR, 3);
-  lvlm::announcePieces(this, outputs);
+  lvlm::announcePieces(this, outputs, *this->Ranks);
   return 1;
 }
 
@@ -159,7 +174,7 @@ int vtkLVLMOverlay::RequestUpdateExtent(
   vtkInformation* inInfo = inputs[0]->GetInformationObject(0);
   if (vtkMultiBlockDataSet::SafeDownCast(vtkDataObject::GetData(inInfo)))
   {
-    lvlm::askForOwnLayers(inInfo);
+    lvlm::askForOwnLayers(inInfo, *this->Ranks);
     return 1;
   }
   // The whole map on each rank: colours are stretched over all of it.
@@ -212,6 +227,6 @@ int vtkLVLMOverlay::RequestData(
         output->GetFieldData()->Initialize(); // the trace's words are no part of its picture
         write(pictureOfTrace(data), output);
       }
-      lvlm::cutToPiece(output, outputs->GetInformationObject(0));
+      lvlm::cutToPiece(output, outputs->GetInformationObject(0), *this->Ranks);
     });
 }

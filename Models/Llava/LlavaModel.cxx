@@ -4,6 +4,8 @@
 #include "LlavaModelImpl.h"
 #include "Runtime.h"
 
+#include "Models/Ranks/Team.h"
+
 #include "Models/Llava/Answer/AnswerTrace.h"
 #include "Models/Llava/Answer/Answering.h"
 #include "Models/Llava/Answer/Generation.h"
@@ -249,16 +251,14 @@ QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLengt
 
 Trace LlavaModel::ask(const Question& question, const Progress& progress) const
 {
-  ranks::SingleRank alone;
+  ranks::Team alone;
   return this->ask(question, progress, alone);
 }
 
-Trace LlavaModel::ask(
-  const Question& question, const Progress& progress, ranks::RankChannel& ranks) const
+Trace LlavaModel::ask(const Question& question, const Progress& progress, ranks::Team& team) const
 {
   const at::NoGradGuard guard;
   useThreads(this->Self->options.threads);
-  ranks::RankTeam team(ranks);
   return Answering(*this, question, team).run(progress);
 }
 

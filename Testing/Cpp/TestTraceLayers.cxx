@@ -2,7 +2,7 @@
 // A trace cut into the layers of each process: views of the same memory, together the whole.
 #include "Check.h"
 
-#include "Models/Ranks/RankLayers.h"
+#include "Models/Ranks/LayerShare.h"
 #include "Models/Trace/Rollout.h"
 #include "Models/Trace/TraceLayers.h"
 
@@ -27,6 +27,16 @@ std::vector<float> randomNumbers(std::int64_t count)
     value = uniform(generator);
   }
   return values;
+}
+
+std::size_t rankOfLayer(std::int64_t layer, int ranks)
+{
+  int rank = 0;
+  while (!lvlm::ranks::layersOfRank(L, rank, ranks).contains(layer))
+  {
+    ++rank;
+  }
+  return static_cast<std::size_t>(rank);
 }
 
 lvlm::Trace wholeTrace(const std::vector<std::int64_t>& fullLayers)
@@ -130,7 +140,7 @@ void testRollout()
     std::vector<double> rows = lvlm::Rollout(parts[0], {}, lvlm::Reduction::Mean).rows;
     for (std::int64_t layer = L; layer-- > 0;)
     {
-      const auto owner = static_cast<std::size_t>(lvlm::ranks::rankOfLayer(layer, L, ranks));
+      const auto owner = rankOfLayer(layer, ranks);
       lvlm::Rollout here(parts[owner], {}, lvlm::Reduction::Mean);
       CHECK(here.layers() == L && here.holds(layer));
       here.rows = rows;

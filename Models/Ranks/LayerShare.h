@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file RankLayers.h
+/// @file LayerShare.h
 /// Which layers of a model, or of a trace, belong to which rank of a parallel run.
-#ifndef LVLM_RANKS_RANKLAYERS_H
-#define LVLM_RANKS_RANKLAYERS_H
+#ifndef LVLM_RANKS_LAYERSHARE_H
+#define LVLM_RANKS_LAYERSHARE_H
 
 #include "Models/Trace/LayerSpan.h"
 
@@ -15,10 +15,6 @@ namespace lvlm::ranks
 /// more. Ranks beyond the number of layers hold none: an empty span at the end. Throws Error for a
 /// negative number of layers and for a rank that is not one of `ranks`.
 LayerSpan layersOfRank(std::int64_t layers, int rank, int ranks);
-
-/// The rank whose span holds the layer: the inverse of layersOfRank. Throws Error for a layer that
-/// is not in [0, layers).
-int rankOfLayer(std::int64_t layer, std::int64_t layers, int ranks);
 
 } // namespace lvlm::ranks
 
