@@ -25,8 +25,8 @@ LVLMREADERS_EXPORT vtkInformationIntegerKey* ranksKey();
 /// For CreateDefaultExecutive().
 LVLMREADERS_EXPORT vtkExecutive* newRankExecutive();
 
-/// What newRankExecutive() makes from now on. ParaView replaces the executive of an algorithm unless
-/// it is one of its own kind, which is not known here: Plugin/Server provides it.
+/// What newRankExecutive() makes from now on. ParaView replaces the executive of an algorithm
+/// unless it is one of its own kind, which is not known here: Plugin/Server provides it.
 using MakeExecutive = vtkExecutive* (*)();
 LVLMREADERS_EXPORT void setRankExecutive(MakeExecutive make);
 
