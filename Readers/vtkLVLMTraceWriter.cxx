@@ -4,11 +4,12 @@
 #include "AlgorithmTeam.h"
 #include "RankExecutive.h"
 #include "SharedTraceFile.h"
-#include "TraceVTK.h"
+#include "TraceShape.h"
+#include "vtkLVLMGuard.h"
+#include "vtkLVLMTrace.h"
 
 #include "Models/Trace/Error.h"
 
-#include "vtkErrorCode.h"
 #include "vtkExecutive.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
@@ -64,26 +65,25 @@ vtkTypeBool vtkLVLMTraceWriter::ProcessRequest(
 
 void vtkLVLMTraceWriter::WriteData()
 {
-  try
+  if (!this->FileName || !*this->FileName)
   {
-    this->Ranks->together(
-      [this]
-      {
-        if (lvlm::inputFailed(this->GetExecutive()->GetInputInformation(0)))
-        {
-          lvlm::fail("there is no trace to write: its source failed");
-        }
-        if (!this->FileName || !*this->FileName)
-        {
-          lvlm::fail("FileName is empty: name the .lvlm file to write");
-        }
-        lvlm::writeSharedTrace(
-          this->FileName, lvlm::traceFromVTK(this->GetInput(), true), *this->Ranks);
-      });
+    vtkErrorMacro("FileName is empty: name the .lvlm file to write");
+    this->ErrorCode = vtkErrorCode::NoFileNameError;
+    return;
   }
-  catch (const std::exception& error)
-  {
-    vtkErrorMacro(<< error.what());
-    this->SetErrorCode(vtkErrorCode::CannotOpenFileError);
-  }
+  lvlm::guardedFile(this, nullptr, this->ErrorCode, vtkErrorCode::CannotOpenFileError,
+    vtkErrorCode::UnknownError,
+    [&]
+    {
+      this->Ranks->together(
+        [this]
+        {
+          if (lvlm::inputFailed(this->GetExecutive()->GetInputInformation(0)))
+          {
+            lvlm::fail("there is no trace to write: its source failed");
+          }
+          lvlm::writeSharedTrace(
+            this->FileName, *vtkLVLMTrace::TraceOf(this->GetInput()), *this->Ranks);
+        });
+    });
 }

@@ -8,7 +8,7 @@
 #include "Models/Trace/Rollout.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TensorVTK.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
 
 #include "vtkCellData.h"
@@ -331,13 +331,12 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     {
       this->Self->Gradient = lvlm::makeGradientRelevancy();
     }
-    rows = this->Self->Gradient->compute(lvlm::traceFromVTK(data, true),
+    rows = this->Self->Gradient->compute(trace,
       { tokens, this->Mode == COMPATIBLE, this->Normalize, this->ModelDirectory, this->Device },
       this->GetRanks(), lvlm::progressOf(this));
   }
 
-  lvlm::TraceShape shape;
-  lvlm::shapeOf(data, shape);
+  const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   auto* image = vtkImageData::GetData(outputs, 0);
   lvlm::shapeImage(image, lvlm::gridCells(shape));
   for (const char* name : MapNames)

@@ -2,14 +2,14 @@
 #include "vtkLVLMTraceFilter.h"
 
 #include "OutputPieces.h"
-#include "OutputVTK.h"
 #include "TokenTable.h"
 
 #include "Models/Trace/Analysis.h"
 #include "Readers/AlgorithmTeam.h"
 #include "Readers/RankExecutive.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkDemandDrivenPipeline.h"
 #include "vtkExecutive.h"
@@ -150,27 +150,23 @@ void vtkLVLMTraceFilter::RemoveAllHeads()
 
 vtkStringArray* vtkLVLMTraceFilter::GetTokenTable()
 {
-  vtkDataObject* data =
-    this->GetNumberOfInputConnections(0) > 0 ? this->GetInputDataObject(0, 0) : nullptr;
-  if (data && data == this->TokenTableData && data->GetMTime() < this->TokenTableTime)
-  {
-    return this->TokenTable;
-  }
-  this->TokenTable->Initialize();
-  this->TokenTableData = data;
   try
   {
-    lvlm::TraceShape shape;
-    if (data && lvlm::shapeOf(data, shape))
+    const auto trace = vtkLVLMTrace::TraceOf(
+      this->GetNumberOfInputConnections(0) > 0 ? this->GetInputDataObject(0, 0) : nullptr);
+    if (trace != this->TokenTableTrace.lock())
     {
-      lvlm::answerRows(lvlm::traceFromVTK(data), this->TokenTable);
+      this->TokenTable->Initialize();
+      lvlm::answerRows(*trace, this->TokenTable);
+      this->TokenTableTrace = trace;
     }
   }
   catch (const std::exception&)
   {
-    this->TokenTable->Initialize(); // RequestData meets the same problem and reports it.
+    // RequestData meets the same problem and reports it.
+    this->TokenTable->Initialize();
+    this->TokenTableTrace.reset();
   }
-  this->TokenTableTime.Modified();
   return this->TokenTable;
 }
 
@@ -297,7 +293,7 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
       if (this->Ranks->size() == 1)
       {
         dropWordsOf(data, outputs);
-        this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);
+        this->Compute(*vtkLVLMTrace::TraceOf(data), data, inputs, outputs);
         return;
       }
       const std::vector<vtkMTimeType> key = this->GetResultKey(inputs, outputs);
@@ -330,7 +326,7 @@ void vtkLVLMTraceFilter::ComputeOnRanks(
           }
         }
         dropWordsOf(data, outputs);
-        this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);
+        this->Compute(*vtkLVLMTrace::TraceOf(data), data, inputs, outputs);
       });
   }
   catch (const lvlm::Aborted&)

@@ -11,7 +11,7 @@
 #include "Readers/vtkLVLMTraceWriter.h"
 #ifdef LVLM_PICTURE
 #include "Filters/Inference/vtkLLaVAInference.h"
-#include "Readers/vtkLVLMPictureReader.h"
+#include "Readers/Picture/vtkLVLMPictureReader.h"
 #endif
 
 #include "vtkCallbackCommand.h"

@@ -8,7 +8,7 @@
 
 #include "RelevancyLayers.h"
 
-#include "Models/Llava/LlavaModelImpl.h"
+#include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Ranks/Team.h"
 
 #include <vector>
