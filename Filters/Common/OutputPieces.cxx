@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "RankPieces.h"
+#include "OutputPieces.h"
 
-#include "Readers/RankExchange.h"
+#include "Models/Ranks/Team.h"
 
 #include "vtkAlgorithm.h"
 #include "vtkImageData.h"
@@ -36,26 +36,24 @@ void emptyImage(vtkImageData* image)
 }
 }
 
-void announcePieces(vtkAlgorithm* self, vtkInformationVector* outputs)
+void announcePieces(vtkAlgorithm* self, vtkInformationVector* outputs, const ranks::Team& team)
 {
-  const RankExchange ranks;
   for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
   {
     const char* type = self->GetOutputPortInformation(port)->Get(vtkDataObject::DATA_TYPE_NAME());
-    if (ranks.ranks() > 1 && type && std::strcmp(type, "vtkImageData") == 0)
+    if (team.size() > 1 && type && std::strcmp(type, "vtkImageData") == 0)
     {
       outputs->GetInformationObject(port)->Set(vtkAlgorithm::CAN_PRODUCE_SUB_EXTENT(), 1);
     }
   }
 }
 
-void cutToPiece(vtkDataObject* output, vtkInformation* outInfo)
+void cutToPiece(vtkDataObject* output, vtkInformation* outInfo, const ranks::Team& team)
 {
   auto* image = vtkImageData::SafeDownCast(output);
   if (!image)
   {
-    const RankExchange ranks;
-    if (!ranks.isFirst())
+    if (!team.isFirst())
     {
       output->Initialize();
     }
@@ -89,13 +87,13 @@ void WholeResults::keep(const std::vector<vtkMTimeType>& key, vtkInformationVect
   }
 }
 
-void WholeResults::give(vtkInformationVector* outputs) const
+void WholeResults::give(vtkInformationVector* outputs, const ranks::Team& team) const
 {
   for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
   {
     vtkDataObject* output = vtkDataObject::GetData(outputs, port);
     output->ShallowCopy(this->Results[static_cast<std::size_t>(port)]);
-    cutToPiece(output, outputs->GetInformationObject(port));
+    cutToPiece(output, outputs->GetInformationObject(port), team);
   }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file RankLayers.h
+/// @file LayerShare.h
 /// Which layers of a model, or of a trace, belong to which rank of a parallel run.
-#ifndef LVLM_RANKS_RANKLAYERS_H
-#define LVLM_RANKS_RANKLAYERS_H
+#ifndef LVLM_RANKS_LAYERSHARE_H
+#define LVLM_RANKS_LAYERSHARE_H
 
 #include "Models/Trace/LayerSpan.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "RankLayers.h"
+#include "LayerShare.h"
 
 #include "Models/Trace/Error.h"
 
