@@ -112,7 +112,7 @@ void compareIn(Precision precision, const std::string& folder, const std::string
     golden, "logits", model.decoder.logits(hidden.narrow(0, P - 1, T), buffers), precision);
 }
 
-/// CLIP's norm in bfloat16 rounds once: by half a unit, 2^-9 of a number. LibTorch 1.13's own
+/// CLIP's norm in bfloat16 rounds once: by half a unit, at most 2^-8 of a number. LibTorch 1.13
 /// rounds within.
 void checkLayerNorm()
 {
