@@ -2,7 +2,7 @@
 // The layers of each rank: every layer on one rank, in order, evenly.
 #include "Check.h"
 
-#include "Models/Ranks/RankLayers.h"
+#include "Models/Ranks/LayerShare.h"
 
 #include <climits>
 

@@ -3,7 +3,7 @@
 #include "Check.h"
 #include "RolloutRows.h"
 
-#include "Models/Ranks/RankLayers.h"
+#include "Models/Ranks/LayerShare.h"
 #include "Models/Trace/TraceLayers.h"
 
 #include <algorithm>
