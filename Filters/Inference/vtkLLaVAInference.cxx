@@ -38,7 +38,7 @@ struct vtkLLaVAInference::Internals
   lvlm::llava::Question Asked;
   std::shared_ptr<const lvlm::llava::LlavaModel> AskedModel;
   vtkSmartPointer<vtkLVLMTrace> Answered; ///< nullptr: none
-  vtkTimeStamp AnswerTime; ///< of the last answer
+  vtkTimeStamp AnswerTime;                ///< of the last answer
   std::string Answer, ModelInformation, CostInformation, EmbeddedModel;
 
   std::shared_ptr<const lvlm::llava::LlavaModel> open(vtkLLaVAInference* self)
@@ -83,6 +83,15 @@ struct vtkLLaVAInference::Internals
       question.fullLayers.clear();
     }
     return question;
+  }
+
+  /// What is expected, with the last answer's length if that model is of the same shape.
+  lvlm::TraceShape shapeOfAnswer(const lvlm::TraceShape& expected) const
+  {
+    const lvlm::TraceShape last = lvlm::shapeOf(*vtkLVLMTrace::TraceOf(this->Answered));
+    const auto key = [](const lvlm::TraceShape& a)
+    { return std::tie(a.grid.rows, a.grid.cols, a.layers, a.heads); };
+    return key(last) == key(expected) ? last : expected;
   }
 
   bool isAnswered(const lvlm::llava::Question& q,
@@ -255,8 +264,11 @@ int vtkLLaVAInference::RequestInformation(
   lvlm::TraceShape shape;
   try
   {
-    shape = this->Self->Answered ? lvlm::shapeOf(*vtkLVLMTrace::TraceOf(this->Self->Answered))
-                                 : expectedShape(lvlm::modelFolder(this->ModelDirectory));
+    shape = expectedShape(lvlm::modelFolder(this->ModelDirectory));
+    if (this->Self->Answered)
+    {
+      shape = this->Self->shapeOfAnswer(shape);
+    }
   }
   catch (const std::exception&) // RequestData says what is wrong, once it is asked for data
   {
@@ -346,8 +358,9 @@ int vtkLLaVAInference::RequestData(
         self.AnswerTime.Modified();
       }
       vtkDataObject::GetData(outputs)->ShallowCopy(self.Answered);
-      lvlm::setAnswerTime(
-        outputs->GetInformationObject(0), vtkLVLMTrace::TraceOf(self.Answered)->answerLength());
+      // Filters downstream look here when AnswerTime has made them ask again.
+      lvlm::announceTrace(
+        outputs->GetInformationObject(0), lvlm::shapeOf(*vtkLVLMTrace::TraceOf(self.Answered)));
     });
 }
 
