@@ -19,6 +19,11 @@
 namespace lvlm
 {
 
+namespace ranks
+{
+class Team;
+}
+
 struct GradientRequest
 {
   std::vector<std::int64_t> tokens; ///< answer tokens, in [0, T)
@@ -36,8 +41,8 @@ public:
   virtual ~GradientRelevancy() = default;
   /// f32 [n, K] or [n, rows*cols] under each name of `relevancy.*`. `trace` has its picture. Throws
   /// Error, and Aborted when `progress` says so.
-  virtual std::map<std::string, Tensor> compute(
-    const Trace& trace, const GradientRequest& request, const Progress& progress) = 0;
+  virtual std::map<std::string, Tensor> compute(const Trace& trace, const GradientRequest& request,
+    ranks::Team& team, const Progress& progress) = 0;
 };
 
 using MakeGradientRelevancy = std::unique_ptr<GradientRelevancy> (*)();

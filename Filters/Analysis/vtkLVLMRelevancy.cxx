@@ -4,9 +4,9 @@
 #include "GradientRelevancy.h"
 
 #include "Filters/Common/OutputVTK.h"
+#include "Models/Ranks/Team.h"
 #include "Models/Trace/Rollout.h"
 #include "Models/Trace/Words.h"
-#include "Readers/RankExchange.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
@@ -98,7 +98,7 @@ Rows recordedRows(const lvlm::Trace& trace, const lvlm::Indices& tokens)
 
 /// Attention rollout whose rows go from rank to rank, each taking them through its own layers.
 std::vector<float> rolloutOfRanks(const lvlm::Trace& trace, const lvlm::Indices& tokens,
-  lvlm::Reduction reduction, lvlm::RankExchange& ranks, const lvlm::Progress& progress)
+  lvlm::Reduction reduction, lvlm::ranks::Team& ranks, const lvlm::Progress& progress)
 {
   lvlm::Rollout rollout(trace, tokens, reduction);
   std::vector<std::int64_t> held;
@@ -244,7 +244,7 @@ struct vtkLVLMRelevancy::Internals
   vtkMTimeType RolloutTime = 0;
 
   Rows rollout(const lvlm::Trace& trace, vtkDataObject* data, const lvlm::Indices& tokens,
-    int method, lvlm::RankExchange& ranks, const lvlm::Progress& progress)
+    int method, lvlm::ranks::Team& ranks, const lvlm::Progress& progress)
   {
     if (this->RolloutInput != data || this->RolloutTime != data->GetMTime())
     {
@@ -333,7 +333,7 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     }
     rows = this->Self->Gradient->compute(trace,
       { tokens, this->Mode == COMPATIBLE, this->Normalize, this->ModelDirectory, this->Device },
-      lvlm::progressOf(this));
+      this->GetRanks(), lvlm::progressOf(this));
   }
 
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);

@@ -3,11 +3,9 @@
 
 #include "EmbeddedModel.h"
 
-#include "ControllerChannel.h"
-
 #include "Filters/Analysis/GradientRelevancy.h"
 #include "Models/Llava/Relevancy.h"
-#include "Models/Ranks/RankTeam.h"
+#include "Models/Ranks/Team.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -59,7 +57,7 @@ double temperatureOf(const Trace& trace)
 }
 
 std::shared_ptr<const llava::LlavaModel> openModel(
-  const Trace& trace, const GradientRequest& request, const ranks::RankChannel& ranks)
+  const Trace& trace, const GradientRequest& request, const ranks::Team& team)
 {
   const std::string recorded = extraOf(trace, "model_directory");
   const std::string directory =
@@ -72,8 +70,8 @@ std::shared_ptr<const llava::LlavaModel> openModel(
   }
   llava::ModelOptions options;
   options.precision = precisionOf(trace);
-  options.rank = ranks.rank();
-  options.ranks = ranks.size();
+  options.rank = team.rank();
+  options.ranks = team.size();
   const std::string device = extraOf(trace, "device");
   options.device = !request.device.empty() ? request.device : device.empty() ? "cpu" : device;
   try
@@ -96,18 +94,16 @@ bool sameBytes(const Tensor& a, const Tensor& b)
 class ModelRelevancy : public GradientRelevancy
 {
 public:
-  std::map<std::string, Tensor> compute(
-    const Trace& trace, const GradientRequest& request, const Progress& progress) override
+  std::map<std::string, Tensor> compute(const Trace& trace, const GradientRequest& request,
+    ranks::Team& team, const Progress& progress) override
   {
-    ControllerChannel ranks;
-    this->follow(trace, request, ranks);
+    this->follow(trace, request, team);
     llava::RelevancyOptions options;
     options.mode =
       request.compatible ? llava::RelevancyMode::Compatible : llava::RelevancyMode::Exact;
     options.normalize = request.normalize;
     options.temperature = temperatureOf(trace);
-    const llava::RelevancyMaps maps =
-      this->Known->compute(request.tokens, options, progress, ranks);
+    const llava::RelevancyMaps maps = this->Known->compute(request.tokens, options, progress, team);
     return { { tn::RelevancyDecoder, maps.decoder }, { tn::RelevancyVision, maps.vision },
       { tn::RelevancyJoint, maps.joint }, { tn::RelevancyJointToken, maps.jointToken } };
   }
@@ -130,15 +126,14 @@ private:
   }
 
   /// Starts afresh when something that the maps depend on has changed on one of the ranks.
-  void follow(const Trace& trace, const GradientRequest& request, ranks::RankChannel& ranks)
+  void follow(const Trace& trace, const GradientRequest& request, ranks::Team& team)
   {
-    ranks::RankTeam team(ranks);
     std::shared_ptr<const llava::LlavaModel> model;
     Trace seen;
     const bool same = team.allAgree(
       [&]
       {
-        model = openModel(trace, request, ranks);
+        model = openModel(trace, request, team);
         seen = decisive(trace);
         return this->Known && this->Model == model && this->isSeen(seen);
       });

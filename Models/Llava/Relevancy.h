@@ -76,7 +76,7 @@ public:
   RelevancyMaps compute(const std::vector<std::int64_t>& tokens, const RelevancyOptions& options,
     const Progress& progress = Progress());
   RelevancyMaps compute(const std::vector<std::int64_t>& tokens, const RelevancyOptions& options,
-    const Progress& progress, ranks::RankChannel& ranks);
+    const Progress& progress, ranks::Team& team);
 
   /// Gradient of an answer token's logit with respect to the attention of one layer, decoder: [Hd,
   /// S, S] with S = P + token, vision tower: [Hv, Nv, Nv]; f64 on a Float64 model, else f32. All of
@@ -88,10 +88,6 @@ private:
   struct Impl;
   std::unique_ptr<Impl> Self;
 };
-
-/// Puts the maps of all answer tokens into the trace as `relevancy.*`. Throws Error unless there is
-/// exactly one row a token, in order.
-void storeRelevancy(Trace& trace, const RelevancyMaps& maps);
 
 } // namespace lvlm::llava
 

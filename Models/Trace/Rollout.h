@@ -42,10 +42,6 @@ private:
   Indices Slabs; ///< of `attention.full` by layer, -1 where it is in another process
 };
 
-/// All the way in one process. Throws Aborted when `progress` says so.
-std::vector<float> attentionRollout(const Trace& trace, const Indices& answerTokens,
-  Reduction reduction, const Progress& progress = {});
-
 /// The image span of such rows: [n, K] -> [n, rows*cols].
 std::vector<float> imageSpan(const Trace& trace, const std::vector<float>& rows);
 

@@ -118,32 +118,6 @@ std::vector<Word> answerWords(const Trace& trace)
   return wordsOf(trace, trace.promptLength, trace.positions());
 }
 
-std::vector<float> wordMap(
-  const Trace& trace, const Word& word, const std::vector<float>& maps, std::int64_t width)
-{
-  const std::int64_t first = word.begin - trace.promptLength;
-  const std::int64_t last = word.end - trace.promptLength;
-  if (first < 0 || first >= last || last > trace.answerLength())
-  {
-    fail("positions ", word.begin, " to ", word.end, " are not words of the answer");
-  }
-  if (width < 0 || static_cast<std::int64_t>(maps.size()) != trace.answerLength() * width)
-  {
-    fail(maps.size(), " values are not ", trace.answerLength(), " maps of ", width);
-  }
-  std::vector<float> mean(static_cast<std::size_t>(width));
-  for (std::size_t i = 0; i < mean.size(); ++i)
-  {
-    double sum = 0;
-    for (std::int64_t t = first; t < last; ++t)
-    {
-      sum += maps[static_cast<std::size_t>(t * width) + i];
-    }
-    mean[i] = static_cast<float>(sum / static_cast<double>(last - first));
-  }
-  return mean;
-}
-
 TextRelevancy textRelevancy(
   const Trace& trace, std::int64_t answerToken, const std::vector<float>& row)
 {

@@ -39,11 +39,6 @@ std::vector<Word> wordsOf(const Trace& trace, std::int64_t begin, std::int64_t e
 /// The answer's words; answer token t is position P + t.
 std::vector<Word> answerWords(const Trace& trace);
 
-/// Mean of the rows of a word's answer tokens: maps [T, width] row-major -> [width]. Throws Error
-/// for a position outside the answer and for sizes that do not fit.
-std::vector<float> wordMap(
-  const Trace& trace, const Word& word, const std::vector<float>& maps, std::int64_t width);
-
 /// The words of a text and the image, as one answer token sees them.
 struct TextRelevancy
 {

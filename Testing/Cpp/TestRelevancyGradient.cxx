@@ -9,7 +9,6 @@
 #include "RelevancyCase.h"
 #include "WholeSequence.h"
 
-#include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Llava/Relevancy.h"
 
 #undef CHECK // Torch's own count nothing

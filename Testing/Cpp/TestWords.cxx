@@ -66,26 +66,6 @@ void testWords()
   CHECK(answerWords(bytes)[0].text == "The" && answerWords(bytes)[1].text == "cat");
 }
 
-void testMaps()
-{
-  const Trace trace = example();
-  const std::int64_t T = trace.answerLength();
-  std::vector<float> maps;
-  for (std::int64_t t = 0; t < T; ++t)
-  {
-    maps.insert(maps.end(), { static_cast<float>(t), static_cast<float>(t * t) });
-  }
-  const Word shirt = answerWords(trace)[2]; // tokens 2, 3, 4
-  const std::vector<float> map = wordMap(trace, shirt, maps, 2);
-  CHECK(map.size() == 2);
-  CHECK_NEAR(map[0], 3.0, 1e-6);
-  CHECK_NEAR(map[1], (4 + 9 + 16) / 3.0, 1e-6);
-  Word outside = shirt;
-  outside.begin = 0;
-  CHECK_THROWS(wordMap(trace, outside, maps, 2), "answer");
-  CHECK_THROWS(wordMap(trace, shirt, maps, 3), "maps of 3");
-}
-
 void testText()
 {
   const Trace trace = example();
@@ -128,7 +108,6 @@ void testPercentile()
 int main()
 {
   testWords();
-  testMaps();
   testText();
   testPercentile();
   return lvlm_test::checkResult();

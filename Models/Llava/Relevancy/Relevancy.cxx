@@ -4,6 +4,7 @@
 #include "RelevancyRun.h"
 
 #include "Models/Llava/Runtime.h"
+#include "Models/Ranks/Team.h"
 
 #include <algorithm>
 #include <numeric>
@@ -98,14 +99,14 @@ struct Relevancy::Impl
   }
 
   void complete(RelevancyRun::Results& results, const std::vector<std::int64_t>& tokens,
-    const RelevancyOptions& options, double temperature, ranks::RankTeam& team,
+    const RelevancyOptions& options, double temperature, ranks::Team& team,
     const Progress& progress) const;
 };
 
 /// Computes what is not known yet of these tokens.
 void Relevancy::Impl::complete(RelevancyRun::Results& results,
   const std::vector<std::int64_t>& tokens, const RelevancyOptions& options, double temperature,
-  ranks::RankTeam& team, const Progress& progress) const
+  ranks::Team& team, const Progress& progress) const
 {
   const bool vision = options.vision || options.joint || options.jointToken;
   RelevancyRun::Tokens missing;
@@ -149,12 +150,12 @@ Relevancy::~Relevancy() = default;
 RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
   const RelevancyOptions& options, const Progress& progress)
 {
-  ranks::SingleRank alone;
+  ranks::Team alone;
   return this->compute(tokens, options, progress, alone);
 }
 
 RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
-  const RelevancyOptions& options, const Progress& progress, ranks::RankChannel& ranks)
+  const RelevancyOptions& options, const Progress& progress, ranks::Team& team)
 {
   Impl& self = *this->Self;
   if (!(options.temperature >= 0 && options.temperature <= 1e6))
@@ -174,7 +175,6 @@ RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
     std::iota(maps.tokens.begin(), maps.tokens.end(), 0);
   }
   RelevancyRun::Results& known = self.known[{ options.mode, temperature }];
-  ranks::RankTeam team(ranks);
   self.complete(known, maps.tokens, options, temperature, team, progress);
   std::vector<const TokenRelevancy*> found;
   for (const std::int64_t token : maps.tokens)
@@ -234,28 +234,6 @@ Tensor Relevancy::attentionGradient(std::int64_t token, std::int64_t layer, bool
         ? Tensor::of(values, gradient.sizes().vec())
         : Tensor::of(std::vector<float>(values.begin(), values.end()), gradient.sizes().vec());
     });
-}
-
-void storeRelevancy(Trace& trace, const RelevancyMaps& maps)
-{
-  std::vector<std::int64_t> all(static_cast<std::size_t>(trace.answerLength()));
-  std::iota(all.begin(), all.end(), 0);
-  if (maps.tokens != all)
-  {
-    fail("a trace takes the relevancy of all ", all.size(), " answer tokens in order, not of ",
-      maps.tokens.size());
-  }
-  const auto put = [&](const char* name, const Tensor& tensor)
-  {
-    if (!tensor.empty())
-    {
-      trace.tensors[name] = tensor;
-    }
-  };
-  put(tensor_name::RelevancyDecoder, maps.decoder);
-  put(tensor_name::RelevancyVision, maps.vision);
-  put(tensor_name::RelevancyJoint, maps.joint);
-  put(tensor_name::RelevancyJointToken, maps.jointToken);
 }
 
 } // namespace lvlm::llava

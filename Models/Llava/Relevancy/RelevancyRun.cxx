@@ -116,29 +116,30 @@ GradientJob RelevancyRun::logitJob(
 }
 
 /// `work` completes the results of some tokens on rank 0; all ranks get them.
-void RelevancyRun::fromFirst(ranks::RankTeam& team, const Tokens& tokens, Results& results,
+void RelevancyRun::fromFirst(ranks::Team& team, const Tokens& tokens, Results& results,
   const std::function<void()>& work) const
 {
-  ranks::Parcel parcel = team.fromFirst(
+  const ranks::Message all = team.fromFirst(
     [&]
     {
       translated(work);
-      ranks::Parcel all;
+      ranks::Message own;
       for (const std::int64_t t : tokens)
       {
         for (const Values& values : { results[t].decoder, results[t].vision, results[t].joint })
         {
-          all.put(values);
+          own.tensors.push_back(Tensor::of(values, { static_cast<std::int64_t>(values.size()) }));
         }
       }
-      return all;
+      return own;
     });
+  std::size_t next = 0;
   for (const std::int64_t t : tokens)
   {
     for (Values TokenRelevancy::*values :
       { &TokenRelevancy::decoder, &TokenRelevancy::vision, &TokenRelevancy::joint })
     {
-      results[t].*values = parcel.takeList<double>();
+      results[t].*values = ranks::listOf<double>(all, next++);
     }
   }
 }
@@ -169,8 +170,8 @@ void RelevancyRun::finishVision(RelevancySweep& sweep, std::vector<GradientJob>&
   }
 }
 
-RelevancyRun::Results RelevancyRun::exact(const Tokens& tokens, bool vision, bool joint,
-  ranks::RankTeam& team, const Progress& progress) const
+RelevancyRun::Results RelevancyRun::exact(
+  const Tokens& tokens, bool vision, bool joint, ranks::Team& team, const Progress& progress) const
 {
   Results results;
   const std::int64_t S = this->P + tokens.back();
@@ -221,7 +222,7 @@ void RelevancyRun::exactGroup(RelevancySweep& sweep, const Tokens& tokens, std::
 }
 
 RelevancyRun::Results RelevancyRun::compatible(const Tokens& tokens, bool vision, bool joint,
-  double temperature, ranks::RankTeam& team, const Progress& progress) const
+  double temperature, ranks::Team& team, const Progress& progress) const
 {
   const double factor = 1 / temperature;
   const std::int64_t last = tokens.back(), S = this->P + last;
@@ -319,8 +320,7 @@ at::Tensor RelevancyRun::attentionGradient(
   std::int64_t token, std::int64_t layer, bool visionTower) const
 {
   const checkpoint::LlavaConfig& config = this->Model.config;
-  ranks::SingleRank alone;
-  ranks::RankTeam team(alone);
+  ranks::Team team;
   const auto sweep = this->forward(token, team, Progress());
   const std::int64_t S = visionTower ? config.vision.tokens() : this->P + token;
   const std::int64_t heads = visionTower ? config.vision.heads : config.text.heads;

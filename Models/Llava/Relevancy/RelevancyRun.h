@@ -47,24 +47,24 @@ public:
   std::int64_t resolve(std::int64_t token) const;
 
   /// All ranks of the team together; all get the results.
-  Results exact(const Tokens& tokens, bool vision, bool joint, ranks::RankTeam& team,
+  Results exact(const Tokens& tokens, bool vision, bool joint, ranks::Team& team,
     const Progress& progress) const;
   Results compatible(const Tokens& tokens, bool vision, bool joint, double temperature,
-    ranks::RankTeam& team, const Progress& progress) const;
+    ranks::Team& team, const Progress& progress) const;
   /// dz/dA of one layer: [heads, S, S]. On one rank alone.
   at::Tensor attentionGradient(std::int64_t token, std::int64_t layer, bool visionTower) const;
 
 private:
   void checkIds(const std::string& where, const Trace& trace);
   void checkPicture(const std::string& where, const Trace& trace);
-  void checkTeam(const ranks::RankTeam& team) const;
+  void checkTeam(const ranks::Team& team) const;
   void checkMemory(std::int64_t S) const;
   void checkLogprobs(RelevancySweep& sweep, std::int64_t lastToken) const;
   std::int64_t patches() const { return this->Model.config.vision.patches(); }
   at::TensorOptions options() const;
   SweepInput sweepInput(std::int64_t lastToken) const;
   std::unique_ptr<RelevancySweep> forward(
-    std::int64_t lastToken, ranks::RankTeam& team, const Progress& progress) const;
+    std::int64_t lastToken, ranks::Team& team, const Progress& progress) const;
   std::size_t groupSize(std::int64_t S, bool squares) const;
   at::Tensor unitRow(std::int64_t width, std::int64_t at) const;
   RelevancyRows imageBlock() const;
@@ -72,7 +72,7 @@ private:
     RelevancySweep& sweep, std::int64_t from, std::int64_t to, double factor) const;
   void exactGroup(RelevancySweep& sweep, const Tokens& tokens, std::int64_t S, bool vision,
     bool joint, Results& results, const Progress& progress) const;
-  void fromFirst(ranks::RankTeam& team, const Tokens& tokens, Results& results,
+  void fromFirst(ranks::Team& team, const Tokens& tokens, Results& results,
     const std::function<void()>& work) const;
   void summedVision(RelevancySweep& sweep, const Tokens& tokens, std::vector<GradientJob> jobs,
     std::vector<RelevancyRows*> commit, const RelevancyRows* block, double factor, Results& results,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "RelevancySweep.h"
 
-#include "Models/Llava/Network/TensorParcel.h"
+#include "Models/Llava/Network/TorchTensors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -37,18 +37,17 @@ void RelevancyRows::commit()
   this->Delta.zero_();
 }
 
-void RelevancyRows::put(ranks::Parcel& parcel) const
+Tensor RelevancyRows::sent() const
 {
-  putTensor(parcel, this->Rows);
+  return fromTorch(this->Rows);
 }
 
-void RelevancyRows::take(ranks::Parcel& parcel)
+void RelevancyRows::receive(const Tensor& rows)
 {
-  this->Rows = takeTensor(parcel, this->Rows.sizes(), this->Rows.options());
+  this->Rows = received(rows, this->Rows.sizes(), this->Rows.options());
 }
 
-RelevancySweep::RelevancySweep(
-  const LlavaModel::Impl& model, ranks::RankTeam& team, SweepInput input)
+RelevancySweep::RelevancySweep(const LlavaModel::Impl& model, ranks::Team& team, SweepInput input)
   : Model(model), Team(team), Input(std::move(input))
 {
 }
@@ -95,14 +94,14 @@ at::TensorOptions RelevancySweep::options() const
 }
 
 /// Over the ranks that have layers.
-ranks::Parcel RelevancySweep::pass(
-  ranks::RankTeam::Direction direction, const ranks::RankTeam::Turn& turn, const Progress& progress)
+ranks::Message RelevancySweep::pass(
+  ranks::Direction direction, const ranks::Team::Turn& turn, const Progress& progress)
 {
   const auto workers =
     static_cast<int>(std::min<std::int64_t>(this->Team.size(), this->Model.decoder.layers()));
   return this->Team.pass(
     direction, workers,
-    [&](ranks::Parcel given, const Progress& own)
+    [&](ranks::Message given, const Progress& own)
     {
       const Pulse::Scope scope(this->Buffers.pulse, own);
       return translated([&] { return turn(std::move(given), scope.progress()); });
@@ -121,13 +120,13 @@ at::Tensor RelevancySweep::embed(const Progress& progress)
   return hidden;
 }
 
-ranks::Parcel RelevancySweep::forwardTurn(ranks::Parcel given, const Progress& progress)
+ranks::Message RelevancySweep::forwardTurn(ranks::Message given, const Progress& progress)
 {
   const Decoder& decoder = this->Model.decoder;
   const auto S = static_cast<std::int64_t>(this->Input.ids.size());
   at::Tensor hidden = decoder.hasFirst()
     ? this->embed(progress)
-    : takeTensor(given, { S, decoder.config().hidden }, this->options());
+    : received(given.tensors.at(0), { S, decoder.config().hidden }, this->options());
   this->DecoderInputs.assign(1, hidden);
   const std::int64_t layers = decoder.layers();
   for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
@@ -138,19 +137,14 @@ ranks::Parcel RelevancySweep::forwardTurn(ranks::Parcel given, const Progress& p
     checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i) + "'s output");
     this->DecoderInputs.push_back(hidden);
   }
-  ranks::Parcel parcel;
-  if (!decoder.hasLast())
-  {
-    putTensor(parcel, hidden);
-  }
-  return parcel;
+  return decoder.hasLast() ? ranks::Message() : ranks::Message{ nullptr, { fromTorch(hidden) } };
 }
 
 void RelevancySweep::forward(const Progress& progress)
 {
   this->pass(
-    ranks::RankTeam::Direction::Forwards,
-    [this](ranks::Parcel given, const Progress& own)
+    ranks::Direction::Forwards,
+    [this](ranks::Message given, const Progress& own)
     { return this->forwardTurn(std::move(given), own); },
     progress);
 }
@@ -226,22 +220,23 @@ void RelevancySweep::decoderLayer(
   }
 }
 
-ranks::Parcel RelevancySweep::decoderTurn(std::vector<GradientJob>& jobs,
-  const std::vector<RelevancyRows*>& commit, bool toImage, ranks::Parcel given,
+ranks::Message RelevancySweep::decoderTurn(std::vector<GradientJob>& jobs,
+  const std::vector<RelevancyRows*>& commit, bool toImage, ranks::Message given,
   const Progress& progress)
 {
   const Decoder& decoder = this->Model.decoder;
   if (!decoder.hasLast())
   {
-    for (GradientJob& job : jobs)
+    auto next = given.tensors.begin(); // of as many as the jobs here have
+    for (std::size_t i = 0; i < jobs.size(); ++i, ++next)
     {
-      job.first = given.take<std::int64_t>();
-      const auto rows = given.take<std::int64_t>();
-      job.gradient = takeTensor(given, { rows, decoder.config().hidden }, this->options());
+      jobs[i].first = given.head.at(i).get<std::int64_t>();
+      jobs[i].gradient =
+        received(*next, { next->extent(0), decoder.config().hidden }, this->options());
     }
     for (RelevancyRows* rows : commit)
     {
-      rows->take(given);
+      rows->receive(*next++);
     }
   }
   for (std::int64_t i = decoder.span().end - 1; i >= decoder.span().begin; --i)
@@ -249,29 +244,28 @@ ranks::Parcel RelevancySweep::decoderTurn(std::vector<GradientJob>& jobs,
     this->decoderLayer(i, jobs, toImage, progress);
     commitAll(commit);
   }
-  ranks::Parcel parcel;
+  ranks::Message handed;
   if (!decoder.hasFirst())
   {
     for (const GradientJob& job : jobs)
     {
-      parcel.put(job.first);
-      parcel.put(job.gradient.size(0));
-      putTensor(parcel, job.gradient);
+      handed.head.push_back(job.first);
+      handed.tensors.push_back(fromTorch(job.gradient));
     }
     for (const RelevancyRows* rows : commit)
     {
-      rows->put(parcel);
+      handed.tensors.push_back(rows->sent());
     }
   }
-  return parcel;
+  return handed;
 }
 
 void RelevancySweep::decoder(std::vector<GradientJob>& jobs,
   const std::vector<RelevancyRows*>& commit, bool toImage, const Progress& progress)
 {
   this->pass(
-    ranks::RankTeam::Direction::Backwards,
-    [&](ranks::Parcel given, const Progress& own)
+    ranks::Direction::Backwards,
+    [&](ranks::Message given, const Progress& own)
     { return this->decoderTurn(jobs, commit, toImage, std::move(given), own); },
     progress);
   for (GradientJob& job : jobs)

@@ -9,7 +9,7 @@
 #include "RelevancyLayers.h"
 
 #include "Models/Llava/Network/LlavaModelImpl.h"
-#include "Models/Ranks/RankTeam.h"
+#include "Models/Ranks/Team.h"
 
 #include <vector>
 
@@ -33,8 +33,8 @@ public:
   /// The layer is complete.
   void commit();
   /// On the way to the rank that goes on with the layers before.
-  void put(ranks::Parcel& parcel) const;
-  void take(ranks::Parcel& parcel);
+  Tensor sent() const;
+  void receive(const Tensor& rows);
 
 private:
   at::Tensor Rows, Delta;
@@ -64,9 +64,9 @@ struct SweepInput
 class RelevancySweep
 {
 public:
-  RelevancySweep(const LlavaModel::Impl& model, ranks::RankTeam& team, SweepInput input);
+  RelevancySweep(const LlavaModel::Impl& model, ranks::Team& team, SweepInput input);
 
-  ranks::RankTeam& team() { return this->Team; }
+  ranks::Team& team() { return this->Team; }
   /// Runs vision tower and decoder on the S positions. Throws Error on values that are not finite.
   /// All ranks together.
   void forward(const Progress& progress);
@@ -86,21 +86,21 @@ public:
     std::int64_t skippedFrom, const Progress& progress);
 
 private:
-  ranks::Parcel forwardTurn(ranks::Parcel given, const Progress& progress);
+  ranks::Message forwardTurn(ranks::Message given, const Progress& progress);
   at::Tensor embed(const Progress& progress);
   void forwardVision(const Progress& progress);
-  ranks::Parcel decoderTurn(std::vector<GradientJob>& jobs,
-    const std::vector<RelevancyRows*>& commit, bool toImage, ranks::Parcel given,
+  ranks::Message decoderTurn(std::vector<GradientJob>& jobs,
+    const std::vector<RelevancyRows*>& commit, bool toImage, ranks::Message given,
     const Progress& progress);
   void decoderLayer(
     std::int64_t layer, std::vector<GradientJob>& jobs, bool toImage, const Progress& progress);
-  ranks::Parcel pass(ranks::RankTeam::Direction direction, const ranks::RankTeam::Turn& turn,
-    const Progress& progress);
+  ranks::Message pass(
+    ranks::Direction direction, const ranks::Team::Turn& turn, const Progress& progress);
   at::TensorOptions options() const;
   void check(const GradientJob& job, const std::string& where) const;
 
   const LlavaModel::Impl& Model;
-  ranks::RankTeam& Team;
+  ranks::Team& Team;
   SweepInput Input;
   Workspace Buffers;
   std::vector<at::Tensor> DecoderInputs; ///< of this rank's layers, [S, D] each; last the output

@@ -124,7 +124,7 @@ void RelevancyRun::checkMemory(std::int64_t S) const
   }
 }
 
-void RelevancyRun::checkTeam(const ranks::RankTeam& team) const
+void RelevancyRun::checkTeam(const ranks::Team& team) const
 {
   const ModelOptions& options = this->Model.options;
   if (options.rank != team.rank() || options.ranks != team.size())
@@ -148,7 +148,7 @@ SweepInput RelevancyRun::sweepInput(std::int64_t lastToken) const
 }
 
 std::unique_ptr<RelevancySweep> RelevancyRun::forward(
-  std::int64_t lastToken, ranks::RankTeam& team, const Progress& progress) const
+  std::int64_t lastToken, ranks::Team& team, const Progress& progress) const
 {
   std::unique_ptr<RelevancySweep> sweep;
   team.together(

@@ -39,7 +39,13 @@ int run(int argc, char** argv)
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const double cpu = static_cast<double>(std::clock() - cpuStart) / CLOCKS_PER_SEC;
   const std::size_t growth = memory.growth();
-  storeRelevancy(trace, maps);
+  trace.tensors[tensor_name::RelevancyDecoder] = maps.decoder;
+  if (options.vision)
+  {
+    trace.tensors[tensor_name::RelevancyVision] = maps.vision;
+    trace.tensors[tensor_name::RelevancyJoint] = maps.joint;
+    trace.tensors[tensor_name::RelevancyJointToken] = maps.jointToken;
+  }
   writeTrace(argv[3], trace);
   std::cout << "{\"seconds\": " << seconds.count() << ", \"cpu\": " << cpu
             << ", \"memory\": " << growth << "}" << std::endl;
