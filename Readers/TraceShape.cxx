@@ -81,10 +81,18 @@ bool announcedTrace(vtkInformation* info, TraceShape& shape)
   return true;
 }
 
-TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inInfo)
+TraceShape inputShape(vtkAlgorithm* self)
 {
   TraceShape shape;
-  if (announcedTrace(inInfo, shape))
+  int port = 0;
+  vtkAlgorithm* source = self->GetInputAlgorithm(0, 0, port);
+  // ParaView puts one of these behind every source. It passes data on, but not our announcement;
+  // any other filter may have changed the trace.
+  while (source && source->IsA("vtkPVPostFilter"))
+  {
+    source = source->GetInputAlgorithm(0, 0, port);
+  }
+  if (!source || announcedTrace(source->GetOutputInformation(port), shape))
   {
     return shape;
   }
@@ -94,17 +102,17 @@ TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inInfo)
     // how large blocks are that a script or another filter will make, before they are there; and
     // VTK wants the extent of a structured output now, once, and gives less than all of it later
     // when it turns out larger.
-    vtkAlgorithmOutput* source = self->GetInputConnection(0, 0);
-    if (source && !vtkLVLMTrace::IsTrace(vtkDataObject::GetData(inInfo)))
+    if (!vtkLVLMTrace::IsTrace(self->GetInputDataObject(0, 0)))
     {
-      source->GetProducer()->Update(source->GetIndex());
+      self->GetInputAlgorithm()->Update(self->GetInputConnection(0, 0)->GetIndex());
     }
-    return shapeOf(*vtkLVLMTrace::TraceOf(vtkDataObject::GetData(inInfo)));
+    shape = shapeOf(*vtkLVLMTrace::TraceOf(self->GetInputDataObject(0, 0)));
   }
   catch (const std::exception&)
   {
-    return shape;
+    // RequestData meets the same problem and reports it.
   }
+  return shape;
 }
 
 void setAnswerTime(vtkInformation* outInfo, std::int64_t steps)

@@ -42,9 +42,8 @@ LVLMREADERS_EXPORT void announceTrace(vtkInformation* outInfo, const TraceShape&
 LVLMREADERS_EXPORT bool announcedTrace(vtkInformation* info, TraceShape& shape);
 
 /// For the RequestInformation of whatever takes a trace at its first input: what was announced,
-/// else what the data there look like. Empty when that is no trace, or a broken one: RequestData
-/// meets the same problem and reports it.
-LVLMREADERS_EXPORT TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inInfo);
+/// else what the data there look like. Empty when that is no trace, or a broken one.
+LVLMREADERS_EXPORT TraceShape inputShape(vtkAlgorithm* self);
 
 /// For the RequestUpdateExtent of whatever takes a trace: asks for the layers of this rank, always,
 /// so that the trace is not made again when something downstream asks for other pieces.

@@ -175,7 +175,7 @@ vtkTypeBool vtkLVLMTraceFilter::ProcessRequest(
 {
   if (request->Has(vtkDemandDrivenPipeline::REQUEST_INFORMATION()))
   {
-    return this->RequestInformation(inputs, outputs);
+    return this->RequestInformation(outputs);
   }
   if (request->Has(Pipeline::REQUEST_UPDATE_EXTENT()))
   {
@@ -197,17 +197,15 @@ int vtkLVLMTraceFilter::FillInputPortInformation(int, vtkInformation* info)
 
 void vtkLVLMTraceFilter::Announce(const lvlm::TraceShape&, vtkInformationVector*) {}
 
-int vtkLVLMTraceFilter::RequestInformation(
-  vtkInformationVector** inputs, vtkInformationVector* outputs)
+int vtkLVLMTraceFilter::RequestInformation(vtkInformationVector* outputs)
 {
-  lvlm::TraceShape shape;
+  const lvlm::TraceShape shape = lvlm::inputShape(this);
+  setRange(this->AnswerTokenRange, shape.answerTokens);
+  setRange(this->LayerRange, shape.layers);
+  setRange(this->HeadRange, shape.heads);
+  setRange(this->PatchRange, shape.grid.count());
   try
   {
-    shape = lvlm::inputShape(this, inputs[0]->GetInformationObject(0));
-    setRange(this->AnswerTokenRange, shape.answerTokens);
-    setRange(this->LayerRange, shape.layers);
-    setRange(this->HeadRange, shape.heads);
-    setRange(this->PatchRange, shape.grid.count());
     this->Announce(shape, outputs);
   }
   catch (const std::exception&)

@@ -142,7 +142,7 @@ private:
   vtkNew<vtkStringArray> TokenTable;
   std::weak_ptr<const lvlm::Trace> TokenTableTrace; ///< whose answer it shows
 
-  int RequestInformation(vtkInformationVector** inputs, vtkInformationVector* outputs);
+  int RequestInformation(vtkInformationVector* outputs);
   int RequestUpdateExtent(vtkInformationVector** inputs);
   int RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs);
   void ComputeOnRanks(

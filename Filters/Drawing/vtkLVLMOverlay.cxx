@@ -34,7 +34,7 @@ lvlm::ImageGeometry announcedPixels(vtkAlgorithm* self, vtkInformation* inInfo)
 {
   if (vtkMultiBlockDataSet::SafeDownCast(vtkDataObject::GetData(inInfo)))
   {
-    const lvlm::TraceShape shape = lvlm::inputShape(self, inInfo);
+    const lvlm::TraceShape shape = lvlm::inputShape(self);
     return lvlm::pixelCentres(shape.width, shape.height);
   }
   if (inInfo->Has(Pipeline::WHOLE_EXTENT()) && inInfo->Has(vtkDataObject::SPACING()))

@@ -84,6 +84,15 @@ struct vtkLLaVAInference::Internals
     return question;
   }
 
+  /// What is expected, with the last answer's length if that model is of the same shape.
+  lvlm::TraceShape shapeOfAnswer(const lvlm::TraceShape& expected) const
+  {
+    const lvlm::TraceShape last = lvlm::shapeOf(*vtkLVLMTrace::TraceOf(this->Answered));
+    const auto key = [](const lvlm::TraceShape& a)
+    { return std::tie(a.grid.rows, a.grid.cols, a.layers, a.heads); };
+    return key(last) == key(expected) ? last : expected;
+  }
+
   bool isAnswered(const lvlm::llava::Question& q,
     const std::shared_ptr<const lvlm::llava::LlavaModel>& model) const
   {
@@ -268,8 +277,11 @@ int vtkLLaVAInference::RequestInformation(
   lvlm::TraceShape shape;
   try
   {
-    shape = this->Self->Answered ? lvlm::shapeOf(*vtkLVLMTrace::TraceOf(this->Self->Answered))
-                                 : expectedShape(lvlm::modelFolder(this->ModelDirectory));
+    shape = expectedShape(lvlm::modelFolder(this->ModelDirectory));
+    if (this->Self->Answered)
+    {
+      shape = this->Self->shapeOfAnswer(shape);
+    }
   }
   catch (const std::exception&) // RequestData says what is wrong, once it is asked for data
   {
@@ -355,8 +367,9 @@ int vtkLLaVAInference::RequestData(
         self.AnswerTime.Modified();
       }
       vtkDataObject::GetData(outputs)->ShallowCopy(self.Answered);
-      lvlm::setAnswerTime(
-        outputs->GetInformationObject(0), vtkLVLMTrace::TraceOf(self.Answered)->answerLength());
+      // Filters downstream look here when AnswerTime has made them ask again.
+      lvlm::announceTrace(
+        outputs->GetInformationObject(0), lvlm::shapeOf(*vtkLVLMTrace::TraceOf(self.Answered)));
     });
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 
 import lvlm_testing as lt
 from paraview import servermanager, simple
+from vtkmodules.vtkCommonExecutionModel import vtkStreamingDemandDrivenPipeline
 
 
 def read_safetensors(path):
@@ -67,6 +68,25 @@ class Reader(lt.TestCase):
         reader = self.reader(lt.TraceData(answer=4))
         reader.UpdatePipelineInformation()
         self.assertEqual(list(reader.TimestepValues), [0.0, 1.0, 2.0, 3.0])
+
+    def test_the_information_pass_reads_no_data(self):
+        """Extents come from what the source announces, through the filter that ParaView puts behind it, before it has run."""
+        data, manager = lt.TraceData(), servermanager.ProxyManager().SMProxyManager
+        reader = manager.NewProxy("sources", "LVLMTraceReader")
+        reader.GetProperty("FileName").SetElement(0, data.write(self.path("announced.lvlm")))
+        reader.UpdateVTKObjects()
+        attention = manager.NewProxy("filters", "LVLMAttentionMap")
+        attention.GetProperty("Input").AddInputConnection(reader, 0)
+        attention.UpdateVTKObjects()
+        algorithm = attention.GetClientSideObject()
+        self.assertEqual(algorithm.GetInputAlgorithm(0, 0).GetClassName(), "vtkPVPostFilter")
+        algorithm.UpdateInformation()
+        extent = algorithm.GetOutputInformation(0).Get(vtkStreamingDemandDrivenPipeline.WHOLE_EXTENT())
+        self.assertEqual(tuple(extent), (0, data.cols, 0, data.rows, 0, 0))
+        output = reader.GetClientSideObject().GetOutputDataObject(0)
+        self.assertEqual(output.GetNumberOfBlocks(), 0)
+        algorithm.Update()
+        self.assertGreater(output.GetNumberOfBlocks(), 0)
 
     def test_partial_traces(self):
         data = lt.TraceData()
