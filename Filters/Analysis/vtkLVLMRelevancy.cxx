@@ -350,7 +350,8 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     if (name == MapNames[0])
     {
       const std::int64_t last = *std::max_element(tokens.begin(), tokens.end());
-      const lvlm::TextRelevancy text = lvlm::textRelevancy(trace, last, map);
+      const bool compatible = this->Method == GRADIENT && this->Mode == COMPATIBLE;
+      const lvlm::TextRelevancy text = lvlm::textRelevancy(trace, last, map, compatible);
       fillTable(vtkTable::GetData(outputs, 1), text, map);
       lvlm::addText(vtkTable::GetData(outputs, 1), "method", methodText(this->Method, this->Mode));
       addNumber(image, "image_mean", text.imageMean);

@@ -40,14 +40,17 @@ Values visionMap(Values patches, double first, bool normalize)
 }
 
 /// LVLM-Interpret's `all_v2`: the tower's product times (I + w in row and column CLS).
-Values jointTokenMap(const TokenRelevancy& token, std::int64_t imageStart, bool normalize)
+Values jointTokenMap(
+  const TokenRelevancy& token, std::int64_t imageStart, std::int64_t position, bool normalize)
 {
   const Values& v = token.vision;
   Values patches(v.size() - 1);
   double first = v[0];
   for (std::size_t i = 0; i < patches.size(); ++i)
   {
-    const double w = token.decoder[static_cast<std::size_t>(imageStart) + i];
+    const auto key = static_cast<std::size_t>(imageStart) + i;
+    // The row of R itself: its 1 is a patch's where the image ends the prompt.
+    const double w = token.decoder[key] + (key == static_cast<std::size_t>(position) ? 1 : 0);
     patches[i] = v[i + 1] + v[0] * w;
     first += v[i + 1] * w;
   }
@@ -198,8 +201,10 @@ RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
   }
   if (options.jointToken)
   {
+    auto token = maps.tokens.begin();
     maps.jointToken = stacked(found,
-      [&](const TokenRelevancy& t) { return jointTokenMap(t, self.run.imageStart(), normalize); });
+      [&](const TokenRelevancy& t)
+      { return jointTokenMap(t, self.run.imageStart(), self.run.position(*token++), normalize); });
   }
   team.together(
     [&]

@@ -43,6 +43,8 @@ public:
   const LlavaModel::Impl& model() const { return this->Model; }
   std::int64_t answerLength() const { return this->T; }
   std::int64_t imageStart() const { return this->ImageStart; }
+  /// Of the query that predicts an answer token.
+  std::int64_t position(std::int64_t token) const { return this->P - 1 + token; }
   /// A token as a number from 0 on. Throws Error when it is out of range.
   std::int64_t resolve(std::int64_t token) const;
 
