@@ -14,7 +14,7 @@
  * lack the last one.
  *
  * The gradients come from the trace where it carries `relevancy.*`, else from the model that made
- * it. Computed maps are kept while model, picture and tokens stay the same.
+ * it. Computed maps are kept (64 MiB at most), each for what decides it: model, picture and tokens.
  */
 #ifndef vtkLVLMRelevancy_h
 #define vtkLVLMRelevancy_h
@@ -25,6 +25,12 @@
 
 #include <memory>
 #include <string>
+
+namespace lvlm
+{
+class RelevancyCache;
+struct RelevancyRequest;
+}
 
 class LVLMFILTERSANALYSIS_EXPORT vtkLVLMRelevancy : public vtkLVLMTraceFilter
 {
@@ -105,8 +111,9 @@ private:
   vtkLVLMRelevancy(const vtkLVLMRelevancy&) = delete;
   void operator=(const vtkLVLMRelevancy&) = delete;
 
-  struct Internals;
-  std::unique_ptr<Internals> Self;
+  lvlm::RelevancyRequest GetRequest(const lvlm::Trace& trace, vtkInformationVector* outputs) const;
+
+  std::unique_ptr<lvlm::RelevancyCache> Known;
 };
 
 #endif

@@ -6,10 +6,10 @@
 // weights are large; float32 sums in another order), logits 1e-3 (measured: 8e-6), same greedy
 // tokens.
 #include "Check.h"
+#include "RelevancyMaps.h"
 #include "TempFolder.h"
 
 #include "Models/Llava/LlavaModel.h"
-#include "Models/Llava/Relevancy.h"
 #include "Models/Trace/Safetensors.h"
 
 #include <algorithm>
@@ -278,7 +278,7 @@ void checkUnseenRim(const std::string& root)
     const Tensor &ours = rim.tensor(name), &theirs = plain.tensor(name);
     CHECK(ours.shape == theirs.shape && std::memcmp(ours.data, theirs.data, ours.bytes()) == 0);
   }
-  const RelevancyMaps maps = Relevancy(model, rim).compute({ 0 }, RelevancyOptions());
+  const lvlm_test::RelevancyMaps maps = lvlm_test::Relevancy(model, rim).compute({ 0 }, {});
   CHECK(maps.joint.count() == model->config().vision.patches());
 }
 

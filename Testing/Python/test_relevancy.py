@@ -373,6 +373,8 @@ class WithModel(lt.TestCase):
         self.assertGolden(maps_of(simple.servermanager.Fetch(relevancy)), "exact.raw", 7)
         relevancy.Mode = "Compatible"
         self.assertGreater(min(steps()), 6)
+        relevancy.Mode = "Exact"
+        self.assertLessEqual(max(steps()), 3)
 
     def test_another_picture_is_not_taken_for_the_old_one(self):
         reader = self.golden_trace("multihead")

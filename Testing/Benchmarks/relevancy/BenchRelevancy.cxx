@@ -36,6 +36,23 @@ std::size_t anonymousMemory()
   return kilobytes * 1024;
 }
 
+/// The normalized maps of all tokens as `relevancy.*`.
+void store(Trace& trace, const AnswerMaps& maps)
+{
+  for (const auto& first : maps.at(0))
+  {
+    const std::string& name = first.first;
+    std::vector<float> all;
+    for (const auto& [token, byName] : maps)
+    {
+      const std::vector<float> row = meanMap({ { token, byName } }, name, true);
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    trace.tensors[name] =
+      Tensor::of(all, { trace.answerLength(), static_cast<std::int64_t>(first.second.row.size()) });
+  }
+}
+
 int run(int argc, char** argv)
 {
   if (argc < 6)
@@ -48,7 +65,7 @@ int run(int argc, char** argv)
   RelevancyOptions options;
   options.mode = std::string(argv[4]) == "exact" ? RelevancyMode::Exact : RelevancyMode::Compatible;
   options.temperature = std::stod(argv[5]);
-  options.vision = options.joint = options.jointToken = argc < 7;
+  options.tower = argc < 7;
   const std::size_t before = anonymousMemory();
   const auto model = LlavaModel::open(argv[1]);
   std::atomic<bool> stop{ false };
@@ -64,12 +81,13 @@ int run(int argc, char** argv)
     });
   const std::clock_t cpuStart = std::clock();
   const auto start = std::chrono::steady_clock::now();
-  const RelevancyMaps maps = Relevancy(model, trace).compute({}, options);
+  ranks::SingleRank alone;
+  const AnswerMaps maps = relevancyMaps(*model, trace, {}, options, {}, alone);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const double cpu = static_cast<double>(std::clock() - cpuStart) / CLOCKS_PER_SEC;
   stop = true;
   sampler.join();
-  storeRelevancy(trace, maps);
+  store(trace, maps);
   writeTrace(argv[3], trace);
   std::cout << "{\"seconds\": " << seconds.count() << ", \"cpu\": " << cpu
             << ", \"memory\": " << peak - before << "}" << std::endl;
