@@ -4,7 +4,9 @@ set -euo pipefail
 packages=(
   # ParaView with its headers, LibTorch, OpenCV, JSON, and an OpenBLAS that shares OpenMP's threads:
   # the reference BLAS that LibTorch would otherwise find is 80 times slower.
-  paraview paraview-dev python3-paraview libtorch-dev libopencv-dev nlohmann-json3-dev libicu-dev
+  paraview paraview-dev python3-paraview libtorch-dev libopencv-dev nlohmann-json3-dev libicu-dev libonig-dev
+  # Picture files.
+  libpng-dev libjpeg-dev libtiff-dev libwebp-dev libgif-dev liblcms2-dev
   libopenmpi-dev openmpi-bin libopenblas0-openmp libopenblas-openmp-dev
   # What ParaView's rendering and Qt components ask for.
   qtbase5-dev libqt5opengl5-dev libglew-dev libx11-dev libfreetype-dev libboost-dev libxml2-dev libicu-dev

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file vtkLVLMGuard.h
-/// No exception leaves a VTK method: runs the work of a RequestData and turns what it throws into
-/// vtkErrorMacro and empty outputs.
+/// No exception leaves a VTK method: runs the work of a request and turns what it throws into
+/// vtkErrorMacro, empty outputs and, for readers and writers, an error code.
 #ifndef vtkLVLMGuard_h
 #define vtkLVLMGuard_h
 
@@ -10,8 +10,11 @@
 
 #include "vtkAlgorithm.h"
 #include "vtkDataObject.h"
+#include "vtkErrorCode.h"
 #include "vtkInformationVector.h"
 
+#include <cerrno>
+#include <exception>
 #include <new>
 
 namespace lvlm
@@ -19,7 +22,7 @@ namespace lvlm
 
 inline void emptyOutputs(vtkInformationVector* outputs)
 {
-  for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
+  for (int port = 0; outputs && port < outputs->GetNumberOfInformationObjects(); ++port)
   {
     if (vtkDataObject* data = vtkDataObject::GetData(outputs, port))
     {
@@ -28,7 +31,8 @@ inline void emptyOutputs(vtkInformationVector* outputs)
   }
 }
 
-/// 1 when `work` went through or was aborted by the user (outputs are empty then), 0 on an error.
+/// `outputs` may be null. 1 when `work` went through or was aborted by the user (outputs are empty
+/// then), 0 on an error.
 template <typename Work>
 int guarded(vtkAlgorithm* self, vtkInformationVector* outputs, Work&& work)
 {
@@ -53,6 +57,39 @@ int guarded(vtkAlgorithm* self, vtkInformationVector* outputs, Work&& work)
   }
   emptyOutputs(outputs);
   return 0;
+}
+
+/// As guarded(), for readers and writers: sets `code`, their ErrorCode. `missing` and `ofContent`
+/// are its values for a path that is not there and for what the system has no part in. Not through
+/// VTK's setter, which would count as a change of the algorithm, so that it runs again.
+template <typename Work>
+int guardedFile(vtkAlgorithm* self, vtkInformationVector* outputs, unsigned long& code,
+  vtkErrorCode::ErrorIds missing, vtkErrorCode::ErrorIds ofContent, Work&& work)
+{
+  code = vtkErrorCode::UnknownError;
+  return guarded(self, outputs,
+    [&]
+    {
+      try
+      {
+        work();
+        code = vtkErrorCode::NoError;
+      }
+      catch (const SystemError& error)
+      {
+        const int reason = error.reason();
+        const bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
+        code = reason == ENOENT ? missing
+          : full                ? vtkErrorCode::OutOfDiskSpaceError
+                                : vtkErrorCode::CannotOpenFileError;
+        throw;
+      }
+      catch (const Error&)
+      {
+        code = ofContent;
+        throw;
+      }
+    });
 }
 
 /// Reports to the algorithm's observers and asks them whether to go on.

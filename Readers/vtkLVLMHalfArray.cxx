@@ -54,6 +54,7 @@ void vtkLVLMHalfArray::SetTypedComponent(vtkIdType, int, float)
 
 void* vtkLVLMHalfArray::GetVoidPointer(vtkIdType index)
 {
+  const std::lock_guard<std::mutex> lock(this->ConvertMutex);
   if (this->Converted.empty() && this->Size > 0)
   {
     this->Converted.resize(static_cast<std::size_t>(this->Size));

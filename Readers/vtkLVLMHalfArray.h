@@ -17,6 +17,7 @@
 #include "vtkFloatArray.h"
 #include "vtkGenericDataArray.h"
 
+#include <mutex>
 #include <vector>
 
 class LVLMREADERS_EXPORT vtkLVLMHalfArray : public vtkGenericDataArray<vtkLVLMHalfArray, float>
@@ -48,7 +49,9 @@ public:
   void SetTypedComponent(vtkIdType tuple, int component, float value);
   ///@}
 
-  /// Converts everything once and keeps it: only for code that insists on a pointer.
+  /// Converts everything once and keeps it: only for code that insists on a pointer. Safe on
+  /// several threads at once, as in vtkSMPTools loops, unlike the same of vtkSOADataArrayTemplate.
+  /// (VTK 9.3 has vtkImplicitArray, which would replace this class.)
   void* GetVoidPointer(vtkIdType index) override;
   bool HasStandardMemoryLayout() const override { return false; }
   void Initialize() override;
@@ -69,6 +72,7 @@ private:
   lvlm::Tensor Stored;
   const std::uint16_t* Bits = nullptr;
   bool Brain = false; ///< bfloat16, else IEEE half
+  std::mutex ConvertMutex;
   std::vector<float> Converted;
 };
 

@@ -2,7 +2,9 @@
 #include "vtkLVLMTraceReader.h"
 
 #include "RankExchange.h"
-#include "TraceVTK.h"
+#include "TraceShape.h"
+#include "vtkLVLMGuard.h"
+#include "vtkLVLMTrace.h"
 
 #include "Models/Ranks/RankLayers.h"
 #include "Models/Trace/Error.h"
@@ -12,13 +14,11 @@
 
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
-#include "vtkMultiBlockDataSet.h"
 #include "vtkObjectFactory.h"
 
 vtkStandardNewMacro(vtkLVLMTraceReader);
 
-vtkLVLMTraceReader::vtkLVLMTraceReader()
-  : Shape(new lvlm::TraceShape), Ranks(new lvlm::RankExchange)
+vtkLVLMTraceReader::vtkLVLMTraceReader() : Ranks(new lvlm::RankExchange)
 {
   this->SetNumberOfInputPorts(0);
 }
@@ -49,30 +49,27 @@ int vtkLVLMTraceReader::CanReadFile(const char* fileName)
 
 void vtkLVLMTraceReader::OpenHere()
 {
-  if (!this->FileName || !*this->FileName)
-  {
-    lvlm::fail("FileName is empty: choose a .lvlm file");
-  }
   const lvlm::Trace whole = lvlm::readTrace(this->FileName);
-  const lvlm::Trace trace = lvlm::withLayers(
-    whole, lvlm::ranks::layersOfRank(whole.layerTotal, this->Ranks->rank(), this->Ranks->ranks()));
+  const auto trace = std::make_shared<const lvlm::Trace>(lvlm::withLayers(
+    whole, lvlm::ranks::layersOfRank(whole.layerTotal, this->Ranks->rank(), this->Ranks->ranks())));
   for (const char* name : { lvlm::tensor_name::AttentionAnswer, lvlm::tensor_name::AttentionFull,
          lvlm::tensor_name::AttentionVision })
   {
-    if (trace.has(name))
+    if (trace->has(name))
     {
-      lvlm::expectScatteredReads(trace.tensor(name));
+      lvlm::expectScatteredReads(trace->tensor(name));
     }
   }
+  const auto opened = vtkSmartPointer<vtkLVLMTrace>::New();
   try
   {
-    this->Opened = lvlm::traceToVTK(trace);
+    opened->SetTrace(trace);
   }
   catch (const lvlm::Error& error)
   {
     lvlm::fail(this->FileName, ": ", error.what());
   }
-  *this->Shape = lvlm::shapeOf(trace);
+  this->Opened = opened;
 }
 
 void vtkLVLMTraceReader::Open()
@@ -94,6 +91,12 @@ void vtkLVLMTraceReader::Open()
   }
 }
 
+int vtkLVLMTraceReader::RequestDataObject(
+  vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
+{
+  return vtkLVLMTrace::MakeOutput(outputs);
+}
+
 int vtkLVLMTraceReader::RequestInformation(
   vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
 {
@@ -101,33 +104,31 @@ int vtkLVLMTraceReader::RequestInformation(
   {
     return 1; // a script may name the file after making the reader; RequestData() asks for it
   }
-  try
-  {
-    this->Open();
-    vtkInformation* outInfo = outputs->GetInformationObject(0);
-    outInfo->Set(CAN_HANDLE_PIECE_REQUEST(), 1);
-    lvlm::announceTrace(outInfo, *this->Shape);
-    return 1;
-  }
-  catch (const std::exception& error)
-  {
-    vtkErrorMacro(<< error.what());
-    return 0;
-  }
+  return lvlm::guardedFile(this, nullptr, this->ErrorCode, vtkErrorCode::FileNotFoundError,
+    vtkErrorCode::FileFormatError,
+    [&]
+    {
+      this->Open();
+      vtkInformation* outInfo = outputs->GetInformationObject(0);
+      outInfo->Set(CAN_HANDLE_PIECE_REQUEST(), 1);
+      lvlm::announceTrace(outInfo, lvlm::shapeOf(*vtkLVLMTrace::TraceOf(this->Opened)));
+    });
 }
 
 int vtkLVLMTraceReader::RequestData(
   vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
 {
-  try
+  if (!this->FileName || !*this->FileName)
   {
-    this->Open();
-    vtkMultiBlockDataSet::GetData(outputs)->ShallowCopy(this->Opened);
-    return 1;
-  }
-  catch (const std::exception& error)
-  {
-    vtkErrorMacro(<< error.what());
+    vtkErrorMacro("FileName is empty: choose a .lvlm file");
+    this->ErrorCode = vtkErrorCode::NoFileNameError;
     return 0;
   }
+  return lvlm::guardedFile(this, outputs, this->ErrorCode, vtkErrorCode::FileNotFoundError,
+    vtkErrorCode::FileFormatError,
+    [&]
+    {
+      this->Open();
+      vtkDataObject::GetData(outputs)->ShallowCopy(this->Opened);
+    });
 }

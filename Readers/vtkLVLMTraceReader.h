@@ -3,12 +3,14 @@
  * @class   vtkLVLMTraceReader
  * @brief   reads a recorded trace (`.lvlm`)
  *
- * Gives the same data object as LLaVA Inference (see TraceVTK.h). The file is memory-mapped:
+ * Gives the same data object as LLaVA Inference, a vtkLVLMTrace. The file is memory-mapped:
  * opening costs nothing that grows with it, and a filter that looks at one layer reads one layer.
  * In a parallel run each rank has the attention of its own layers (contiguous, see
  * Models/Ranks/RankLayers.h); the picture and everything small is on all ranks.
  *
  * The tokens of the answer are the time steps 0..T-1; the data itself does not change with time.
+ *
+ * The error code tells a missing name or file, one that cannot be opened, and one that is no trace.
  */
 #ifndef vtkLVLMTraceReader_h
 #define vtkLVLMTraceReader_h
@@ -23,8 +25,9 @@
 namespace lvlm
 {
 class RankExchange;
-struct TraceShape;
 }
+
+class vtkLVLMTrace;
 
 class LVLMREADERS_EXPORT vtkLVLMTraceReader : public vtkMultiBlockDataSetAlgorithm
 {
@@ -46,6 +49,8 @@ protected:
   vtkLVLMTraceReader();
   ~vtkLVLMTraceReader() override;
 
+  int RequestDataObject(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
   int RequestInformation(
     vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
   int RequestData(
@@ -62,8 +67,7 @@ private:
   void Open();
   void OpenHere();
 
-  vtkSmartPointer<vtkMultiBlockDataSet> Opened;
-  std::unique_ptr<lvlm::TraceShape> Shape;
+  vtkSmartPointer<vtkLVLMTrace> Opened;
   std::unique_ptr<lvlm::RankExchange> Ranks;
   vtkTimeStamp OpenTime;
 };

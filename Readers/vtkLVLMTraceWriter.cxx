@@ -3,11 +3,12 @@
 
 #include "RankExchange.h"
 #include "TraceOfRanks.h"
-#include "TraceVTK.h"
+#include "TraceShape.h"
+#include "vtkLVLMGuard.h"
+#include "vtkLVLMTrace.h"
 
 #include "Models/Trace/Error.h"
 
-#include "vtkErrorCode.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
@@ -45,22 +46,20 @@ vtkTypeBool vtkLVLMTraceWriter::ProcessRequest(
 
 void vtkLVLMTraceWriter::WriteData()
 {
-  try
+  if (!this->FileName || !*this->FileName)
   {
-    lvlm::RankExchange ranks;
-    ranks.run(
-      [&]
-      {
-        if (!this->FileName || !*this->FileName)
-        {
-          lvlm::fail("FileName is empty: name the .lvlm file to write");
-        }
-        lvlm::writeTraceOfRanks(this->FileName, lvlm::traceFromVTK(this->GetInput(), true), ranks);
-      });
+    vtkErrorMacro("FileName is empty: name the .lvlm file to write");
+    this->ErrorCode = vtkErrorCode::NoFileNameError;
+    return;
   }
-  catch (const std::exception& error)
-  {
-    vtkErrorMacro(<< error.what());
-    this->SetErrorCode(vtkErrorCode::CannotOpenFileError);
-  }
+  lvlm::guardedFile(this, nullptr, this->ErrorCode, vtkErrorCode::CannotOpenFileError,
+    vtkErrorCode::UnknownError,
+    [&]
+    {
+      lvlm::RankExchange ranks;
+      ranks.run(
+        [&] {
+          lvlm::writeTraceOfRanks(this->FileName, *vtkLVLMTrace::TraceOf(this->GetInput()), ranks);
+        });
+    });
 }

@@ -5,7 +5,8 @@
  *
  * Input: what LLaVA Inference or LVLM Trace Reader give. Every tensor is written in the type that
  * it is stored in. In a parallel run rank 0 writes what all ranks have: the file is that of one
- * rank. It appears under its name only once it is complete.
+ * rank. It appears under its name only once it is complete. The error code tells a missing name, a
+ * place that cannot be written to, a full disk, and (UnknownError) an input that is no trace.
  */
 #ifndef vtkLVLMTraceWriter_h
 #define vtkLVLMTraceWriter_h

@@ -2,7 +2,7 @@
 #include "CausalTables.h"
 
 #include "Filters/Common/OutputVTK.h"
-#include "Filters/Drawing/CausalGraphLayout.h"
+#include "Filters/Drawing/CausalGraph.h"
 #include "Readers/TensorVTK.h"
 
 #include "vtkDataArray.h"

@@ -4,7 +4,6 @@
 #include "Models/Trace/Rollout.h"
 #include "Models/Trace/Trace.h"
 #include "Readers/RankExchange.h"
-#include "Readers/TraceVTK.h"
 
 #include "vtkDataObject.h"
 
@@ -155,12 +154,10 @@ AnswerMaps relevancyMaps(const RelevancyRequest& request, const Trace& trace, vt
   }
   RelevancyCache::Key key;
   RelevancyCache::Compute compute;
-  Trace whole;
   if (request.method == RelevancyRequest::Method::Gradient)
   {
-    whole = traceFromVTK(data, true);
-    const RelevancyModel model = openModel(whole, request);
-    key = { model.model, inputsOf(whole, request) };
+    const RelevancyModel model = openModel(trace, request);
+    key = { model.model, inputsOf(trace, request) };
     compute = [=](const Indices& missing) { return model.compute(missing, progress); };
   }
   else

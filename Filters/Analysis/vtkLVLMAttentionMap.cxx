@@ -4,7 +4,7 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Trace/Analysis.h"
 #include "Readers/TensorVTK.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 
 #include "vtkCellData.h"
 #include "vtkImageData.h"
@@ -61,8 +61,7 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   }
   const lvlm::LayerParts maps = lvlm::layerMaps(trace, shown, reduction, this->GetRankProgress());
   const std::vector<float> map = lvlm::acrossLayers(this->JoinLayers(maps), reduction);
-  lvlm::TraceShape shape;
-  lvlm::shapeOf(data, shape);
+  const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   auto* output = vtkImageData::GetData(outputs);
   lvlm::shapeImage(output, lvlm::gridCells(shape));
   output->GetCellData()->SetScalars(lvlm::arrayFromTensor(

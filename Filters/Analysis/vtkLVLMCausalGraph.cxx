@@ -6,10 +6,11 @@
 
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/CausalGraphGeometry.h"
+#include "Filters/Drawing/CausalGraphLayout.h"
 #include "Models/Trace/Analysis.h"
 #include "Readers/RankExchange.h"
 #include "Readers/TensorVTK.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 
 #include "vtkCellData.h"
 #include "vtkImageData.h"
@@ -282,8 +283,7 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   const lvlm::HeadExplanations explained =
     lvlm::unpackExplanations(this->ExplainOnRanks(trace, layer, heads, token.front()));
 
-  lvlm::TraceShape shape;
-  lvlm::shapeOf(data, shape);
+  const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   const lvlm::ImageGeometry grid = lvlm::gridCells(shape);
   lvlm::GraphDrawing graph = this->Drawing == UNION_OF_HEADS
     ? lvlm::unionOfHeads(explained, this->MinimumHeads)

@@ -4,7 +4,7 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Trace/Analysis.h"
 #include "Readers/TensorVTK.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 
 #include "vtkImageData.h"
 #include "vtkInformation.h"

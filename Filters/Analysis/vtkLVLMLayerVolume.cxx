@@ -4,7 +4,7 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Trace/Analysis.h"
 #include "Readers/TensorVTK.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 
 #include "vtkImageData.h"
 #include "vtkInformation.h"
@@ -41,8 +41,7 @@ void vtkLVLMLayerVolume::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     : lvlm::headMaps(trace, selection, this->Layer, reduction, progress);
   const std::vector<float> maps = lvlm::eachLayer(this->JoinLayers(parts), reduction);
   const auto count = static_cast<std::int64_t>(maps.size());
-  lvlm::TraceShape shape;
-  lvlm::shapeOf(data, shape);
+  const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   auto* output = vtkImageData::GetData(outputs);
   lvlm::shapeImage(output, lvlm::gridPoints(shape, count / trace.grid.count()));
   output->GetPointData()->SetScalars(lvlm::arrayFromTensor(

@@ -4,7 +4,7 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Trace/Analysis.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 
 #include "vtkInformation.h"
 #include "vtkObjectFactory.h"
@@ -12,50 +12,17 @@
 
 vtkStandardNewMacro(vtkLVLMPatchAttention);
 
-vtkLVLMPatchAttention::vtkLVLMPatchAttention()
-{
-  this->SetNumberOfInputPorts(2);
-}
-
-void vtkLVLMPatchAttention::AddPatch(int patch)
-{
-  this->Patches.push_back(patch);
-  this->Modified();
-}
-
-void vtkLVLMPatchAttention::RemoveAllPatches()
-{
-  this->Patches.clear();
-  this->Modified();
-}
-
-void vtkLVLMPatchAttention::SetSelectionConnection(vtkAlgorithmOutput* selection)
-{
-  this->SetInputConnection(1, selection);
-}
-
-int vtkLVLMPatchAttention::FillInputPortInformation(int port, vtkInformation* info)
-{
-  if (port == 0)
-  {
-    return this->Superclass::FillInputPortInformation(port, info);
-  }
-  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkSelection");
-  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
-  return 1;
-}
-
 int vtkLVLMPatchAttention::FillOutputPortInformation(int, vtkInformation* info)
 {
   info->Set(vtkDataObject::DATA_TYPE_NAME(), "vtkTable");
   return 1;
 }
 
-void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject*,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
   const lvlm::Indices patches =
-    lvlm::chosenPatches(this->Patches, inputs[1], data, this->GetRanks());
+    lvlm::chosenPatches(this->Patches, inputs[1], trace, this->GetRanks());
   const lvlm::Indices heads = lvlm::resolveIndices(
     this->Heads, trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1), "Heads");
   const lvlm::LayerParts sums =

@@ -11,37 +11,23 @@
 #ifndef vtkLVLMPatchAttention_h
 #define vtkLVLMPatchAttention_h
 
-#include "Filters/Common/vtkLVLMTraceFilter.h"
+#include "Filters/Common/vtkLVLMPatchFilter.h"
 
 #include "lvlmFiltersAnalysisModule.h"
 
-class vtkAlgorithmOutput;
-
-class LVLMFILTERSANALYSIS_EXPORT vtkLVLMPatchAttention : public vtkLVLMTraceFilter
+class LVLMFILTERSANALYSIS_EXPORT vtkLVLMPatchAttention : public vtkLVLMPatchFilter
 {
 public:
   static vtkLVLMPatchAttention* New();
-  vtkTypeMacro(vtkLVLMPatchAttention, vtkLVLMTraceFilter);
-
-  ///@{
-  /** The chosen patches, row-major from the top left; negative ones count from the end. */
-  void AddPatch(int patch);
-  void RemoveAllPatches();
-  ///@}
-
-  /// A vtkSelection of cells of an attention map.
-  void SetSelectionConnection(vtkAlgorithmOutput* selection);
+  vtkTypeMacro(vtkLVLMPatchAttention, vtkLVLMPatchFilter);
 
 protected:
-  vtkLVLMPatchAttention();
+  vtkLVLMPatchAttention() = default;
   ~vtkLVLMPatchAttention() override = default;
 
-  int FillInputPortInformation(int port, vtkInformation* info) override;
   int FillOutputPortInformation(int port, vtkInformation* info) override;
   void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
     vtkInformationVector* outputs) override;
-
-  std::vector<std::int64_t> Patches;
 
 private:
   vtkLVLMPatchAttention(const vtkLVLMPatchAttention&) = delete;

@@ -7,7 +7,7 @@
 #include "Models/Trace/Rollout.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TensorVTK.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
 
 #include "vtkCellData.h"
@@ -188,8 +188,7 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   const lvlm::RelevancyRequest request = this->GetRequest(trace, outputs);
   const lvlm::AnswerMaps maps = lvlm::relevancyMaps(
     request, trace, data, *this->Known, this->GetRanks(), lvlm::progressOf(this));
-  lvlm::TraceShape shape;
-  lvlm::shapeOf(data, shape);
+  const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   auto* image = vtkImageData::GetData(outputs, 0);
   lvlm::shapeImage(image, lvlm::gridCells(shape));
   const bool normalize = this->Method == GRADIENT && this->Normalize;

@@ -3,10 +3,9 @@
 
 #include "Models/Trace/Error.h"
 #include "Readers/TensorVTK.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
+#include "Readers/vtkLVLMTrace.h"
 
-#include "vtkAlgorithm.h"
-#include "vtkAlgorithmOutput.h"
 #include "vtkCellData.h"
 #include "vtkFieldData.h"
 #include "vtkImageData.h"
@@ -34,21 +33,6 @@ void addNumbers(vtkTable* table, const std::string& name, const std::vector<T>& 
   table->AddColumn(
     arrayFromTensor(Tensor::of(values, { static_cast<std::int64_t>(values.size()) }), name));
 }
-}
-
-TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inInfo)
-{
-  TraceShape shape;
-  if (announcedTrace(inInfo, shape) || shapeOf(vtkDataObject::GetData(inInfo), shape))
-  {
-    return shape;
-  }
-  if (vtkAlgorithmOutput* source = self->GetInputConnection(0, 0))
-  {
-    source->GetProducer()->Update(source->GetIndex());
-    shapeOf(vtkDataObject::GetData(inInfo), shape);
-  }
-  return shape;
 }
 
 void addColumn(vtkTable* table, const std::string& name, const std::vector<std::int64_t>& values)
@@ -170,9 +154,20 @@ void addPatchIndices(vtkImageData* output, const PatchGrid& grid)
   }
 }
 
+vtkSmartPointer<vtkDataArray> pixelsOf(vtkImageData* picture, const char* name)
+{
+  // Renaming the trace's own array would rename its block.
+  vtkDataArray* pixels = picture->GetPointData()->GetArray(tensor_name::Image);
+  vtkSmartPointer<vtkDataArray> shared;
+  shared.TakeReference(pixels->NewInstance());
+  shared->ShallowCopy(pixels);
+  shared->SetName(name);
+  return shared;
+}
+
 void addPicture(vtkDataObject* output, vtkDataObject* trace)
 {
-  vtkImageData* picture = pictureOf(trace);
+  vtkImageData* picture = vtkLVLMTrace::PictureOf(trace);
   if (!picture)
   {
     return;
@@ -181,13 +176,7 @@ void addPicture(vtkDataObject* output, vtkDataObject* trace)
   size->SetName("picture_size");
   size->InsertNextValue(picture->GetDimensions()[0]);
   size->InsertNextValue(picture->GetDimensions()[1]);
-  // The same memory under another name: renaming the trace's own array would rename its block.
-  vtkDataArray* pixels = picture->GetPointData()->GetArray(tensor_name::Image);
-  vtkSmartPointer<vtkDataArray> shared;
-  shared.TakeReference(pixels->NewInstance());
-  shared->ShallowCopy(pixels);
-  shared->SetName("picture");
-  output->GetFieldData()->AddArray(shared);
+  output->GetFieldData()->AddArray(pixelsOf(picture, "picture"));
   output->GetFieldData()->AddArray(size);
 }
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-class vtkAlgorithm;
+class vtkDataArray;
 class vtkDataObject;
 class vtkImageData;
 class vtkInformation;
@@ -22,11 +22,6 @@ namespace lvlm
 {
 
 struct TraceShape;
-
-/// What the trace at an algorithm's first input looks like: from the pipeline before it exists,
-/// else from the data. A source that announces nothing has to run first, since a structured output
-/// must say how large it will be before any filter below it can ask for it.
-TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inInfo);
 
 ///@{
 /// Adds a column (copied). All columns of a table have the same length.
@@ -68,6 +63,9 @@ std::vector<float> rowsUp(const std::vector<float>& values, const PatchGrid& gri
 /// grid of patches, for whoever points at a cell. After the map's own arrays: the first one is
 /// shown.
 void addPatchIndices(vtkImageData* output, const PatchGrid& grid);
+
+/// The pixels of a trace's picture block under another name, memory shared.
+vtkSmartPointer<vtkDataArray> pixelsOf(vtkImageData* picture, const char* name);
 
 /// Puts the trace's picture into the field data of `output` (arrays `picture`, shared, and
 /// `picture_size` = width, height), so that LVLMOverlay needs nothing but a map.

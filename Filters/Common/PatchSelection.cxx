@@ -5,7 +5,7 @@
 
 #include "Models/Trace/Error.h"
 #include "Readers/RankExchange.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 
 #include "vtkCellData.h"
 #include "vtkDataArray.h"
@@ -159,15 +159,13 @@ Indices selectedPatches(
 }
 
 std::vector<std::int64_t> chosenPatches(
-  const Indices& listed, vtkInformationVector* selections, vtkDataObject* data, RankExchange& ranks)
+  const Indices& listed, vtkInformationVector* selections, const Trace& trace, RankExchange& ranks)
 {
   Indices patches = listed;
   if (selections->GetNumberOfInformationObjects() > 0)
   {
-    TraceShape shape;
-    shapeOf(data, shape);
     const Indices selected =
-      selectedPatches(vtkSelection::GetData(selections), shape, ranks, !listed.empty());
+      selectedPatches(vtkSelection::GetData(selections), shapeOf(trace), ranks, !listed.empty());
     patches.insert(patches.end(), selected.begin(), selected.end());
   }
   return patches;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceFilter.h"
 
-#include "OutputVTK.h"
 #include "RankPieces.h"
 #include "TokenTable.h"
 
 #include "Models/Trace/Analysis.h"
 #include "Readers/RankExchange.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkDemandDrivenPipeline.h"
 #include "vtkExecutive.h"
@@ -133,27 +133,23 @@ void vtkLVLMTraceFilter::RemoveAllHeads()
 
 vtkStringArray* vtkLVLMTraceFilter::GetTokenTable()
 {
-  vtkDataObject* data =
-    this->GetNumberOfInputConnections(0) > 0 ? this->GetInputDataObject(0, 0) : nullptr;
-  if (data && data == this->TokenTableData && data->GetMTime() < this->TokenTableTime)
-  {
-    return this->TokenTable;
-  }
-  this->TokenTable->Initialize();
-  this->TokenTableData = data;
   try
   {
-    lvlm::TraceShape shape;
-    if (data && lvlm::shapeOf(data, shape))
+    const auto trace = vtkLVLMTrace::TraceOf(
+      this->GetNumberOfInputConnections(0) > 0 ? this->GetInputDataObject(0, 0) : nullptr);
+    if (trace != this->TokenTableTrace.lock())
     {
-      lvlm::answerRows(lvlm::traceFromVTK(data), this->TokenTable);
+      this->TokenTable->Initialize();
+      lvlm::answerRows(*trace, this->TokenTable);
+      this->TokenTableTrace = trace;
     }
   }
   catch (const std::exception&)
   {
-    this->TokenTable->Initialize(); // RequestData meets the same problem and reports it.
+    // RequestData meets the same problem and reports it.
+    this->TokenTable->Initialize();
+    this->TokenTableTrace.reset();
   }
-  this->TokenTableTime.Modified();
   return this->TokenTable;
 }
 
@@ -280,7 +276,7 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
       dropWordsOf(data, outputs);
       if (this->Ranks->ranks() == 1)
       {
-        this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs);
+        this->Compute(*vtkLVLMTrace::TraceOf(data), data, inputs, outputs);
         return;
       }
       const std::vector<vtkMTimeType> key = this->GetResultKey(inputs, outputs);
@@ -302,7 +298,7 @@ void vtkLVLMTraceFilter::ComputeOnRanks(
 {
   try
   {
-    this->Ranks->run([&] { this->Compute(lvlm::traceFromVTK(data), data, inputs, outputs); });
+    this->Ranks->run([&] { this->Compute(*vtkLVLMTrace::TraceOf(data), data, inputs, outputs); });
   }
   catch (const lvlm::Aborted&)
   {

@@ -3,10 +3,10 @@
  * @class   vtkLVLMTraceFilter
  * @brief   what the analyses of a trace have in common
  *
- * Takes a trace (see Readers/TraceVTK.h), holds the lists of answer tokens, layers and heads that
- * most analyses select by, offers their valid ranges to the user interface, translates pipeline
- * time into an answer token, and turns every exception into a VTK error. A subclass implements
- * Announce() and Compute(); which of the lists it uses is told by its proxy.
+ * Takes a trace (see Readers/vtkLVLMTrace.h), holds the lists of answer tokens, layers and heads
+ * that most analyses select by, offers their valid ranges to the user interface, translates
+ * pipeline time into an answer token, and turns every exception into a VTK error. A subclass
+ * implements Announce() and Compute(); which of the lists it uses is told by its proxy.
  *
  * In a parallel run Compute() runs on all ranks together, each with the layers that it has: they
  * exchange what they found (JoinLayers(), GetRanks()) until every rank has the whole result, which
@@ -21,7 +21,6 @@
 #include "vtkAlgorithm.h"
 #include "vtkNew.h"
 #include "vtkStringArray.h"
-#include "vtkTimeStamp.h"
 
 #include "Models/Trace/Error.h"
 
@@ -96,7 +95,8 @@ protected:
   /// ignored here: Compute() will meet them again.
   virtual void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs);
 
-  /// Fills the outputs with the whole result, on every rank. `data` is the input in VTK form.
+  /// Fills the outputs with the whole result, on every rank. `data` is the input that shows the
+  /// trace.
   /// Throws lvlm::Error.
   virtual void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
     vtkInformationVector* outputs) = 0;
@@ -127,8 +127,7 @@ private:
   void operator=(const vtkLVLMTraceFilter&) = delete;
 
   vtkNew<vtkStringArray> TokenTable;
-  vtkTimeStamp TokenTableTime;
-  vtkDataObject* TokenTableData = nullptr; // only compared, never followed
+  std::weak_ptr<const lvlm::Trace> TokenTableTrace; ///< whose answer it shows
 
   int RequestInformation(vtkInformationVector** inputs, vtkInformationVector* outputs);
   int RequestUpdateExtent(vtkInformationVector** inputs);

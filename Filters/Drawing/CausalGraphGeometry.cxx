@@ -96,14 +96,9 @@ struct PointArrays
   void give(vtkPointData* data)
   {
     this->label->SetName("label");
-    for (vtkAbstractArray* array : { static_cast<vtkAbstractArray*>(this->kind.Get()),
-           static_cast<vtkAbstractArray*>(this->position.Get()),
-           static_cast<vtkAbstractArray*>(this->head.Get()),
-           static_cast<vtkAbstractArray*>(this->heads.Get()),
-           static_cast<vtkAbstractArray*>(this->radius.Get()),
-           static_cast<vtkAbstractArray*>(this->target.Get()),
-           static_cast<vtkAbstractArray*>(this->weight.Get()),
-           static_cast<vtkAbstractArray*>(this->label.Get()) })
+    for (vtkAbstractArray* array :
+      std::initializer_list<vtkAbstractArray*>{ this->kind, this->position, this->head, this->heads,
+        this->radius, this->target, this->weight, this->label })
     {
       data->AddArray(array);
     }
@@ -313,13 +308,11 @@ private:
                                 : output->SetPolys(array);
     }
     vtkCellData* data = output->GetCellData();
-    for (vtkDataArray* array : { static_cast<vtkDataArray*>(kind.Get()),
-           static_cast<vtkDataArray*>(heads.Get()), static_cast<vtkDataArray*>(source.Get()),
-           static_cast<vtkDataArray*>(target.Get()), static_cast<vtkDataArray*>(pValue.Get()) })
+    for (vtkAbstractArray* array :
+      std::initializer_list<vtkAbstractArray*>{ kind, heads, source, target, pValue, mark })
     {
       data->AddArray(array);
     }
-    data->AddArray(mark);
     data->SetScalars(colour);
   }
 

@@ -4,7 +4,7 @@
 #ifndef LVLM_FILTERS_DRAWING_CAUSALGRAPHGEOMETRY_H
 #define LVLM_FILTERS_DRAWING_CAUSALGRAPHGEOMETRY_H
 
-#include "CausalGraphLayout.h"
+#include "CausalGraph.h"
 
 class vtkPolyData;
 

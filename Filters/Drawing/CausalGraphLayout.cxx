@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <utility>
 
 namespace lvlm
@@ -11,9 +10,6 @@ namespace lvlm
 
 namespace
 {
-using causal::HeadExplanation;
-using causal::Mark;
-
 /// Sizes in units (see GraphDrawing::unit).
 constexpr double DiscRadius = 0.36;
 constexpr double TargetRadius = 0.46;
@@ -22,127 +18,6 @@ constexpr double UnitsPerPicture = 20.0;
 constexpr double ColumnGap = 7.0; // picture to text, wide enough for the arcs between words
 constexpr double SmallestPitch = 1.1;
 constexpr double LargestPitch = 2.2;
-
-void replaceAll(std::string& text, const std::string& from, const std::string& to)
-{
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
-  {
-    text.replace(at, from.size(), to);
-  }
-}
-
-Mark agreed(Mark a, Mark b)
-{
-  return a == b ? a : Mark::Circle;
-}
-
-void addHead(GraphDrawing& graph, const HeadExplanation& head, std::map<int, std::size_t>& known)
-{
-  for (const causal::ExplanationNode& found : head.nodes)
-  {
-    const auto [slot, fresh] = known.emplace(found.position, graph.nodes.size());
-    if (fresh)
-    {
-      GraphNode node;
-      node.position = found.position;
-      node.head = head.head;
-      node.radius = found.radius;
-      node.weight = found.weight;
-      graph.nodes.push_back(node);
-      continue;
-    }
-    GraphNode& node = graph.nodes[slot->second];
-    node.head = -1;
-    ++node.heads;
-    node.weight += found.weight;
-    if (found.radius >= 0 && (node.radius < 0 || found.radius < node.radius))
-    {
-      node.radius = found.radius;
-    }
-  }
-}
-
-void addEdges(const HeadExplanation& head, const std::map<int, std::size_t>& known,
-  std::map<std::pair<int, int>, GraphEdge>& edges)
-{
-  for (const causal::ExplanationEdge& found : head.edges)
-  {
-    const auto [slot, fresh] =
-      edges.emplace(std::make_pair(found.source, found.target), GraphEdge{});
-    GraphEdge& edge = slot->second;
-    if (fresh)
-    {
-      edge.source = known.at(found.source);
-      edge.target = known.at(found.target);
-      edge.atSource = found.sourceMark;
-      edge.atTarget = found.targetMark;
-      edge.pValue = found.pValue;
-      continue;
-    }
-    ++edge.heads;
-    edge.atSource = agreed(edge.atSource, found.sourceMark);
-    edge.atTarget = agreed(edge.atTarget, found.targetMark);
-    edge.pValue = std::max(edge.pValue, found.pValue);
-  }
-}
-
-/// Keeps the nodes for which `keep` holds, and the edges between them.
-template <typename Keep>
-void filterNodes(GraphDrawing& graph, Keep keep)
-{
-  std::vector<std::ptrdiff_t> moved(graph.nodes.size(), -1);
-  std::vector<GraphNode> nodes;
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
-  {
-    if (keep(graph.nodes[i]))
-    {
-      moved[i] = static_cast<std::ptrdiff_t>(nodes.size());
-      nodes.push_back(graph.nodes[i]);
-    }
-  }
-  std::vector<GraphEdge> edges;
-  for (GraphEdge& edge : graph.edges)
-  {
-    if (moved[edge.source] >= 0 && moved[edge.target] >= 0)
-    {
-      edge.source = static_cast<std::size_t>(moved[edge.source]);
-      edge.target = static_cast<std::size_t>(moved[edge.target]);
-      edges.push_back(edge);
-    }
-  }
-  graph.nodes = std::move(nodes);
-  graph.edges = std::move(edges);
-}
-
-GraphDrawing drawingOf(const std::vector<const HeadExplanation*>& heads, int minimumHeads)
-{
-  GraphDrawing graph;
-  std::map<int, std::size_t> known;
-  std::map<std::pair<int, int>, GraphEdge> edges;
-  for (const HeadExplanation* head : heads)
-  {
-    addHead(graph, *head, known);
-  }
-  std::sort(graph.nodes.begin(), graph.nodes.end(),
-    [](const GraphNode& a, const GraphNode& b) { return a.position < b.position; });
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
-  {
-    known[graph.nodes[i].position] = i;
-    graph.nodes[i].target = i + 1 == graph.nodes.size(); // no node is later than the target
-  }
-  for (const HeadExplanation* head : heads)
-  {
-    addEdges(*head, known, edges);
-  }
-  for (const auto& [pair, edge] : edges)
-  {
-    if (edge.heads >= minimumHeads)
-    {
-      graph.edges.push_back(edge);
-    }
-  }
-  return graph;
-}
 
 Point2 bezier(const Point2& a, const Point2& c, const Point2& b, double t)
 {
@@ -293,43 +168,6 @@ void placeColumn(GraphDrawing& graph, double x, double height)
 }
 }
 
-std::size_t mostImportantHead(const std::vector<HeadExplanation>& heads)
-{
-  const auto key = [](const HeadExplanation& head)
-  {
-    const bool explained = std::any_of(head.nodes.begin(), head.nodes.end(),
-      [](const causal::ExplanationNode& node) { return node.radius > 0; });
-    return std::make_pair(explained, head.importance);
-  };
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < heads.size(); ++i)
-  {
-    best = key(heads[i]) > key(heads[best]) ? i : best;
-  }
-  return best;
-}
-
-GraphDrawing graphOfHead(const HeadExplanation& head)
-{
-  return drawingOf({ &head }, 1);
-}
-
-GraphDrawing unionOfHeads(const std::vector<HeadExplanation>& heads, int minimumHeads)
-{
-  std::vector<const HeadExplanation*> all;
-  all.reserve(heads.size());
-  for (const HeadExplanation& head : heads)
-  {
-    all.push_back(&head);
-  }
-  return drawingOf(all, minimumHeads);
-}
-
-void keepExplanation(GraphDrawing& graph)
-{
-  filterNodes(graph, [](const GraphNode& node) { return node.radius >= 0; });
-}
-
 void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& grid)
 {
   const double dx = grid.spacing[0];
@@ -343,7 +181,7 @@ void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& gr
     node.size = graph.unit * (node.target ? TargetRadius : DiscRadius);
     if (node.image)
     {
-      const std::int64_t patch = node.position - trace.imageStart;
+      const std::int64_t patch = patchAt(trace, node.position);
       const std::int64_t row = patch / trace.grid.cols;
       const std::int64_t col = patch % trace.grid.cols;
       node.at = { dx * (static_cast<double>(col) + 0.5),
@@ -352,52 +190,6 @@ void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& gr
   }
   placeColumn(graph, width + ColumnGap * graph.unit, height);
   Router(graph).run();
-}
-
-std::int64_t patchAt(const Trace& trace, std::int64_t position)
-{
-  const std::int64_t patch = position - trace.imageStart;
-  return patch >= 0 && patch < trace.grid.count() ? patch : -1;
-}
-
-std::string nodeLabel(const Trace& trace, std::int64_t position, bool target)
-{
-  const auto at = static_cast<std::size_t>(position);
-  const std::int64_t patch = patchAt(trace, position);
-  const std::string label = patch >= 0 ? std::to_string(patch) : readableToken(trace.tokens[at]);
-  // The row at the target's position predicts the next token: the one that is explained.
-  return target ? label + " -> " + readableToken(trace.tokens[at + 1]) : label;
-}
-
-std::string readableToken(const std::string& token)
-{
-  constexpr std::size_t Longest = 24;
-  std::string text = token;
-  for (const char* space : { "\xE2\x96\x81" /* U+2581 of SentencePiece */, "\xC4\xA0" /* Ġ */ })
-  {
-    replaceAll(text, space, " ");
-  }
-  for (const char* line : { "<0x0A>", "\xC4\x8A" /* Ċ */, "\n" })
-  {
-    replaceAll(text, line, "\\n");
-  }
-  const std::size_t first = text.find_first_not_of(' ');
-  if (first == std::string::npos)
-  {
-    return "(space)";
-  }
-  text = text.substr(first, text.find_last_not_of(' ') + 1 - first);
-  std::size_t characters = 0;
-  for (std::size_t i = 0; i < text.size(); ++i)
-  {
-    const bool starts = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
-    characters += starts ? 1 : 0;
-    if (characters > Longest)
-    {
-      return text.substr(0, i) + "\xE2\x80\xA6"; // an ellipsis
-    }
-  }
-  return text;
 }
 
 } // namespace lvlm

@@ -76,4 +76,12 @@ std::string shortened(const std::string& text, std::size_t length, std::size_t k
   return result;
 }
 
+void replaceAll(std::string& text, const std::string& what, const std::string& with)
+{
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
+  {
+    text.replace(at, what.size(), with);
+  }
+}
+
 } // namespace lvlm

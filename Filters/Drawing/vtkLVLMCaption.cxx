@@ -65,14 +65,6 @@ std::string answerOf(const lvlm::Trace& trace, const std::set<std::int64_t>& cho
   return lvlm::oneLine(text);
 }
 
-void replaceAll(std::string& text, const std::string& what, const std::string& with)
-{
-  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
-  {
-    text.replace(at, what.size(), with);
-  }
-}
-
 /// What the field `name` of the text stands for, if it is one.
 std::optional<std::string> valueOf(const std::string& name, const lvlm::Trace& trace,
   const std::set<std::int64_t>& chosen, vtkDataObject* about)
@@ -142,7 +134,8 @@ std::string fillIn(const std::string& text, const lvlm::Trace& trace,
       const std::size_t bracket = answer ? words->find('[') : std::string::npos;
       std::string shown =
         lvlm::shortened(*words, length, bracket == std::string::npos ? 0 : bracket);
-      replaceAll(shown, "$", "\\$"); // VTK would set what stands between two of them as a formula
+      lvlm::replaceAll(
+        shown, "$", "\\$"); // VTK would set what stands between two of them as a formula
       result += (first ? "" : "\n") + shown;
       first = false;
     }

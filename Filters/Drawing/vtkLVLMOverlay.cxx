@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMOverlay.h"
 
-#include "Picture.h"
+#include "HeatMap.h"
 
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/RankPieces.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkCellData.h"
 #include "vtkFieldData.h"
@@ -82,20 +83,16 @@ lvlm::picture::RgbImage pictureOfMap(vtkDataObject* map)
   return picture;
 }
 
-lvlm::picture::RgbImage pictureOfTrace(vtkDataObject* trace)
+/// The trace's picture as it is, memory shared. Throws when there is none.
+void showPicture(vtkDataObject* trace, vtkImageData* output)
 {
-  vtkImageData* image = lvlm::pictureOf(trace);
-  if (!image)
+  vtkImageData* picture = vtkLVLMTrace::PictureOf(trace);
+  if (!picture)
   {
     lvlm::fail("the input is neither an LVLM map nor a trace with a picture");
   }
-  lvlm::picture::RgbImage picture;
-  picture.width = image->GetDimensions()[0];
-  picture.height = image->GetDimensions()[1];
-  picture.pixels.resize(static_cast<std::size_t>(picture.width * picture.height * 3));
-  flip(static_cast<const std::uint8_t*>(image->GetScalarPointer()), picture.pixels.data(),
-    picture.width, picture.height);
-  return picture;
+  output->CopyStructure(picture);
+  output->GetPointData()->SetScalars(lvlm::pixelsOf(picture, "overlay"));
 }
 
 /// The cell values of a patch grid, row 0 at the top.
@@ -210,7 +207,7 @@ int vtkLVLMOverlay::RequestData(
       else
       {
         output->GetFieldData()->Initialize(); // the trace's words are no part of its picture
-        write(pictureOfTrace(data), output);
+        showPicture(data, output);
       }
       lvlm::cutToPiece(output, outputs->GetInformationObject(0));
     });

@@ -4,7 +4,8 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Trace/Analysis.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkDataArray.h"
 #include "vtkImageData.h"
@@ -81,7 +82,7 @@ void paint(const Pixels& pixels, std::int64_t patch, const lvlm::PatchGrid& grid
 /// The trace's picture, copied into the output.
 Pixels copyPicture(vtkDataObject* trace, vtkImageData* output)
 {
-  vtkImageData* picture = lvlm::pictureOf(trace);
+  vtkImageData* picture = vtkLVLMTrace::PictureOf(trace);
   if (!picture)
   {
     lvlm::fail("the trace has no picture to paint over");
@@ -98,50 +99,12 @@ Pixels copyPicture(vtkDataObject* trace, vtkImageData* output)
 }
 }
 
-vtkLVLMPaintOver::vtkLVLMPaintOver()
-{
-  this->SetNumberOfInputPorts(2);
-}
-
 void vtkLVLMPaintOver::PrintSelf(ostream& os, vtkIndent indent)
 {
   this->Superclass::PrintSelf(os, indent);
-  os << indent << "Patches:";
-  for (const std::int64_t patch : this->Patches)
-  {
-    os << " " << patch;
-  }
-  os << "\n" << indent << "Fill: " << this->Fill << "\n";
+  os << indent << "Fill: " << this->Fill << "\n";
   os << indent << "Color: " << this->Color[0] << " " << this->Color[1] << " " << this->Color[2]
      << "\n";
-}
-
-void vtkLVLMPaintOver::AddPatch(int patch)
-{
-  this->Patches.push_back(patch);
-  this->Modified();
-}
-
-void vtkLVLMPaintOver::RemoveAllPatches()
-{
-  this->Patches.clear();
-  this->Modified();
-}
-
-void vtkLVLMPaintOver::SetSelectionConnection(vtkAlgorithmOutput* selection)
-{
-  this->SetInputConnection(1, selection);
-}
-
-int vtkLVLMPaintOver::FillInputPortInformation(int port, vtkInformation* info)
-{
-  if (port == 0)
-  {
-    return this->Superclass::FillInputPortInformation(port, info);
-  }
-  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkSelection");
-  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
-  return 1;
 }
 
 int vtkLVLMPaintOver::FillOutputPortInformation(int, vtkInformation* info)
@@ -160,7 +123,7 @@ void vtkLVLMPaintOver::Announce(const lvlm::TraceShape& shape, vtkInformationVec
 void vtkLVLMPaintOver::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
-  lvlm::Indices patches = lvlm::chosenPatches(this->Patches, inputs[1], data, this->GetRanks());
+  lvlm::Indices patches = lvlm::chosenPatches(this->Patches, inputs[1], trace, this->GetRanks());
   if (!patches.empty()) // an empty list would mean all of them
   {
     patches = lvlm::resolveIndices(patches, trace.grid.count(), "Patches");

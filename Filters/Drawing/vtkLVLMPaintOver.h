@@ -12,17 +12,15 @@
 #ifndef vtkLVLMPaintOver_h
 #define vtkLVLMPaintOver_h
 
-#include "Filters/Common/vtkLVLMTraceFilter.h"
+#include "Filters/Common/vtkLVLMPatchFilter.h"
 
 #include "lvlmFiltersDrawingModule.h"
 
-class vtkAlgorithmOutput;
-
-class LVLMFILTERSDRAWING_EXPORT vtkLVLMPaintOver : public vtkLVLMTraceFilter
+class LVLMFILTERSDRAWING_EXPORT vtkLVLMPaintOver : public vtkLVLMPatchFilter
 {
 public:
   static vtkLVLMPaintOver* New();
-  vtkTypeMacro(vtkLVLMPaintOver, vtkLVLMTraceFilter);
+  vtkTypeMacro(vtkLVLMPaintOver, vtkLVLMPatchFilter);
   void PrintSelf(ostream& os, vtkIndent indent) override;
 
   enum
@@ -32,15 +30,6 @@ public:
     WHITE = 2,
     COLOR = 3
   };
-
-  ///@{
-  /** The chosen patches, row-major from the top left; negative ones count from the end. */
-  void AddPatch(int patch);
-  void RemoveAllPatches();
-  ///@}
-
-  /// A vtkSelection of cells of a map.
-  void SetSelectionConnection(vtkAlgorithmOutput* selection);
 
   ///@{
   /** What the patches are filled with: MEAN_COLOR of the whole picture (default), BLACK, WHITE, or
@@ -56,16 +45,14 @@ public:
   ///@}
 
 protected:
-  vtkLVLMPaintOver();
+  vtkLVLMPaintOver() = default;
   ~vtkLVLMPaintOver() override = default;
 
-  int FillInputPortInformation(int port, vtkInformation* info) override;
   int FillOutputPortInformation(int port, vtkInformation* info) override;
   void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs) override;
   void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
     vtkInformationVector* outputs) override;
 
-  std::vector<std::int64_t> Patches;
   int Fill = MEAN_COLOR;
   double Color[3] = { 0.5, 0.5, 0.5 };
 

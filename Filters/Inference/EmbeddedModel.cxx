@@ -21,7 +21,8 @@ bool isModel(const fs::path& folder)
   return fs::exists(folder / "config.json", ignored);
 }
 
-/// The plugin's own file: prefix/lib/<arch>/paraview-x.y/plugins/NAME/NAME.so when it is installed.
+/// The file of the library that this is part of: prefix/lib/<arch>/lvlm-interpret/NAME.so when it
+/// is installed.
 fs::path ownFile()
 {
   Dl_info info{};

@@ -9,18 +9,19 @@
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Ranks/RankTeam.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkCellData.h"
 #include "vtkDataArray.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
-#include "vtkMultiBlockDataSet.h"
 #include "vtkObjectFactory.h"
 #include "vtkPointData.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
+#include "vtkTimeStamp.h"
 
 #include <algorithm>
 #include <cmath>
@@ -36,8 +37,8 @@ struct vtkLLaVAInference::Internals
   /// The last question that was answered, and its answer.
   lvlm::llava::Question Asked;
   std::shared_ptr<const lvlm::llava::LlavaModel> AskedModel;
-  lvlm::Trace Trace;
-  bool HasTrace = false;
+  vtkSmartPointer<vtkLVLMTrace> Answered; ///< nullptr: none
+  vtkTimeStamp AnswerTime; ///< of the last answer
   std::string Answer, ModelInformation, CostInformation, EmbeddedModel;
 
   std::shared_ptr<const lvlm::llava::LlavaModel> open(vtkLLaVAInference* self)
@@ -93,7 +94,7 @@ struct vtkLLaVAInference::Internals
         a.temperature, a.topP, a.seed, a.alternatives, a.captureVision, a.fullLayers, a.image.width,
         a.image.height, a.image.pixels);
     };
-    return this->HasTrace && this->AskedModel == model && key(this->Asked) == key(q);
+    return this->Answered && this->AskedModel == model && key(this->Asked) == key(q);
   }
 };
 
@@ -227,10 +228,24 @@ const char* vtkLLaVAInference::GetCostInformation()
   return this->Self->CostInformation.c_str();
 }
 
+int vtkLLaVAInference::ComputePipelineMTime(vtkInformation* request, vtkInformationVector** inputs,
+  vtkInformationVector* outputs, int port, vtkMTimeType* mtime)
+{
+  const int done = this->Superclass::ComputePipelineMTime(request, inputs, outputs, port, mtime);
+  *mtime = std::max(*mtime, this->Self->AnswerTime.GetMTime());
+  return done;
+}
+
 int vtkLLaVAInference::FillInputPortInformation(int, vtkInformation* info)
 {
   info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkImageData");
   return 1;
+}
+
+int vtkLLaVAInference::RequestDataObject(
+  vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
+{
+  return vtkLVLMTrace::MakeOutput(outputs);
 }
 
 int vtkLLaVAInference::RequestInformation(
@@ -240,7 +255,7 @@ int vtkLLaVAInference::RequestInformation(
   lvlm::TraceShape shape;
   try
   {
-    shape = this->Self->HasTrace ? lvlm::shapeOf(this->Self->Trace)
+    shape = this->Self->Answered ? lvlm::shapeOf(*vtkLVLMTrace::TraceOf(this->Self->Answered))
                                  : expectedShape(lvlm::modelFolder(this->ModelDirectory));
   }
   catch (const std::exception&) // RequestData says what is wrong, once it is asked for data
@@ -308,11 +323,13 @@ int vtkLLaVAInference::RequestData(
       if (!this->Prepare(
             inputs[0]->GetInformationObject(0), this->GetInputArrayToProcess(0, inputs), team))
       {
-        self.HasTrace = false;
+        self.Answered = nullptr;
         self.Answer.clear();
+        std::shared_ptr<const lvlm::Trace> trace;
         try
         {
-          self.Trace = self.Model->ask(self.Next, lvlm::progressOf(this), ranks);
+          trace = std::make_shared<const lvlm::Trace>(
+            self.Model->ask(self.Next, lvlm::progressOf(this), ranks));
         }
         catch (const lvlm::Aborted&)
         {
@@ -320,16 +337,17 @@ int vtkLLaVAInference::RequestData(
           this->SetAbortOutput(true);
           throw;
         }
-        self.Answer = self.Trace.answer;
+        const auto answered = vtkSmartPointer<vtkLVLMTrace>::New();
+        answered->SetTrace(trace);
+        self.Answered = answered;
+        self.Answer = trace->answer;
         self.Asked = std::move(self.Next);
         self.AskedModel = self.Model;
-        self.HasTrace = true;
-        // The number of time steps is known only now: the next information pass tells it
-        // downstream.
-        this->Modified();
+        self.AnswerTime.Modified();
       }
-      vtkMultiBlockDataSet::GetData(outputs)->ShallowCopy(lvlm::traceToVTK(self.Trace));
-      lvlm::setAnswerTime(outputs->GetInformationObject(0), self.Trace.answerLength());
+      vtkDataObject::GetData(outputs)->ShallowCopy(self.Answered);
+      lvlm::setAnswerTime(
+        outputs->GetInformationObject(0), vtkLVLMTrace::TraceOf(self.Answered)->answerLength());
     });
 }
 

@@ -4,8 +4,8 @@
  * @brief asks a LLaVA model about a picture and gives the trace of its answer
  *
  * Input: a flat vtkImageData with 1 to 4 colour components. Output: a trace (see
- * Readers/TraceVTK.h), whose attention blocks share the memory that inference captured into. Answer
- * tokens are time steps once the answer is known.
+ * Readers/vtkLVLMTrace.h), whose attention blocks share the memory that inference captured into.
+ * Answer tokens are time steps once the answer is known.
  *
  * The model runs when the picture or a property that decides the answer has changed, not when time
  * or a downstream filter asks again. Models are shared by all filters of the process that use the
@@ -175,11 +175,18 @@ public:
    * be. */
   const char* GetCostInformation();
 
+  /** An answer makes the pipeline newer than its last information pass: how many time steps there
+   * are is known only then, and the next pass tells it downstream. */
+  int ComputePipelineMTime(vtkInformation* request, vtkInformationVector** inputs,
+    vtkInformationVector* outputs, int port, vtkMTimeType* mtime) override;
+
 protected:
   vtkLLaVAInference();
   ~vtkLLaVAInference() override;
 
   int FillInputPortInformation(int port, vtkInformation* info) override;
+  int RequestDataObject(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
   int RequestInformation(
     vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
   int RequestUpdateExtent(

@@ -59,11 +59,6 @@ public:
   {
     return this->near(child, Mark::Arrow) & this->far(child, Mark::Tail);
   }
-  bool isParent(int parent, int child) const
-  {
-    return this->near(child, Mark::Arrow).contains(parent) &&
-      this->near(parent, Mark::Tail).contains(child);
-  }
   /// x adjacent to `child` with neither an arrow at x nor a tail at `child`: x may be a cause of
   /// `child`.
   NodeSet possibleParents(int child) const

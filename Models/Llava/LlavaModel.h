@@ -27,7 +27,8 @@ enum class Precision
   Float32,  ///< as Hugging Face with torch_dtype=float32 (the default: exact, and the fastest on
             ///< CPUs)
   BFloat16, ///< as Hugging Face with torch_dtype=bfloat16
-  Float64   ///< for finite differences
+  Float64   ///< every number, those too that Hugging Face keeps in float32: the reference of the
+            ///< others
 };
 
 struct ModelOptions

@@ -8,6 +8,7 @@
 #include "Bpe.h"
 #include "Normalizer.h"
 #include "PreTokenizer.h"
+#include "Regex.h"
 #include "Unicode.h"
 
 #include <nlohmann/json.hpp>

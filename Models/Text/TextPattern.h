@@ -4,7 +4,7 @@
 #ifndef LVLM_TEXT_TEXTPATTERN_H
 #define LVLM_TEXT_TEXTPATTERN_H
 
-#include "Unicode.h"
+#include "Regex.h"
 
 #include <nlohmann/json.hpp>
 

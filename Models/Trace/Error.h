@@ -4,6 +4,7 @@
 #ifndef LVLM_TRACE_ERROR_H
 #define LVLM_TRACE_ERROR_H
 
+#include <cstring>
 #include <functional>
 #include <sstream>
 #include <stdexcept>
@@ -18,6 +19,17 @@ class Error : public std::runtime_error
 {
 public:
   using std::runtime_error::runtime_error;
+};
+
+/// The operating system refused a file.
+class SystemError : public Error
+{
+public:
+  SystemError(const std::string& message, int reason) : Error(message), Reason(reason) {}
+  int reason() const { return this->Reason; } ///< an errno
+
+private:
+  int Reason;
 };
 
 /// Thrown out of a long computation after its Progress callback answered false.
@@ -46,6 +58,15 @@ template <typename... Parts>
   std::ostringstream text;
   (text << ... << parts);
   throw Error(text.str());
+}
+
+/// Throws SystemError with the parts and what the system says of `reason`, an errno.
+template <typename... Parts>
+[[noreturn]] void failSystem(int reason, const Parts&... parts)
+{
+  std::ostringstream text;
+  (text << ... << parts) << ": " << std::strerror(reason);
+  throw SystemError(text.str(), reason);
 }
 
 } // namespace lvlm

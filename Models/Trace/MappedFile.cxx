@@ -4,7 +4,6 @@
 #include "Error.h"
 
 #include <cerrno>
-#include <cstring>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -43,7 +42,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path)
   const Descriptor file{ ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
   if (file.value < 0)
   {
-    fail(path, ": cannot be opened: ", std::strerror(errno));
+    failSystem(errno, path, ": cannot be opened");
   }
   struct stat status
   {
@@ -60,7 +59,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path)
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.value, 0);
   if (data == MAP_FAILED)
   {
-    fail(path, ": cannot be mapped: ", std::strerror(errno));
+    failSystem(errno, path, ": cannot be mapped");
   }
   return std::shared_ptr<const MappedFile>(
     new MappedFile(static_cast<const std::byte*>(data), size));

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 
 #include <unistd.h>
@@ -60,7 +59,7 @@ void writeAll(const std::string& path, const std::string& header, const std::vec
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   if (!out)
   {
-    fail(path, ": cannot be created: ", std::strerror(errno));
+    failSystem(errno, path, ": cannot be created");
   }
   const std::uint64_t length = header.size();
   out.write(reinterpret_cast<const char*>(&length), sizeof length);
@@ -75,7 +74,7 @@ void writeAll(const std::string& path, const std::string& header, const std::vec
         written += count;
         if (!out)
         {
-          fail(path, ": cannot be written: ", std::strerror(errno));
+          failSystem(errno, path, ": cannot be written");
         }
       });
     if (written != tensor->bytes())
@@ -86,7 +85,7 @@ void writeAll(const std::string& path, const std::string& header, const std::vec
   out.close();
   if (!out)
   {
-    fail(path, ": cannot be written: ", std::strerror(errno));
+    failSystem(errno, path, ": cannot be written");
   }
 }
 }
@@ -119,7 +118,7 @@ void writeSafetensors(const std::string& path, const std::map<std::string, Tenso
     writeAll(partial, headerOf(order, metadata), order, bytes);
     if (std::rename(partial.c_str(), path.c_str()) != 0)
     {
-      fail(path, ": cannot be created: ", std::strerror(errno));
+      failSystem(errno, path, ": cannot be created");
     }
   }
   catch (...)

@@ -85,6 +85,14 @@ void pqLVLMInterrupt::onEnd(vtkObject* filter)
     qApp->removeEventFilter(this);
     progress()->setEnableAbort(false);
     progress()->setEnableProgress(false);
+    for (QTimer* timer : this->PutOff)
+    {
+      if (timer)
+      {
+        timer->start();
+      }
+    }
+    this->PutOff.clear();
   }
 }
 
@@ -129,6 +137,18 @@ void pqLVLMInterrupt::letClicksThrough(bool on)
   }
 }
 
+bool pqLVLMInterrupt::putOff(QObject* watched)
+{
+  // ParaView's delayed work all hangs on timers of this class.
+  auto* timer = watched->inherits("pqTimer") ? qobject_cast<QTimer*>(watched) : nullptr;
+  if (timer)
+  {
+    timer->stop();
+    this->PutOff.append(timer);
+  }
+  return timer != nullptr;
+}
+
 bool pqLVLMInterrupt::eventFilter(QObject* watched, QEvent* event)
 {
   switch (event->type())
@@ -139,6 +159,12 @@ bool pqLVLMInterrupt::eventFilter(QObject* watched, QEvent* event)
         // The window must not go away under a running filter: first it ends.
         this->abort();
         event->ignore();
+        return true;
+      }
+      break;
+    case QEvent::Timer:
+      if (this->putOff(watched))
+      {
         return true;
       }
       break;

@@ -4,16 +4,22 @@
  * @brief lets the progress bar move and its Abort button work while a model runs
  *
  * ParaView's own window stands still while a filter runs. For the filters that may run long
- * (inference, relevancy, causal graphs) this looks at the window's events now and then, and keeps
- * all keys and clicks away from it but those on the Abort button. A filter on a remote
- * server runs there: its progress is shown, but it cannot be aborted.
+ * (inference, relevancy, causal graphs) this looks at the window's events now and then: ParaView
+ * (5.11) handles none itself between a filter's start and its end, so that a click on its Abort
+ * button has no other way to arrive. Qt hands out a window's events together: all keys and clicks
+ * but those on the Abort button are kept away, and ParaView's own delayed work, such as views that
+ * want to be drawn, is put off until the filter has ended. A filter on a remote server runs there:
+ * its progress is shown, but it cannot be aborted.
  */
 #ifndef pqLVLMInterrupt_h
 #define pqLVLMInterrupt_h
 
 #include <QElapsedTimer>
+#include <QList>
 #include <QObject>
+#include <QPointer>
 #include <QSet>
+#include <QTimer>
 
 class pqPipelineSource;
 class vtkAlgorithm;
@@ -41,10 +47,14 @@ private Q_SLOTS:
 private:
   Q_DISABLE_COPY(pqLVLMInterrupt)
 
+  /// Stops a timer of ParaView's until the filters have ended; false for any other object.
+  bool putOff(QObject* watched);
+
   /// Whether ParaView hands the window the clicks that may be meant for the Abort button.
   void letClicksThrough(bool on);
 
   QSet<vtkAlgorithm*> Running;
+  QList<QPointer<QTimer>> PutOff;
   QElapsedTimer SinceEvents;
   qint64 Pause = 0;
   bool Looking = false;

@@ -3,11 +3,13 @@
 
 #include "pqActiveObjects.h"
 #include "pqApplicationCore.h"
+#include "pqDataRepresentation.h"
 #include "pqOutputPort.h"
 #include "pqPipelineFilter.h"
 #include "pqPipelineSource.h"
 #include "pqSelectionManager.h"
 #include "pqServerManagerModel.h"
+#include "pqView.h"
 
 #include "vtkDataObject.h"
 #include "vtkDataObjectTypes.h"
@@ -94,6 +96,17 @@ pqPipelineSource* traceOf(pqPipelineSource* source)
     source = inputOf(source);
   }
   return source;
+}
+
+bool showsTrace(pqView* view)
+{
+  const QList<pqRepresentation*> shown = view->getRepresentations();
+  return std::any_of(shown.begin(), shown.end(),
+    [](pqRepresentation* representation)
+    {
+      auto* data = qobject_cast<pqDataRepresentation*>(representation);
+      return data && traceOf(data->getInput());
+    });
 }
 
 pqPipelineSource* pictureOf(pqPipelineSource* source)

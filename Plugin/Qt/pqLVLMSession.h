@@ -11,6 +11,7 @@
 class pqOutputPort;
 class pqPipelineSource;
 class pqSelectionManager;
+class pqView;
 
 namespace lvlm
 {
@@ -20,6 +21,9 @@ QList<pqPipelineSource*> traces();
 
 /// The trace that the source is, or lies below; nullptr if none.
 pqPipelineSource* traceOf(pqPipelineSource* source);
+
+/// Whether the view shows a trace or something made of one.
+bool showsTrace(pqView* view);
 
 /// The trace that a preset is for: that of the active source, else the newest; nullptr if there is
 /// none.

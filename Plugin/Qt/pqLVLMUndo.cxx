@@ -4,6 +4,7 @@
 #include "pqActiveObjects.h"
 #include "pqAnimationScene.h"
 #include "pqApplicationCore.h"
+#include "pqLVLMSession.h"
 #include "pqRenderView.h"
 #include "pqServer.h"
 #include "pqServerManagerModel.h"
@@ -13,7 +14,6 @@
 #include "vtkSMPropertyHelper.h"
 #include "vtkSMRenderViewProxy.h"
 
-#include <algorithm>
 #include <array>
 
 namespace
@@ -35,7 +35,7 @@ bool hasNewCamera(vtkSMProxy* view)
     placeOf(view, "CameraFocalPoint") == Place{ 0, 0, 0 };
 }
 
-/// The time that the controls show, in all views.
+/// The time that the controls show, in all views: they follow one time keeper.
 void spreadTime(pqServer* server)
 {
   const QList<pqAnimationScene*> scenes =
@@ -81,15 +81,20 @@ void pqLVLMUndo::complete()
     return;
   }
   BEGIN_UNDO_EXCLUDE();
-  spreadTime(server);
-  pqServerManagerModel* model = pqApplicationCore::instance()->getServerManagerModel();
-  for (pqRenderView* view : model->findItems<pqRenderView*>(server))
+  for (pqView* view :
+    pqApplicationCore::instance()->getServerManagerModel()->findItems<pqView*>(server))
   {
-    if (hasNewCamera(view->getProxy()))
+    if (!lvlm::showsTrace(view))
     {
-      view->getRenderViewProxy()->ResetCamera();
+      continue;
     }
+    spreadTime(server);
+    auto* renderView = qobject_cast<pqRenderView*>(view);
+    if (renderView && hasNewCamera(renderView->getProxy()))
+    {
+      renderView->getRenderViewProxy()->ResetCamera();
+    }
+    view->render();
   }
   END_UNDO_EXCLUDE();
-  pqApplicationCore::instance()->render();
 }

@@ -4,8 +4,8 @@
  * @brief completes undo and redo where ParaView stops short
  *
  * Cameras and the time are no part of ParaView's undo. A view that comes back would look from where
- * every new camera starts, at time 0 whatever the time controls say: it gets its contents into
- * sight and the session's time.
+ * every new camera starts, at time 0 whatever the time controls say: views of traces get their
+ * contents into sight and the session's time. Others stay as ParaView leaves them.
  */
 #ifndef pqLVLMUndo_h
 #define pqLVLMUndo_h

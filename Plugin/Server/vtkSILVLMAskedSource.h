@@ -9,6 +9,10 @@
  * a question, relevancy, a causal graph.
  * Other clients of the server (--multi-clients) can go on then, and a server that served no other
  * one ends instead of computing what nobody waits for.
+ *
+ * A class of the server manager's, since only that sees both: filters know VTK alone and nothing of
+ * sessions or sockets, and a property could not act while the filter runs. Where there is no
+ * connection to a client (one process, or the ranks behind the first) it does nothing.
  */
 #ifndef vtkSILVLMAskedSource_h
 #define vtkSILVLMAskedSource_h

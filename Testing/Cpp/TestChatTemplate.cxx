@@ -4,12 +4,13 @@
 #include "Check.h"
 #include "TokenizerFiles.h"
 
-#include "Models/Text/ChatTemplate.h"
+#include "Models/Text/Chat/ChatTemplate.h"
+#include "Models/Text/Chat/CheckpointTemplate.h"
 
 #include <string>
 #include <vector>
 
-using lvlm::text::chooseChatTemplate;
+using lvlm::text::CheckpointTemplate;
 using lvlm::text::PromptPart;
 using Kind = lvlm::text::PromptPart::Kind;
 
@@ -123,58 +124,137 @@ void testErrors()
   CHECK_THROWS(lvlm::text::ChatTemplate{ "Vicuna" }.apply("Why?", "", ""), "image token is empty");
 }
 
-/// What is chosen for a folder with this configuration and these other files.
-std::string chosen(
-  const std::string& modelType, const std::vector<std::pair<std::string, std::string>>& files = {})
+/// A folder with these files and a configuration.
+struct Folder
 {
-  const lvlm_test::TempFolder folder;
-  nlohmann::json config{ { "model_type", "llava" } };
-  if (!modelType.empty())
+  lvlm_test::TempFolder temp;
+
+  explicit Folder(const std::string& modelType,
+    const std::vector<std::pair<std::string, nlohmann::json>>& files = {})
   {
-    config["text_config"]["model_type"] = modelType;
+    nlohmann::json config{ { "model_type", "llava" } };
+    if (!modelType.empty())
+    {
+      config["text_config"]["model_type"] = modelType;
+    }
+    this->temp.write("config.json", config.dump());
+    for (const auto& [name, content] : files)
+    {
+      this->temp.write(name, content.is_string() ? content.get<std::string>() : content.dump());
+    }
   }
-  folder.write("config.json", config.dump());
-  for (const auto& [name, content] : files)
+  std::string prompt(const std::string& question, const std::string& system = "") const
   {
-    folder.write(name, content);
+    const auto own = CheckpointTemplate::find(this->temp.path());
+    return own ? joined(own->apply(question, system)) : "no template";
   }
-  return chooseChatTemplate(folder.path());
+};
+
+nlohmann::json inJson(const nlohmann::json& content)
+{
+  return { { "chat_template", content } };
 }
 
-std::string inJson(const nlohmann::json& content)
+void testLayoutForModel()
 {
-  return nlohmann::json{ { "chat_template", content } }.dump();
+  const auto layout = [](const std::string& modelType)
+  { return lvlm::text::layoutForModel(Folder(modelType).temp.path()); };
+  CHECK(layout("") == "Vicuna");
+  CHECK(layout("llama") == "Vicuna");
+  CHECK(layout("mistral") == "Mistral");
+  CHECK(layout("qwen2") == "ChatML");
+  CHECK(layout("gemma2") == "Gemma");
+  CHECK_THROWS(lvlm::text::layoutForModel("/nowhere"), "/nowhere/config.json");
 }
 
-void testChoice()
+/// Where a template lies, and which of several counts.
+void testFiles()
 {
-  CHECK(chosen("") == "Vicuna");
-  CHECK(chosen("llama") == "Vicuna");
-  CHECK(chosen("mistral") == "Mistral");
-  CHECK(chosen("qwen2") == "ChatML");
-  CHECK(chosen("gemma2") == "Gemma");
-  // As in llava-1.5-7b-hf: "USER" comes from the role's name, only "ASSISTANT:" is written out.
-  const char* vicuna = "{{ message['role'].upper() + ': ' }}{{ 'ASSISTANT:' }}";
-  CHECK(chosen("qwen2", { { "chat_template.json", inJson(vicuna) } }) == "Vicuna");
-  CHECK(chosen("llama", { { "chat_template.jinja", "{{ '<|im_start|>' }}" } }) == "ChatML");
-  CHECK(chosen("llama", { { "tokenizer_config.json", inJson("<start_of_turn>user") } }) == "Gemma");
+  const char* one = "{% for m in messages %}1{{ m.content }}{% endfor %}";
+  const char* two = "{% for m in messages %}2{{ m.content }}{% endfor %}";
+  CHECK(Folder("llama").prompt("Why?") == "no template");
+  CHECK(Folder("llama", { { "tokenizer_config.json", inJson(two) } }).prompt("Why?") ==
+    "2<image>\nWhy?");
+  CHECK(Folder("llama", { { "chat_template.jinja", one }, { "chat_template.json", inJson(two) } })
+          .prompt("Why?") == "1<image>\nWhy?");
+  CHECK(Folder("llama",
+          { { "chat_template.json", inJson(one) }, { "tokenizer_config.json", inJson(two) } })
+          .prompt("Why?") == "1<image>\nWhy?");
+  CHECK(Folder("llama",
+          { { "chat_template.json", nlohmann::json::object() },
+            { "processor_config.json", inJson(two) }, { "tokenizer_config.json", "[]" } })
+          .prompt("Why?") == "2<image>\nWhy?");
+  const nlohmann::json named = { { { "name", "tool_use" }, { "template", two } },
+    { { "name", "default" }, { "template", one } } };
+  CHECK(Folder("llama", { { "tokenizer_config.json", inJson(named) } }).prompt("Why?") ==
+    "1<image>\nWhy?");
   CHECK(
-    chosen("llama", { { "tokenizer_config.json", inJson("<|start_header_id|>") } }) == "Llama3");
-  // Mistral's template in LLaVA holds <<SYS>> as well.
-  const std::string inst = "{{ '<<SYS>>\n' }}{{ '[INST] ' }}";
-  CHECK(chosen("mistral", { { "chat_template.json", inJson(inst) } }) == "Mistral");
-  CHECK(chosen("llama", { { "processor_config.json", inJson(inst) } }) == "Llama2");
-  const nlohmann::json list = { { { "name", "default" }, { "template", "[INST]" } } };
-  CHECK(chosen("mistral", { { "tokenizer_config.json", inJson(list) } }) == "Mistral");
-  // The first file that has a marker decides; one without does not.
-  CHECK(chosen("llama",
-          { { "chat_template.json", inJson("{{ message }}") },
-            { "tokenizer_config.json", inJson("<|im_start|>") } }) == "ChatML");
-  CHECK(chosen("mistral", { { "chat_template.json", "{}" }, { "tokenizer_config.json", "[]" } }) ==
-    "Mistral");
-  CHECK(chosen("gemma", { { "chat_template.json", inJson(7) } }) == "Gemma");
-  CHECK_THROWS(chosen("llama", { { "chat_template.json", "{" } }), "chat_template.json");
-  CHECK_THROWS(chooseChatTemplate("/nowhere"), "/nowhere/config.json");
+    Folder("llama", { { "tokenizer_config.json", inJson(7) } }).prompt("Why?") == "no template");
+  CHECK_THROWS(
+    Folder("llama", { { "chat_template.json", "{" } }).prompt("Why?"), "chat_template.json");
+  CHECK_THROWS(Folder("llama", { { "chat_template.jinja", "{% if %}" } }).prompt("Why?"),
+    "chat_template.jinja: the chat template cannot be run (ChatTemplate can give another): line 1");
+}
+
+/// Prompts as Hugging Face makes them from the templates in shared places of real folders: list
+/// contents as in LLaVA's processors, texts as in tokenizers, a default system prompt.
+void testCheckpointPrompts()
+{
+  const Folder llava("llama",
+    { { "chat_template.json",
+      inJson(
+        "{% for message in messages %}{{ message['role'].upper() + ': ' }}{% for content in "
+        "message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\n' }}{% "
+        "endfor %}{% for content in message['content'] | selectattr('type', 'equalto', 'text') "
+        "%}{{ content['text'] + ' ' }}{% endfor %}{% endfor %}{% if add_generation_prompt %}{{ "
+        "'ASSISTANT:' }}{% endif %}") } });
+  CHECK(llava.prompt("Why?") == "USER: <image>\nWhy? ASSISTANT:");
+  CHECK(llava.prompt("Why?", "Be brief.") == "SYSTEM: Be brief. USER: <image>\nWhy? ASSISTANT:");
+  CHECK(llava.prompt("Look: <image> Why?") == "USER: Look: <image> Why? ASSISTANT:");
+  CHECK_THROWS(llava.prompt("<image> and <image>"), "2 image tokens");
+  CHECK_THROWS(llava.prompt(" \n"), "the prompt is empty");
+
+  const Folder plain("llama",
+    { { "tokenizer_config.json",
+      inJson("{% for message in messages %}{{ 'USER: ' + message['content'] | trim + '\n' }}{% "
+             "endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}") } });
+  CHECK(plain.prompt("Why?") == "USER: <image>\nWhy?\nASSISTANT:");
+
+  const Folder strict("llama",
+    { { "chat_template.jinja",
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% "
+        "endif "
+        "%}{{ bos_token }}[INST] {{ m.content }} [/INST]{% endfor %}" },
+      { "tokenizer_config.json", nlohmann::json{ { "bos_token", { { "content", "<s>" } } } } } });
+  CHECK(strict.prompt("Why?") == "<s>[INST] <image>\nWhy? [/INST]");
+  CHECK_THROWS(strict.prompt("Why?", "Be brief."), "the template refuses: no system");
+  CHECK(CheckpointTemplate::find(strict.temp.path())->beginToken() == "<s>");
+
+  const Folder deaf("llama", { { "chat_template.jinja", "<image>{{ messages[-1].role }}" } });
+  CHECK_THROWS(deaf.prompt("Why?"), "leaves the question out");
+  const Folder noSystem("llama", { { "chat_template.jinja", "{{ messages[-1].content }}" } });
+  CHECK_THROWS(noSystem.prompt("Why?", "Be brief."), "leaves the system prompt out");
+}
+
+/// What belongs to whom: a template's own words, even where they repeat the question's.
+void testCheckpointParts()
+{
+  const Folder folder("llama",
+    { { "chat_template.jinja",
+      "Why? {% for m in messages %}{{ m.role }}={{ m.content | trim }};{% endfor %}Why?" } });
+  const auto own = CheckpointTemplate::find(folder.temp.path());
+  const auto parts = own->apply("Why?\n", " Why? ");
+  const std::vector<std::pair<Kind, std::string>> expected = { { Kind::Template, "Why? system=" },
+    { Kind::System, "Why?" }, { Kind::Template, ";user=" }, { Kind::Image, "<image>" },
+    { Kind::Template, "\n" }, { Kind::Question, "Why?" }, { Kind::Template, ";Why?" } };
+  CHECK(parts.size() == expected.size());
+  for (std::size_t i = 0; i < std::min(parts.size(), expected.size()); ++i)
+  {
+    CHECK(parts[i].kind == expected[i].first && parts[i].text == expected[i].second);
+  }
+  const auto placed = own->apply("a <image> b", "");
+  CHECK(placed.size() == 5 && placed[1].kind == Kind::Question && placed[1].text == "a " &&
+    placed[2].kind == Kind::Image && placed[3].kind == Kind::Question && placed[3].text == " b");
 }
 }
 
@@ -186,6 +266,9 @@ int main()
   testImageInPrompt();
   testFreeForm();
   testErrors();
-  testChoice();
+  testLayoutForModel();
+  testFiles();
+  testCheckpointPrompts();
+  testCheckpointParts();
   return lvlm_test::checkResult();
 }

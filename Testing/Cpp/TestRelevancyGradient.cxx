@@ -8,8 +8,9 @@
 // largest).
 #include "AttentionGradient.h"
 #include "RelevancyCase.h"
+#include "WholeSequence.h"
 
-#include "Models/Llava/LlavaModelImpl.h"
+#include "Models/Llava/Network/LlavaModelImpl.h"
 
 #undef CHECK // Torch's own count nothing
 #undef CHECK_NEAR
@@ -32,9 +33,10 @@ struct Moved
   double by = 0;
 };
 
-AttentionTap tapFor(const Moved& moved, bool tower, std::int64_t layer)
+VisionTower::LayerTap tapFor(const Moved& moved, bool tower)
 {
-  return [&moved, tower, layer](std::int64_t firstHead, const at::Tensor& probabilities)
+  return
+    [&moved, tower](std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)
   {
     const std::int64_t head = moved.head - firstHead;
     if (tower != moved.tower || layer != moved.layer || head < 0 || head >= probabilities.size(0))
@@ -57,7 +59,6 @@ public:
     this->Ids.assign(all.as<std::int64_t>(), all.as<std::int64_t>() + S);
     this->Target = all.as<std::int64_t>()[S];
     this->ImageStart = trace.imageStart;
-    std::fill_n(this->Ids.begin() + trace.imageStart, trace.grid.count(), 0);
     const Tensor& image = trace.tensor(tensor_name::Image);
     RgbImage seen;
     seen.width = image.extent(1);
@@ -68,32 +69,20 @@ public:
     this->Image = this->seen(Moved());
   }
 
-  std::int64_t positions() const { return static_cast<std::int64_t>(this->Ids.size()); }
-
   double operator()(const Moved& moved)
   {
     const at::NoGradGuard guard;
     const at::Tensor image = moved.tower ? this->seen(moved) : this->Image; // [patches, D]
-    at::Tensor hidden = this->Model.decoder.embed(this->Ids);               // [S, D]
-    hidden.narrow(0, this->ImageStart, image.size(0)).copy_(image);
-    const Rope rope = this->Model.decoder.rope(0, this->positions());
-    for (std::int64_t i = 0; i < this->Model.decoder.layers(); ++i)
-    {
-      hidden = this->Model.decoder.layer(i).forward(
-        hidden, rope, 0, nullptr, this->Buffers, tapFor(moved, false, i));
-    }
-    const at::Tensor last = hidden.narrow(0, this->positions() - 1, 1); // [1, D]
+    const at::Tensor hidden = lvlm_test::runDecoder(this->Model, this->Ids, this->ImageStart, image,
+      this->Buffers, tapFor(moved, false));                          // [S, D]
+    const at::Tensor last = hidden.narrow(0, hidden.size(0) - 1, 1); // [1, D]
     return this->Model.decoder.logits(last, this->Buffers)[0][this->Target].item<double>();
   }
 
 private:
   at::Tensor seen(const Moved& moved)
   {
-    return this->Model.vision.forward(
-      this->Pixels, this->Buffers,
-      [&](std::int64_t layer, std::int64_t head, const at::Tensor& a)
-      { return tapFor(moved, true, layer)(head, a); },
-      Progress());
+    return this->Model.vision.forward(this->Pixels, this->Buffers, tapFor(moved, true), Progress());
   }
 
   const LlavaModel::Impl& Model;

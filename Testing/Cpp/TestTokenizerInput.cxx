@@ -200,6 +200,13 @@ void testEffort()
           [&] {
             CHECK_THROWS(exponential.encode(letters.substr(0, 40)), "backtracks without bound");
           }) < 30);
+  // Each step compares half of the text.
+  file["pre_tokenizer"]["pattern"]["Regex"] = "(a+)\\1c";
+  const lvlm::text::Tokenizer referring = tokenizerOf(file);
+  CHECK(seconds(
+          [&] {
+            CHECK_THROWS(referring.encode(letters.substr(0, 30000)), "backtracks without bound");
+          }) < 30);
   CHECK_THROWS(tokenizerOf(small()).encode(std::string(5 << 20, 'a')), "longer than");
 
   json growing = small();

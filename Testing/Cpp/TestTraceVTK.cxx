@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// A trace becomes VTK data and comes back without a copy of its large tensors.
+// A trace is owned by a VTK data object, is the same one behind copies of it, and is made from
+// blocks only where others made these, without a copy of its large tensors.
+#pragma GCC diagnostic ignored "-Wpedantic" // VTK's type macros end in a semicolon
 #include "Check.h"
 
 #include "Models/Trace/TraceFile.h"
 #include "Readers/TensorVTK.h"
-#include "Readers/TraceVTK.h"
+#include "Readers/TraceShape.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkCompositeDataSet.h"
+#include "vtkFieldData.h"
 #include "vtkFloatArray.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
@@ -14,10 +18,13 @@
 #include "vtkNew.h"
 #include "vtkPointData.h"
 #include "vtkSOADataArrayTemplate.h"
+#include "vtkStringArray.h"
 #include "vtkTable.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <future>
 
 namespace
 {
@@ -77,42 +84,153 @@ lvlm::Trace makeTrace(
   return trace;
 }
 
+using Shared = std::shared_ptr<const lvlm::Trace>;
+
+vtkSmartPointer<vtkLVLMTrace> owning(const Shared& trace)
+{
+  auto data = vtkSmartPointer<vtkLVLMTrace>::New();
+  data->SetTrace(trace);
+  return data;
+}
+
+vtkSmartPointer<vtkLVLMTrace> owning(lvlm::Trace trace)
+{
+  return owning(std::make_shared<const lvlm::Trace>(std::move(trace)));
+}
+
+/// The blocks as another program would make them.
+vtkSmartPointer<vtkMultiBlockDataSet> foreign(vtkMultiBlockDataSet* data)
+{
+  auto blocks = vtkSmartPointer<vtkMultiBlockDataSet>::New();
+  blocks->ShallowCopy(data);
+  return blocks;
+}
+
+vtkDataObject* blockOf(vtkMultiBlockDataSet* blocks, const std::string& wanted)
+{
+  for (unsigned int b = 0; b < blocks->GetNumberOfBlocks(); ++b)
+  {
+    if (wanted == blocks->GetMetaData(b)->Get(vtkCompositeDataSet::NAME()))
+    {
+      return blocks->GetBlock(b);
+    }
+  }
+  return nullptr;
+}
+
 void testSharedBothWays(lvlm::DType type)
 {
-  const lvlm::Trace trace = makeTrace(type);
-  const auto blocks = lvlm::traceToVTK(trace);
-  const lvlm::Trace back = lvlm::traceFromVTK(blocks);
-  CHECK(back.tensors.size() == trace.tensors.size() - 1); // all but the picture
-  for (const auto& [name, tensor] : back.tensors)
+  const auto trace = std::make_shared<const lvlm::Trace>(makeTrace(type));
+  const auto data = owning(trace);
+  CHECK(vtkLVLMTrace::TraceOf(data) == trace);
+  const Shared back = vtkLVLMTrace::TraceOf(foreign(data));
+  CHECK(back->tensors.size() == trace->tensors.size());
+  for (const auto& [name, tensor] : back->tensors)
   {
-    const lvlm::Tensor& original = trace.tensor(name);
-    CHECK(tensor.data == original.data);
+    const lvlm::Tensor& original = trace->tensor(name);
+    CHECK(tensor.data == original.data || name == tn::Image); // only the picture is copied
     CHECK(tensor.dtype == original.dtype);
     CHECK(tensor.shape == original.shape);
   }
-  CHECK(back.tokens == trace.tokens && back.answer == "yes" && back.roles == trace.roles);
-  const lvlm::Trace whole = lvlm::traceFromVTK(blocks, true);
-  CHECK(std::memcmp(whole.tensor(tn::Image).data, trace.tensor(tn::Image).data, 24) == 0);
+  CHECK(back->tokens == trace->tokens && back->answer == "yes" && back->roles == trace->roles);
+  CHECK(std::memcmp(back->tensor(tn::Image).data, trace->tensor(tn::Image).data, 24) == 0);
 }
 
 /// Memory lives exactly as long as something uses it, whichever goes first.
 void testLifetimes(lvlm::DType type)
 {
   owners = 0;
-  auto trace = std::make_unique<lvlm::Trace>(makeTrace(type));
+  auto data = owning(makeTrace(type));
   const int all = owners;
-  auto blocks = lvlm::traceToVTK(*trace);
-  trace.reset();
+  auto blocks = foreign(data);
+  data = nullptr;
   CHECK(owners == all - 1); // the picture was copied upside down, all else is shared
-  auto again = std::make_unique<lvlm::Trace>(lvlm::traceFromVTK(blocks));
-  auto second = lvlm::traceToVTK(*again); // a second set of arrays over the same memory
+  auto second = owning(vtkLVLMTrace::TraceOf(blocks)); // more arrays over the same memory
   blocks = nullptr;
-  again.reset();
   CHECK(owners == all - 1);
-  const auto third = lvlm::traceFromVTK(second);
+  const Shared third = vtkLVLMTrace::TraceOf(foreign(second));
   second = nullptr;
-  CHECK(third.tensor(tn::AttentionAnswer).data[0] == std::byte{ 0x3c });
+  CHECK(third->tensor(tn::AttentionAnswer).data[0] == std::byte{ 0x3c });
   CHECK(owners == all - 1);
+}
+
+/// Copies of a vtkLVLMTrace, as ParaView makes them between any two filters.
+void testCopies()
+{
+  const auto trace = std::make_shared<const lvlm::Trace>(makeTrace(lvlm::DType::F32));
+  const auto data = owning(trace);
+  vtkSmartPointer<vtkDataObject> copy;
+  copy.TakeReference(data->NewInstance()); // what vtkPVPostFilter does
+  copy->ShallowCopy(data);
+  CHECK(vtkLVLMTrace::TraceOf(copy) == trace);
+  vtkNew<vtkLVLMTrace> composite;
+  composite->CompositeShallowCopy(data);
+  CHECK(vtkLVLMTrace::TraceOf(composite) == trace);
+  CHECK(copy->GetDataObjectType() == VTK_MULTIBLOCK_DATA_SET);
+
+  vtkNew<vtkLVLMTrace> deep;
+  deep->DeepCopy(data);
+  const Shared own = vtkLVLMTrace::TraceOf(deep);
+  CHECK(own != trace && own == vtkLVLMTrace::TraceOf(deep));
+  CHECK(own->tensor(tn::AttentionAnswer).data != trace->tensor(tn::AttentionAnswer).data);
+  CHECK(own->answer == trace->answer);
+
+  vtkNew<vtkLVLMTrace> structure;
+  structure->CompositeShallowCopy(data);
+  structure->CopyStructure(data);
+  CHECK(!blockOf(structure, "tokens"));
+  CHECK_THROWS(vtkLVLMTrace::TraceOf(structure), "tokens");
+  copy->Initialize();
+  CHECK_THROWS(vtkLVLMTrace::TraceOf(copy), "not an LVLM trace");
+  copy->ShallowCopy(foreign(data));
+  CHECK(vtkLVLMTrace::TraceOf(copy) != trace);
+  CHECK(vtkLVLMTrace::TraceOf(data) == trace); // whatever became of its copies
+}
+
+/// Blocks that others made are looked at once, and again when they have changed, in whatever way.
+void testForeignBlocks()
+{
+  const auto data = owning(makeTrace(lvlm::DType::F32));
+  for (const auto& blocks :
+    { foreign(data), vtkSmartPointer<vtkMultiBlockDataSet>(owning(makeTrace(lvlm::DType::F32))) })
+  {
+    Shared last = vtkLVLMTrace::TraceOf(blocks);
+    const auto changed = [&]
+    {
+      const Shared now = vtkLVLMTrace::TraceOf(blocks);
+      const bool other = now != last && now == vtkLVLMTrace::TraceOf(blocks);
+      last = now;
+      return other;
+    };
+    CHECK(!changed());
+    vtkNew<vtkFloatArray> attention;
+    attention->DeepCopy(vtkImageData::SafeDownCast(blockOf(blocks, tn::AttentionAnswer))
+                          ->GetPointData()
+                          ->GetArray(tn::AttentionAnswer));
+    vtkImageData::SafeDownCast(blockOf(blocks, tn::AttentionAnswer))
+      ->GetPointData()
+      ->AddArray(attention);
+    CHECK(changed());
+    CHECK(last->tensor(tn::AttentionAnswer).data ==
+      static_cast<std::byte*>(attention->GetVoidPointer(0)));
+    attention->Modified();
+    CHECK(changed());
+    vtkTable::SafeDownCast(blockOf(blocks, "answer"))->GetColumnByName("logprob")->Modified();
+    CHECK(changed());
+    vtkStringArray::SafeDownCast(blocks->GetFieldData()->GetAbstractArray("answer"))
+      ->SetValue(0, "no");
+    blocks->GetFieldData()->GetAbstractArray("answer")->Modified();
+    CHECK(changed() && last->answer == "no");
+    for (unsigned int b = 0; b < blocks->GetNumberOfBlocks(); ++b)
+    {
+      if (blocks->GetBlock(b) == blockOf(blocks, tn::RelevancyJoint))
+      {
+        blocks->GetMetaData(b)->Set(vtkCompositeDataSet::NAME(), "other");
+      }
+    }
+    CHECK(changed() && !last->has(tn::RelevancyJoint));
+    CHECK(!changed());
+  }
 }
 
 void testNothingLeaks()
@@ -122,22 +240,13 @@ void testNothingLeaks()
 
 void testPartOfTheLayers()
 {
-  const lvlm::Trace trace = makeTrace(lvlm::DType::F32, 4, 9);
-  const auto blocks = lvlm::traceToVTK(trace);
-  for (unsigned int b = 0; b < blocks->GetNumberOfBlocks(); ++b)
-  {
-    if (std::string(blocks->GetMetaData(b)->Get(vtkCompositeDataSet::NAME())) ==
-      tn::AttentionAnswer)
-    {
-      const int* extent = vtkImageData::SafeDownCast(blocks->GetBlock(b))->GetExtent();
-      CHECK(extent[4] == 4 * Hd && extent[5] == 6 * Hd - 1);
-    }
-  }
-  const lvlm::Trace back = lvlm::traceFromVTK(blocks);
-  CHECK(back.layerBegin == 4 && back.layerTotal == 9);
-  lvlm::TraceShape shape;
-  CHECK(lvlm::shapeOf(blocks, shape) && shape.layers == 9 && shape.heads == Hd &&
-    shape.answerTokens == T);
+  const auto blocks = foreign(owning(makeTrace(lvlm::DType::F32, 4, 9)));
+  const int* extent = vtkImageData::SafeDownCast(blockOf(blocks, tn::AttentionAnswer))->GetExtent();
+  CHECK(extent[4] == 4 * Hd && extent[5] == 6 * Hd - 1);
+  const Shared back = vtkLVLMTrace::TraceOf(blocks);
+  CHECK(back->layerBegin == 4 && back->layerTotal == 9);
+  const lvlm::TraceShape shape = lvlm::shapeOf(*back);
+  CHECK(shape.layers == 9 && shape.heads == Hd && shape.answerTokens == T);
 }
 
 void testAnnounced()
@@ -155,10 +264,10 @@ void testRefusals()
 {
   vtkNew<vtkMultiBlockDataSet> other;
   vtkNew<vtkImageData> image;
-  CHECK_THROWS(lvlm::traceFromVTK(other), "not an LVLM trace");
-  CHECK_THROWS(lvlm::traceFromVTK(image), "vtkImageData");
-  CHECK_THROWS(lvlm::traceFromVTK(nullptr), "null pointer");
-  const auto blocks = lvlm::traceToVTK(makeTrace(lvlm::DType::F32));
+  CHECK_THROWS(vtkLVLMTrace::TraceOf(other), "not an LVLM trace");
+  CHECK_THROWS(vtkLVLMTrace::TraceOf(image), "vtkImageData");
+  CHECK_THROWS(vtkLVLMTrace::TraceOf(nullptr), "null pointer");
+  const auto blocks = owning(makeTrace(lvlm::DType::F32));
   for (unsigned int b = 0; b < blocks->GetNumberOfBlocks(); ++b)
   {
     vtkNew<vtkMultiBlockDataSet> broken;
@@ -172,12 +281,12 @@ void testRefusals()
         vtkImageData::SafeDownCast(blocks->GetBlock(b))->GetPointData()->GetArray(0));
       broken->SetBlock(b, wrong);
       broken->GetMetaData(b)->Set(vtkCompositeDataSet::NAME(), name.c_str());
-      CHECK_THROWS(lvlm::traceFromVTK(broken), name);
+      CHECK_THROWS(vtkLVLMTrace::TraceOf(broken), name);
     }
     else if (name == "tokens")
     {
       broken->SetBlock(b, nullptr);
-      CHECK_THROWS(lvlm::traceFromVTK(broken), "tokens");
+      CHECK_THROWS(vtkLVLMTrace::TraceOf(broken), "tokens");
     }
   }
   lvlm::Tensor flags = lvlm::Tensor::of<std::uint8_t>({ 1 }, { 1 });
@@ -222,6 +331,36 @@ void testHalfArray()
   CHECK(vtkFloatArray::SafeDownCast(copy) && copy->GetComponent(1, 1) == 1.0);
 }
 
+/// Filters on threads ask for a pointer at the same time: all get the same, filled.
+void testHalfArrayOnThreads()
+{
+  const std::vector<std::uint16_t> bits(1 << 20, lvlm::floatToHalf(0.25f));
+  lvlm::Tensor tensor;
+  tensor.dtype = lvlm::DType::F16;
+  tensor.shape = { static_cast<std::int64_t>(bits.size()) };
+  tensor.data = reinterpret_cast<const std::byte*>(bits.data());
+  for (int round = 0; round < 10; ++round)
+  {
+    const auto array = lvlm::arrayFromTensor(tensor, "half");
+    std::vector<std::future<const float*>> threads(8);
+    for (auto& thread : threads)
+    {
+      thread = std::async(std::launch::async,
+        [&]() -> const float*
+        {
+          const auto* values = static_cast<const float*>(array->GetVoidPointer(0));
+          const bool filled =
+            std::all_of(values, values + bits.size(), [](float value) { return value == 0.25f; });
+          return filled ? values : nullptr;
+        });
+    }
+    for (auto& thread : threads)
+    {
+      CHECK(thread.get() == array->GetVoidPointer(0));
+    }
+  }
+}
+
 void testPresetRange()
 {
   vtkNew<vtkFloatArray> array;
@@ -256,7 +395,10 @@ int main()
   testAnnounced();
   testRefusals();
   testOtherLayouts();
+  testCopies();
+  testForeignBlocks();
   testHalfArray();
+  testHalfArrayOnThreads();
   testPresetRange();
   testNothingLeaks();
   return lvlm_test::checkResult();

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 from pathlib import Path
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
@@ -207,6 +208,77 @@ def resize_seeds() -> None:
     write("FuzzResize", "wide", bytes([1, 255, 0, 9, 99, 1, 1]) + pixels)
 
 
+def picture_seeds() -> None:
+    """Hostile ones; good pictures of all kinds are Testing/Data/image/formats."""
+
+    def seed(name: str, *parts: bytes) -> None:
+        write("FuzzPicture", name, b"".join(parts))
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    def png(width: int, height: int, bits: int, kind: int, *chunks: bytes) -> bytes:
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
+        return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND", b"")
+
+    data = chunk(b"IDAT", zlib.compress(bytes(100)))
+    seed("png_bomb", png(32767, 32767, 1, 0, data))
+    seed("png_2_31", png(2**31 - 1, 2**31 - 1, 16, 6, data))
+    seed("png_no_pixels", png(0, 5, 8, 2, data))
+    seed("png_no_palette", png(4, 4, 8, 3, data))
+    seed("png_index_beyond", png(3, 3, 8, 3, chunk(b"PLTE", bytes(6)), chunk(b"IDAT", zlib.compress(b"\0\xff\xfe\x02" * 3))))
+    seed("png_few_rows", png(50, 50, 8, 2, data))
+    seed("png_text_bomb", png(4, 4, 8, 0, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**6), 9)), data))
+
+    frame = struct.pack(">BHHB", 8, 65500, 65500, 3) + b"\1\x11\0\2\x11\0\3\x11\0"
+    seed("jpeg_bomb", b"\xff\xd8\xff\xc2", struct.pack(">H", len(frame) + 2), frame, b"\xff\xd9")
+    two = struct.pack(">BHHB", 8, 8, 8, 2) + b"\1\x11\0\2\x11\0"
+    seed("jpeg_two_channels", b"\xff\xd8\xff\xc0", struct.pack(">H", len(two) + 2), two, b"\xff\xd9")
+    seed("jpeg_only_tables", b"\xff\xd8\xff\xdb\0\x43\0", bytes(range(1, 65)), b"\xff\xd9")
+
+    def bmp(width: int, height: int, bits: int, compression: int, colours: int = 0, rest: bytes = b"") -> bytes:
+        header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, compression, 0, 0, 0, colours, 0)
+        return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54) + header + rest
+
+    seed("bmp_bomb", bmp(32768, 5461, 8, 1))
+    seed("bmp_height_min", bmp(1, -(2**31), 24, 0))
+    seed("bmp_width_negative", bmp(-1, 1, 24, 0, rest=bytes(8)))
+    seed("bmp_colours", bmp(4, 4, 8, 0, 2**32 - 1, bytes(64)))
+    seed("bmp_one_mask", bmp(4, 4, 16, 3, rest=struct.pack("<III", 0x7C00, 0, 0x1F) + bytes(64)))
+    seed("bmp_run_beyond", bmp(4, 2, 8, 1, 1, b"\0\0\0\0" + b"\xff\0" * 9 + b"\0\2\xff\xff\0\1"))
+
+    def tiff(*entries: tuple[int, int, int, int], data: bytes = b"") -> bytes:
+        fields = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
+        return b"II*\0" + struct.pack("<IH", 8, len(entries)) + fields + bytes(4) + data
+
+    grey = ((258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1))
+    strip = ((273, 4, 1, 8), (278, 4, 1, 9), (279, 4, 1, 9))
+    seed("tiff_bomb", tiff((256, 4, 1, 32767), (257, 4, 1, 32767), *grey, *strip))
+    seed("tiff_extents", tiff((256, 4, 1, 2**32 - 1), (257, 4, 1, 2**32 - 1), *grey, *strip))
+    seed("tiff_huge_tile", tiff((256, 4, 1, 9), (257, 4, 1, 9), (322, 4, 1, 2**31), (323, 4, 1, 2**31), (324, 4, 1, 8), (325, 4, 1, 9), *grey))
+    seed("tiff_rows_0", tiff((256, 4, 1, 3), (257, 4, 1, 3), (273, 4, 1, 8), (278, 4, 1, 0), (279, 4, 1, 9), *grey))
+    seed("tiff_many_channels", tiff((256, 4, 1, 3), (257, 4, 1, 3), (277, 3, 1, 65535), *grey[:3], *strip))
+    seed("tiff_itself", b"II*\0" + struct.pack("<I", 8) + struct.pack("<HI", 0, 8))
+    seed("tiff_count", tiff((256, 4, 1, 3), (257, 4, 1, 3), (273, 4, 2**31, 8), (279, 4, 2**31, 8), *grey))
+
+    lossy = b"VP8 " + struct.pack("<I", 18) + b"\x30\1\0\x9d\x01\x2a\xff\x3f\xff\x3f" + bytes(8)
+    seed("webp_bomb", b"RIFF", struct.pack("<I", 4 + len(lossy)), b"WEBP", lossy)
+    seed("webp_seven_bytes", b"RIFF\x0c\x5b\5")
+    seed("webp_empty", b"RIFF\4\0\0\0WEBP")
+
+    screen = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0, 0, 0)
+    seed("gif_bomb", screen, struct.pack("<BHHHHB", 0x2C, 65535, 65535, 65535, 65535, 0), b"\2\1\0\0")
+    seed("gif_no_picture", screen, b"\x21\xfe\3abc\0;")
+    seed("gif_nothing_to_see", screen, struct.pack("<BHHHHB", 0x2C, 0, 0, 0, 0, 0), b"\2\1\0\0;")
+    seed("gif_codes", screen, struct.pack("<BHHHHB", 0x2C, 0, 0, 4, 4, 0x40), b"\x0c\4\xff\xff\xff\xff\0;")
+
+    seed("pnm_bomb", b"P6 99999 99999 255\n")
+    seed("pnm_number", b"P2 1 1 255 " + b"9" * 40)
+    seed("pnm_largest_0", b"P5 1 1 0\n\0")
+    seed("pnm_comment", b"P5 1 1 # to the end")
+    seed("unknown", b"\0\0\0\x0cjP  \r\n\x87\n")
+
+
 def index_seeds() -> None:
     def seed(name: str, shard: object) -> None:
         write("FuzzCheckpointIndex", name, {"metadata": {}, "weight_map": {"lm_head.weight": shard}})
@@ -301,6 +373,7 @@ if __name__ == "__main__":
     model_config_seeds()
     preprocessor_seeds()
     resize_seeds()
+    picture_seeds()
     index_seeds()
     tokenizer_seeds()
     files = [f for f in CORPUS.rglob("*") if f.is_file()]

@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
-"""Makes tiny random LLaVA checkpoints with Hugging Face's own code, and what its eager float32 model answers.
+"""Makes tiny random LLaVA checkpoints with Hugging Face's own code, and what its eager model answers in float64.
 
-    python llava_goldens.py OUTPUT_DIR            # all checkpoints and their golden numbers
-    python llava_goldens.py OUTPUT_DIR NAME ...   # some of them
-    python llava_goldens.py --model DIR GOLDEN    # golden numbers of an existing checkpoint folder
+    python llava_goldens.py OUTPUT_DIR                      # all checkpoints and their golden numbers
+    python llava_goldens.py OUTPUT_DIR NAME ...             # some of them
+    python llava_goldens.py --numbers OUTPUT_DIR [NAME ...] # golden numbers alone, of checkpoints and the picture that are there
+    python llava_goldens.py --model DIR GOLDEN              # golden numbers of an existing checkpoint folder
 
 Run with transformers 4.46 for the old tensor names and with transformers >= 4.52 for the new ones; a checkpoint whose
 names need the other version is skipped with a message. Each checkpoint folder is a genuine one (config.json,
 *.safetensors, tokenizer.json, preprocessor_config.json, generation_config.json); `golden.safetensors` in it holds
 
-    pixel_values [3, H, W], ids [P] (expanded), answer [T], logits [T, V],
+    pixel_values [3, H, W] (float32), ids [P] (expanded), answer [T], logits [T, V],
     attention.answer [L, Hd, T, K], attention.full [L, Hd, K, K], attention.vision [Lv, Hv, Nv, Nv]
 
-all from one eager float32 run of the whole sequence (teacher-forced with the greedy answer), so they do not
-depend on a key/value cache. The question and template are metadata.
+all from one eager run of the whole sequence (teacher-forced with the greedy answer), so they do not depend on a key/value
+cache; and in float64, so they do not depend on a CPU (see float64.py). How far Hugging Face's float32 run of the same sequence is
+from them is metadata, `float32_error.NAME` (largest absolute difference): what a float32 computation of this model can be asked to
+meet. The prompt is metadata, too.
 """
 
 import json
@@ -37,6 +40,11 @@ from transformers import (
     Qwen2Config,
 )
 
+from float64 import float64_throughout, largest_difference
+
+# The one that uses Pillow: transformers 5 takes torchvision where that is installed, which resizes otherwise.
+ImageProcessor = getattr(transformers, "CLIPImageProcessorPil", CLIPImageProcessor)
+
 NEW_NAMES = tuple(map(int, transformers.__version__.split(".")[:2])) >= (4, 52)
 STEPS = 24
 QUESTION = "What color is the star?"
@@ -54,7 +62,7 @@ CASES = {
     "tied-f32": dict(text=LlamaConfig, numbers=dict(num_key_value_heads=1, tie_word_embeddings=True),
                      dtype=torch.float32, image_first=True),
     "bias-bf16-qwen2": dict(text=Qwen2Config, numbers=dict(num_key_value_heads=2), dtype=torch.bfloat16),
-    # Milder weights in the tower: with 6 its float32 attention is 8e-6 off that of float64, in Hugging Face as here.
+    # Milder weights in the tower: with 6 float32 is further off there than the tolerance of attention.
     "window-f16-mistral": dict(text=MistralConfig, numbers=dict(num_key_value_heads=2, sliding_window=12),
                                dtype=torch.float16, tower=4),
     "new-names-f32-sharded": dict(text=LlamaConfig, numbers=dict(num_key_value_heads=2), dtype=torch.float32, new=True,
@@ -108,30 +116,35 @@ def make_checkpoint(folder: Path, case: dict, seed: int) -> None:
     model.to(case["dtype"]).save_pretrained(folder, max_shard_size=case.get("shard", "5GB"))
     tokenizer.save_pretrained(folder)
     size = VISION["image_size"]
-    CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size}).save_pretrained(folder)
+    ImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size}).save_pretrained(folder)
     for extra in ("special_tokens_map.json",):
         (folder / extra).unlink(missing_ok=True)
 
 
-def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bool = True) -> None:
-    model = LlavaForConditionalGeneration.from_pretrained(
-        folder, torch_dtype=torch.float32, attn_implementation="eager").eval()
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    pixels = CLIPImageProcessor.from_pretrained(folder)(image, return_tensors="pt")["pixel_values"]
-    vision = model.config.vision_config
-    image_id = model.config.image_token_index
-    patches = (vision.image_size // vision.patch_size) ** 2
-    ids = []
-    for token in tokenizer(prompt)["input_ids"]:
-        ids += [token] * (patches if token == image_id else 1)
-    answer = []
+def expanded(ids: list, image_id: int, patches: int) -> list:
+    """The image token repeated for each patch, as the processor does."""
+    return [token for one in ids for token in [one] * (patches if one == image_id else 1)]
+
+
+def greedy(model, ids: list, pixels) -> list:
+    """The answer, each step from the start: no cache."""
     eos = model.generation_config.eos_token_id
     end = set(eos if isinstance(eos, list) else [eos])
+    answer = []
+    while len(answer) < STEPS and not (answer and answer[-1] in end):
+        sequence = torch.tensor([ids + answer])
+        out = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence))
+        answer.append(int(out.logits[0, -1].argmax()))
+    return answer
+
+
+def run(folder: Path, ids: list, pixels, dtype) -> tuple[list, dict]:
+    """The greedy answer in `dtype` and the numbers of the whole sequence."""
+    model = LlavaForConditionalGeneration.from_pretrained(folder, torch_dtype=dtype, attn_implementation="eager").eval()
+    pixels = pixels.to(dtype)
+    vision = model.config.vision_config
     with torch.no_grad():
-        while len(answer) < STEPS and not (answer and answer[-1] in end):  # no cache: each step from the start
-            sequence = torch.tensor([ids + answer])
-            out = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence))
-            answer.append(int(out.logits[0, -1].argmax()))
+        answer = greedy(model, ids, pixels)
         sequence = torch.tensor([ids + answer[:-1]])
         out = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence),
                     output_attentions=True)
@@ -141,20 +154,30 @@ def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bo
     assert out.logits.shape[1] == P + T - 1, out.logits.shape
     attention = torch.cat(out.attentions)  # [L, Hd, K, K]
     used = vision.num_hidden_layers + 1 + model.config.vision_feature_layer
-    tensors = {
-        "pixel_values": pixels[0].numpy(),
-        "ids": np.array(ids, dtype=np.int64),
-        "answer": np.array(answer, dtype=np.int64),
-        "logits": out.logits[0, P - 1:].float().numpy(),
-        "attention.answer": attention[:, :, P - 1:].contiguous().numpy(),
-    }
-    if full:
-        tensors["attention.full"] = attention.numpy()
-        tensors["attention.vision"] = torch.cat(seen.attentions[:used]).numpy()
+    numbers = {"logits": out.logits[0, P - 1:], "attention.answer": attention[:, :, P - 1:], "attention.full": attention,
+               "attention.vision": torch.cat(seen.attentions[:used])}
+    assert {value.dtype for value in numbers.values()} == {dtype}
+    return answer, numbers
+
+
+def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bool = True) -> None:
+    config = LlavaConfig.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    pixels = ImageProcessor.from_pretrained(folder)(image, return_tensors="pt")["pixel_values"]
+    patches = (config.vision_config.image_size // config.vision_config.patch_size) ** 2
+    ids = expanded(tokenizer(prompt)["input_ids"], tokenizer.convert_tokens_to_ids("<image>"), patches)
+    with float64_throughout():
+        answer, numbers = run(folder, ids, pixels, torch.float64)
+    answer32, numbers32 = run(folder, ids, pixels, torch.float32)
+    assert answer == answer32, "an answer that hangs on rounding is no golden one"
+    kept = list(numbers) if full else ["logits", "attention.answer"]
+    errors = {f"float32_error.{name}": repr(largest_difference(numbers[name], numbers32[name])) for name in kept}
+    tensors = {"pixel_values": pixels[0].numpy(), "ids": np.array(ids, dtype=np.int64),
+               "answer": np.array(answer, dtype=np.int64), **{name: numbers[name].numpy() for name in kept}}
     text = tokenizer.decode(answer, skip_special_tokens=True)
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, target,
-              {"prompt": prompt, "answer": text, "transformers": transformers.__version__})
-    print(f"{target}: P {P}, T {T}, answer {text!r}, {target.stat().st_size} bytes")
+              {"prompt": prompt, "answer": text, "transformers": transformers.__version__, **errors})
+    print(f"{target}: P {len(ids)}, T {len(answer)}, answer {text!r}, {target.stat().st_size} bytes, {errors}")
 
 
 def main() -> None:
@@ -164,18 +187,22 @@ def main() -> None:
         golden(folder, "USER: <image>\nDescribe the image. ASSISTANT:", Image.open(scene).convert("RGB"), Path(sys.argv[3]),
                full=False)
         return
-    root = Path(sys.argv[1])
+    numbers_only = sys.argv[1] == "--numbers"
+    root, *names = sys.argv[2 if numbers_only else 1:]
+    root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
-    image = picture(VISION["image_size"])
-    image.save(root / "picture.png")
+    if not numbers_only:
+        picture(VISION["image_size"]).save(root / "picture.png")
+    image = Image.open(root / "picture.png").convert("RGB")
     for seed, (name, case) in enumerate(CASES.items()):
-        if sys.argv[2:] and name not in sys.argv[2:]:
+        if names and name not in names:
             continue
         if case.get("new", False) != NEW_NAMES:
             print(f"{name}: needs the {'newer' if case.get('new') else 'older'} transformers, skipped")
             continue
         folder = root / name
-        make_checkpoint(folder, case, seed)
+        if not numbers_only:
+            make_checkpoint(folder, case, seed)
         prompt = f"<image>\n{QUESTION}" if case.get("image_first") else f"USER: <image>\n{QUESTION} ASSISTANT:"
         golden(folder, prompt, image, folder / "golden.safetensors")
 

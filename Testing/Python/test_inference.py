@@ -10,21 +10,11 @@ import shutil
 import unittest
 
 import numpy as np
-from lvlm_testing import Errors, TestCase, array, block, column, fetch, grid_cells, main
+from lvlm_testing import Errors, TestCase, array, block, column, fetch, grid_cells, main, read_safetensors
 
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "Data", "llava")
 MODEL = os.path.join(DATA, "multihead-f32")
 QUESTION = "What color is the star?"
-
-
-def read_safetensors(path):
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header, data = json.loads(file.read(length)), file.read()
-    header.pop("__metadata__", None)
-    types = {"F32": "<f4", "I64": "<i8"}
-    return {name: np.frombuffer(data[e["data_offsets"][0]:e["data_offsets"][1]], types[e["dtype"]]).reshape(e["shape"])
-            for name, e in header.items()}
 
 
 class InferenceCase(TestCase):
@@ -61,7 +51,7 @@ class InferenceCase(TestCase):
 
 class Answers(InferenceCase):
     def test_golden_numbers_through_the_pipeline(self):
-        golden = read_safetensors(os.path.join(MODEL, "golden.safetensors"))
+        golden, metadata = read_safetensors(os.path.join(MODEL, "golden.safetensors"))
         trace = self.ask(MaxNewTokens=24, CaptureFullLayers=[0, 1, 2], CaptureVision=1)
         data = fetch(trace)
         P, T = len(golden["ids"]), len(golden["answer"])
@@ -69,7 +59,8 @@ class Answers(InferenceCase):
             column(block(data, "tokens"), "id"), np.concatenate([golden["ids"], golden["answer"]]))
         for name in ("attention.answer", "attention.full", "attention.vision"):
             ours = array(block(data, name).GetPointData().GetArray(name))
-            np.testing.assert_allclose(ours, golden[name].reshape(-1), atol=1e-5, rtol=0)
+            allowed = max(1e-5, 3 * float(metadata["float32_error." + name]))  # Hugging Face's own, as in TestLlava
+            np.testing.assert_allclose(ours, golden[name].reshape(-1), atol=allowed, rtol=0)
         self.assertEqual(block(data, "attention.answer").GetDimensions(), (P + T - 1, T, 3 * 4))
 
     def test_an_empty_list_of_layers_captures_all_and_off_captures_none(self):
@@ -100,6 +91,22 @@ class Answers(InferenceCase):
         heat.UpdatePipeline(0)
         trace.UpdatePipelineInformation()
         self.assertEqual(list(trace.TimestepValues), [0, 1])
+
+    def test_an_answer_is_told_downstream_and_modifies_nothing(self):
+        from paraview import simple
+        from vtkmodules.vtkCommonExecutionModel import vtkStreamingDemandDrivenPipeline
+        trace = self.ask()
+        tokens = simple.LVLMTokens(Input=trace, FollowTime=1)
+        asked, told = (proxy.GetClientSideObject() for proxy in (trace, tokens))
+        for length in (3, 2):
+            trace.MaxNewTokens = length
+            tokens.UpdatePipelineInformation()
+            before = asked.GetMTime()
+            trace.UpdatePipeline()
+            self.assertEqual(asked.GetMTime(), before)
+            tokens.UpdatePipelineInformation()
+            steps = told.GetOutputInformation(0).Get(vtkStreamingDemandDrivenPipeline.TIME_STEPS())
+            self.assertEqual(list(steps), list(range(length)))
 
     def test_time_and_unrelated_changes_do_not_ask_again(self):
         trace = self.ask()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures are read as PIL reads them, upright; damaged files are errors that name them."""
+import json
 import os
 import pathlib
 
@@ -7,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 import lvlm_testing as lt
-from paraview import simple
+from paraview import servermanager, simple
 
 PICTURES = pathlib.Path(__file__).resolve().parents[1] / "Data" / "image"
 
@@ -41,6 +42,42 @@ class PictureReader(lt.TestCase):
             self.assertLikePIL(path)
         os.rename(self.path("a.bmp"), self.path("bmp.png"))
         self.assertLikePIL(self.path("bmp.png"))
+
+    def test_animations_show_their_first_frame(self):
+        for name in ("animated.webp", "animated_lossless.webp", "animated.gif"):
+            recorded = self.recorded(name)
+            np.testing.assert_array_equal(self.read(PICTURES / "formats" / name), recorded, err_msg=name)
+
+    def recorded(self, name):
+        """What the newest PIL reads; that of this machine may be older. [H, W, 3]"""
+        content = (PICTURES / "formats.safetensors").read_bytes()
+        header_size = int.from_bytes(content[:8], "little")
+        entry = json.loads(content[8 : 8 + header_size])[name]
+        begin, end = entry["data_offsets"]
+        return np.frombuffer(content[8 + header_size :][begin:end], np.uint8).reshape(entry["shape"])
+
+    def test_too_many_pixels_are_an_error(self):
+        reader = simple.LVLMPictureReader(FileName=str(PICTURES / "odd.png"), MaximumPixels=61 * 37 - 1)
+        with lt.Errors() as errors:
+            reader.UpdatePipeline()
+        self.assertIn("61 x 37 pixels, more than the 2256 in all", errors.text)
+        reader.MaximumPixels = 61 * 37
+        reader.UpdatePipeline()
+        self.assertEqual(reader.GetDataInformation().GetNumberOfPoints(), 61 * 37)
+
+    def test_leaves_pictures_to_the_readers_of_paraview(self):
+        """Who opens a PNG gets ParaView's reader; ours is there when all readers are asked for."""
+        factory = servermanager.vtkSMProxyManager.GetProxyManager().GetReaderFactory()
+        factory.UpdateAvailableReaders()
+        session = servermanager.ActiveConnection.Session
+
+        def names(readers):
+            return [readers.GetString(i) for i in range(1, readers.GetNumberOfStrings(), 3)]
+
+        for picture in (PICTURES / "odd.png", PICTURES / "exif.jpg", PICTURES / "formats" / "rgb_raw.tif"):
+            self.assertNotIn("LVLMPictureReader", names(factory.GetReaders(str(picture), session)))
+        self.assertEqual(names(factory.GetReaders(str(PICTURES / "formats" / "rgb.webp"), session)), ["LVLMPictureReader"])
+        self.assertIn("LVLMPictureReader", names(factory.GetReaders(session)))
 
     def bad_files(self):
         png, jpeg = (PICTURES / "odd.png").read_bytes(), (PICTURES / "exif.jpg").read_bytes()

@@ -16,7 +16,8 @@ def declared_proxies():
         if name.endswith(".xml"):
             for group in ElementTree.parse(os.path.join(XML_FOLDER, name)).getroot():
                 for proxy in group:
-                    if proxy.tag == "Extension":  # of a proxy of ParaView
+                    # An extension belongs to a proxy of ParaView; without a class it is a base of others, never made.
+                    if proxy.tag == "Extension" or not proxy.get("class"):
                         continue
                     yield group.get("name"), proxy.get("name")
 
@@ -88,6 +89,25 @@ class Proxies(lt.TestCase):
             fields = data.GetCellData() if data.GetCellData().GetNumberOfArrays() else data.GetPointData()
             values = lt.array(fields.GetArray(0)).tolist()
         return settings, values
+
+    def test_bars_offer_the_columns_of_their_table(self):
+        tokens = simple.LVLMTokens(Input=self.reader())
+        tokens.UpdatePipeline()
+        bars = simple.LVLMBars(Input=tokens)
+
+        def offered(name):
+            domain = bars.SMProxy.GetProperty(name).GetDomain("columns")
+            return [domain.GetString(i) for i in range(domain.GetNumberOfStrings())]
+        for name in ("Labels", "Details"):
+            self.assertLessEqual({"", "token", "role"}, set(offered(name)), name)
+            self.assertNotIn("probability", offered(name), name)
+        for name in ("Values", "Highlight", "FirstBar"):
+            self.assertLessEqual({"", "probability", "chosen"}, set(offered(name)), name)
+            self.assertNotIn("token", offered(name), name)
+        self.assertEqual([bars.GetPropertyValue(name) for name in ("Labels", "Values", "Details", "Highlight", "FirstBar")], [""] * 5)
+
+    def test_bases_of_proxies_are_not_offered(self):
+        self.assertFalse([name for name in dir(simple) if name.startswith("LVLM") and name.endswith("Filter")])
 
     def test_token_table(self):
         """What the GUI's strip of tokens is told about the answer."""

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks that dependencies between layers go one way (DESIGN section 3).
 
-Reads the #include lines of every source file. A layer may include itself and what its row lists.
+Reads the #include lines of every source file. A layer may include itself and what its row lists; no files and no
+folders, those of Testing included, include each other in a circle.
 """
 import pathlib
 import re
@@ -15,15 +16,17 @@ SOURCES = {".h", ".hpp", ".cxx", ".cpp", ".cu", ".txx"}
 ROOMS = ("Models/Trace", "Models/Text", "Models/Picture", "Models/Checkpoint", "Models/Ranks")
 LAYERS = {
     "Models/Trace": ((), {"nlohmann"}),
-    "Models/Text": (("Models/Trace",), {"nlohmann", "icu"}),
-    "Models/Picture": (("Models/Trace",), {"nlohmann", "opencv"}),
+    "Models/Text": (("Models/Trace",), {"nlohmann", "icu", "oniguruma"}),
+    "Models/Picture": (("Models/Trace",), {"nlohmann", "codecs"}),
     "Models/Checkpoint": (("Models/Trace",), {"nlohmann"}),
     "Models/Ranks": (("Models/Trace",), {"nlohmann"}),
     "Models/Causal": (("Models/Trace",), {"nlohmann"}),
-    "Models/Llava/Network": (ROOMS, {"torch"}),
+    "Models/Llava": (ROOMS, set()),
+    "Models/Llava/Network": (ROOMS + ("Models/Llava",), {"torch"}),
     "Models/Llava/Answer": (ROOMS + ("Models/Llava", "Models/Llava/Network"), {"torch"}),
     "Models/Llava/Relevancy": (ROOMS + ("Models/Llava", "Models/Llava/Network"), {"torch"}),
-    "Readers": (ROOMS, {"vtk"}),
+    "Readers": (("Models/Trace", "Models/Ranks"), {"vtk"}),
+    "Readers/Picture": (("Models/Trace", "Models/Picture", "Readers"), {"vtk"}),
     "Filters/Common": (("Models/Trace", "Models/Ranks", "Readers"), {"vtk"}),
     "Filters/Drawing": (("Models/Trace", "Models/Picture", "Models/Causal", "Readers", "Filters/Common"), {"vtk", "opencv"}),
     "Filters/Analysis": (("Models/Trace", "Models/Ranks", "Models/Causal", "Readers", "Filters/Common", "Filters/Drawing"), {"vtk"}),
@@ -32,12 +35,10 @@ LAYERS = {
          "Filters/Analysis"), {"vtk"}),
     "Plugin": (("Models/Trace", "Readers", "Filters/Common", "Filters/Drawing", "Filters/Analysis"), {"vtk", "qt", "paraview"}),
 }
-# The public headers of Models/Llava stand on its parts.
-LAYERS["Models/Llava"] = (ROOMS + tuple("Models/Llava/" + part for part in ("Network", "Answer", "Relevancy")), {"nlohmann", "torch"})
 # Headers pass on what they include: these stay in the .cxx files of a layer.
 IMPLEMENTATION_ONLY = {
-    "Models/Text": {"icu"},
-    "Models/Picture": {"opencv"},
+    "Models/Text": {"icu", "oniguruma"},
+    "Models/Picture": {"codecs"},
     "Filters/Drawing": {"opencv"},
 }
 # Headers of Models/ that drag a library along.
@@ -45,7 +46,9 @@ CARRIERS = {"Models/Trace/Json.h": "nlohmann"}
 LIBRARIES = (
     ("torch", re.compile(r"^(torch|ATen|c10|caffe2)/")),
     ("opencv", re.compile(r"^opencv2/")),
+    ("codecs", re.compile(r"^(gif_lib|jerror|jpeglib|lcms2|png|tiffio|webp/\w+)\.h$")),
     ("icu", re.compile(r"^unicode/")),
+    ("oniguruma", re.compile(r"^oniguruma\.h")),
     ("nlohmann", re.compile(r"^(nlohmann/|vtk_nlohmannjson)")),
     ("paraview", re.compile(r"^(vtkSM|vtkPV|vtkSI|pq)\w*\.h$")),
     ("vtk", re.compile(r"^(vtk|lvlm\w+Module\.h)")),
@@ -61,7 +64,7 @@ def layer_of(path):
 
 
 def library_of(include):
-        return next((name for name, pattern in LIBRARIES if pattern.match(include)), None)
+    return next((name for name, pattern in LIBRARIES if pattern.match(include)), None)
 
 
 def offences(path, text):
@@ -83,16 +86,68 @@ def offences(path, text):
             yield "%s is a header and includes %s: keep %s in .cxx files" % (path, include, library)
 
 
+def include_graph(texts):
+    """Path: the paths that the file includes. An include without a folder is of the same folder, or of the only file
+    of that name."""
+    places = {}
+    for path in texts:
+        places.setdefault(pathlib.PurePosixPath(path).name, []).append(path)
+    graph = {}
+    for path, text in texts.items():
+        graph[path] = targets = set()
+        for include in INCLUDE.findall(text):
+            near = (pathlib.PurePosixPath(path).parent / include).as_posix()
+            alone = places.get(include, [])
+            targets |= {near} & texts.keys() or {include} & texts.keys() or set(alone if len(alone) == 1 else ())
+    return graph
+
+
+def folder_graph(graph):
+    folders = {}
+    for path, targets in graph.items():
+        folder = pathlib.PurePosixPath(path).parent.as_posix()
+        others = {pathlib.PurePosixPath(target).parent.as_posix() for target in targets}
+        folders.setdefault(folder, set()).update(others - {folder})
+    return folders
+
+
+def circle(graph):
+    """Nodes that lead to each other, the first again at the end; an empty list when there are none."""
+    done, way = set(), []
+
+    def search(node):
+        if node in way:
+            return way[way.index(node):] + [node]
+        if node in done:
+            return []
+        way.append(node)
+        found = next(filter(None, map(search, sorted(graph.get(node, ())))), [])
+        way.pop()
+        done.add(node)
+        return found
+
+    return next(filter(None, map(search, sorted(graph))), [])
+
+
+def circles(texts):
+    files = include_graph(texts)
+    for kind, graph in (("files", files), ("folders", folder_graph(files))):
+        found = circle(graph)
+        if found:
+            yield "%s include each other: %s" % (kind, " -> ".join(found))
+
+
 def check(root):
-    found, files = [], 0
-    for folder in sorted({layer.split("/")[0] for layer in LAYERS}):
+    texts = {}
+    for folder in sorted({layer.split("/")[0] for layer in LAYERS} | {"Testing"}):
         for file in sorted((root / folder).rglob("*")):
             if file.suffix in SOURCES:
-                path = file.relative_to(root).as_posix()
-                if layer_of(path):
-                    files += 1
-                    found += offences(path, file.read_text(encoding="utf-8"))
-    return found, files
+                texts[file.relative_to(root).as_posix()] = file.read_text(encoding="utf-8")
+    found = list(circles(texts))
+    layered = [path for path in texts if layer_of(path)]
+    for path in layered:
+        found += offences(path, texts[path])
+    return found, len(layered)
 
 
 def self_test():
@@ -104,7 +159,7 @@ def self_test():
         "Models/Text/A.h": "#include <unicode/regex.h>",
         "Models/Checkpoint/A.cxx": "#include <opencv2/core.hpp>",
         "Models/Causal/A.cxx": '#include "Models/Llava/LlavaModel.h"',
-        "Models/Llava/A.cxx": '#include "Readers/TraceVTK.h"',
+        "Models/Llava/A.cxx": '#include "Readers/vtkLVLMTrace.h"',
         "Models/Llava/Network/A.cxx": '#include "Models/Llava/Answer/Prompt.h"',
         "Models/Llava/Answer/A.cxx": '#include "Models/Llava/Relevancy/RelevancySweep.h"',
         "Readers/A.cxx": "#include <ATen/ATen.h>",
@@ -117,6 +172,12 @@ def self_test():
     missed = [path for path, text in bad.items() if not list(offences(path, text))]
     if missed:
         sys.exit("check_layers: the rules missed %s" % missed)
+    for ring in ({"A/a.h": '#include "b.h"', "A/b.h": "#include <c.h>", "B/c.h": '#include "A/a.h"'},
+                 {"A/a.h": '#include "B/b.h"', "A/c.h": "", "B/b.h": '#include "A/c.h"'}):
+        if not list(circles(ring)):
+            sys.exit("check_layers: missed the circle of %s" % ring)
+    if list(circles({"A/a.h": '#include "b.h"', "A/b.h": '#include "B/c.h"', "B/c.h": ""})):
+        sys.exit("check_layers: sees a circle where there is none")
 
 
 def main():

@@ -22,9 +22,16 @@ class Prompt:
     feature_start: int  # the first image position: one before, where the class token is kept
 
 
-def _content(question: str, image_token: str) -> list[dict]:
-    text = {"type": "text", "text": question}
-    return [text] if image_token in question else [{"type": "image"}, text]
+def _messages(question: str, system: str, image_token: str, in_parts: bool) -> list[dict]:
+    """One question, its content as parts or as one text: templates of tokenizers take only that."""
+    placed = image_token in question
+    if in_parts:
+        text = {"type": "text", "text": question}
+        content = [text] if placed else [{"type": "image"}, text]
+    else:
+        content = question if placed else f"{image_token}\n{question}"
+    instruction = [{"type": "text", "text": system}] if in_parts else system
+    return [{"role": "system", "content": instruction}] * bool(system) + [{"role": "user", "content": content}]
 
 
 def chat_layout(processor, with_system: bool, image_token: str, image_in_question: bool) -> str:
@@ -32,21 +39,26 @@ def chat_layout(processor, with_system: bool, image_token: str, image_in_questio
     template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
     if not template:
         raise ValueError("the checkpoint has no chat template: give one, such as --template 'USER: {image}\\n{prompt} ASSISTANT:'")
-    messages = [{"role": "user", "content": _content((image_token if image_in_question else "") + "{prompt}", image_token)}]
-    if with_system:
-        messages.insert(0, {"role": "system", "content": [{"type": "text", "text": "{system}"}]})
+    question = (image_token if image_in_question else "") + "{prompt}"
     owner = processor if getattr(processor, "chat_template", None) else processor.tokenizer
-    layout = owner.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    begin = processor.tokenizer.bos_token
-    if begin and layout.startswith(begin):  # the tokenizer adds it
-        layout = layout[len(begin):]
-    layout = layout.replace(image_token, "" if image_in_question else "{image}")
     wanted = ["{prompt}"] + ["{image}"] * (not image_in_question) + ["{system}"] * with_system
-    for slot in wanted:
-        if layout.count(slot) != 1:
-            raise ValueError(f"the checkpoint's chat template gives {layout!r}, which does not hold {slot} once: give another "
-                             "one with --template")
-    return layout
+    problem = ""
+    for in_parts in (True, False):
+        messages = _messages(question, "{system}" * with_system, image_token, in_parts)
+        try:
+            layout = owner.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        except Exception as error:  # whatever a template that takes other contents raises
+            problem = problem or f"cannot be used: {error}"
+            continue
+        begin = processor.tokenizer.bos_token
+        if begin and layout.startswith(begin):  # the tokenizer adds it
+            layout = layout[len(begin):]
+        layout = layout.replace(image_token, "" if image_in_question else "{image}")
+        missing = [slot for slot in wanted if layout.count(slot) != 1]
+        if not missing:
+            return layout
+        problem = f"gives {layout!r}, which does not hold {missing[0]} once"
+    raise ValueError(f"the checkpoint's chat template {problem}: give another one with --template")
 
 
 def prompt_parts(layout: str, question: str, system: str, image_token: str) -> list[tuple[str, str]]:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "AnswerTrace.h"
 
-#include "Models/Text/ChatTemplate.h"
+#include "Models/Text/Chat/ChatTemplate.h"
+#include "Models/Text/Chat/CheckpointTemplate.h"
 #include "Models/Trace/Json.h"
 
 #include <filesystem>
@@ -45,7 +46,8 @@ void describeQuestion(Trace& trace, const Question& question, const LlavaModel::
   trace.extra["model_directory"] = fs::absolute(model.directory).string();
   trace.extra["question"] = question.prompt;
   trace.extra["system_prompt"] = question.system;
-  trace.extra["chat_template"] = templateOf(model, question);
+  trace.extra["chat_template"] =
+    question.chatTemplate.empty() ? "Automatic" : question.chatTemplate;
   trace.extra["image_mode"] = Modes[static_cast<int>(question.imageMode)];
   trace.extra["temperature"] = number(question.temperature);
   trace.extra["top_p"] = number(question.topP);
@@ -92,16 +94,19 @@ void Answer::add(ranks::Parcel token)
   append(this->logits, token.takeList<float>());
 }
 
-std::string templateOf(const LlavaModel::Impl& model, const Question& question)
-{
-  return question.chatTemplate.empty() ? text::chooseChatTemplate(model.directory)
-                                       : question.chatTemplate;
-}
-
 Prompt promptOf(const LlavaModel::Impl& model, const Question& question)
 {
   const std::string imageToken = model.tokenizer.piece(model.config.imageTokenId);
-  const text::ChatTemplate chat{ templateOf(model, question) };
+  const auto own =
+    question.chatTemplate.empty() ? text::CheckpointTemplate::find(model.directory) : std::nullopt;
+  if (own)
+  {
+    return makePrompt(own->apply(question.prompt, question.system, imageToken), model.tokenizer,
+      model.config, own->beginToken());
+  }
+  const text::ChatTemplate chat{
+    question.chatTemplate.empty() ? text::layoutForModel(model.directory) : question.chatTemplate
+  };
   return makePrompt(
     chat.apply(question.prompt, question.system, imageToken), model.tokenizer, model.config);
 }

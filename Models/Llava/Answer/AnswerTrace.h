@@ -7,7 +7,7 @@
 
 #include "Prompt.h"
 
-#include "Models/Llava/LlavaModelImpl.h"
+#include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Ranks/Parcel.h"
 
 namespace lvlm::llava
@@ -35,10 +35,6 @@ ranks::Parcel scoredToken(
 /// The trace without attention. Throws Error when it contradicts itself.
 Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt,
   const Answer& answer, const picture::RgbImage& seen);
-
-/// Name or text of the chat template that a question is put in.
-std::string templateOf(const LlavaModel::Impl& model, const Question& question);
-
 /// The question as the model reads it. Throws Error unless it holds exactly one image token.
 Prompt promptOf(const LlavaModel::Impl& model, const Question& question);
 

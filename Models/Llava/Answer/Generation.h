@@ -8,7 +8,7 @@
 #include "Prompt.h"
 #include "Sampler.h"
 
-#include "Models/Llava/LlavaModelImpl.h"
+#include "Models/Llava/Network/LlavaModelImpl.h"
 
 #include <optional>
 

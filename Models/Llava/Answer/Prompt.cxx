@@ -4,6 +4,7 @@
 #include "Models/Trace/Error.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace lvlm::llava
 {
@@ -26,19 +27,22 @@ Role roleOf(text::PromptPart::Kind kind, bool questionSeen)
   return questionSeen ? Role::Special : Role::System;
 }
 
+using Encode = std::function<std::vector<std::int64_t>(const std::string&)>;
+
 /// How many tokens of `whole` lie in the first part of the text: the common start with that part's
 /// own tokens. A token across the border counts to what follows.
 std::size_t tokensBefore(
-  const std::vector<std::int64_t>& whole, const std::string& head, const text::Tokenizer& tokenizer)
+  const std::vector<std::int64_t>& whole, const std::string& head, const Encode& encode)
 {
-  const std::vector<std::int64_t> ids = tokenizer.encode(head);
+  const std::vector<std::int64_t> ids = encode(head);
   const auto end = std::mismatch(whole.begin(), whole.end(), ids.begin(), ids.end()).first;
   return static_cast<std::size_t>(end - whole.begin());
 }
 
 /// Role of each token, special ones aside, from the part of the text that it starts in.
 std::vector<Role> rolesOf(const std::vector<std::int64_t>& ids,
-  const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer)
+  const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer,
+  const Encode& encode)
 {
   std::vector<Role> roles(ids.size(), Role::Special);
   std::string head;
@@ -48,7 +52,7 @@ std::vector<Role> rolesOf(const std::vector<std::int64_t>& ids,
   {
     head += parts[i].text;
     const bool last = i + 1 == parts.size();
-    const std::size_t to = last ? ids.size() : std::max(from, tokensBefore(ids, head, tokenizer));
+    const std::size_t to = last ? ids.size() : std::max(from, tokensBefore(ids, head, encode));
     questionSeen = questionSeen || parts[i].kind == text::PromptPart::Kind::Question;
     std::fill(roles.begin() + static_cast<std::ptrdiff_t>(from),
       roles.begin() + static_cast<std::ptrdiff_t>(to), roleOf(parts[i].kind, questionSeen));
@@ -66,21 +70,24 @@ std::vector<Role> rolesOf(const std::vector<std::int64_t>& ids,
 }
 
 Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer,
-  const checkpoint::LlavaConfig& config)
+  const checkpoint::LlavaConfig& config, const std::string& beginToken)
 {
   Prompt prompt;
   for (const text::PromptPart& part : parts)
   {
     prompt.text += part.text;
   }
-  const std::vector<std::int64_t> ids = tokenizer.encode(prompt.text);
+  const bool complete = !beginToken.empty() && prompt.text.rfind(beginToken, 0) == 0;
+  const Encode encode = [&tokenizer, complete](const std::string& text)
+  { return tokenizer.encode(text, !complete); };
+  const std::vector<std::int64_t> ids = encode(prompt.text);
   const auto images = std::count(ids.begin(), ids.end(), config.imageTokenId);
   if (images != 1)
   {
     fail("the prompt has ", images, " image tokens ('", tokenizer.piece(config.imageTokenId),
       "'), exactly one is needed");
   }
-  const std::vector<Role> roles = rolesOf(ids, parts, tokenizer);
+  const std::vector<Role> roles = rolesOf(ids, parts, tokenizer, encode);
   const std::int64_t repeats = config.imageTokens();
   for (std::size_t i = 0; i < ids.size(); ++i)
   {

@@ -5,7 +5,7 @@
 #define LVLM_LLAVA_PROMPT_H
 
 #include "Models/Checkpoint/ModelConfig.h"
-#include "Models/Text/ChatTemplate.h"
+#include "Models/Text/Chat/ChatTemplate.h"
 #include "Models/Text/Tokenizer.h"
 #include "Models/Trace/Trace.h"
 
@@ -27,9 +27,10 @@ struct Prompt
 
 /// Tokenizes the whole text at once, as Hugging Face's processor does, then repeats the image
 /// token. Roles: template text before the question is `system`, after it `special`. Throws Error
-/// when the text does not hold exactly one image token.
+/// when the text does not hold exactly one image token. A text that starts with `beginToken` has
+/// the special tokens in it; the tokenizer adds none then, as in Hugging Face's processors.
 Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer,
-  const checkpoint::LlavaConfig& config);
+  const checkpoint::LlavaConfig& config, const std::string& beginToken = {});
 
 } // namespace lvlm::llava
 

@@ -16,6 +16,12 @@ namespace
 /// Scores that one slice of heads may take.
 constexpr std::int64_t SliceBytes = 64 << 20;
 
+/// What Hugging Face computes in float32 even where activations are bfloat16.
+at::ScalarType atLeastFloat32(at::ScalarType type)
+{
+  return type == at::kDouble ? at::kDouble : at::kFloat;
+}
+
 /// True where a query must not look: [n, S].
 at::Tensor forbidden(const AttentionMask& mask, std::int64_t n, const at::Tensor& keys)
 {
@@ -118,8 +124,7 @@ at::Tensor activate(checkpoint::Activation activation, const at::Tensor& x)
 
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps)
 {
-  const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor h = x.to(wide);                                     // [n, D]
+  const at::Tensor h = x.to(atLeastFloat32(x.scalar_type()));          // [n, D]
   const at::Tensor variance = h.square().mean(-1, /*keepdim=*/true);   // [n, 1]
   return weight * (h * at::rsqrt(variance + eps)).to(x.scalar_type()); // [n, D]
 }
@@ -127,8 +132,8 @@ at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps)
 Rope ropeAngles(
   const checkpoint::TextConfig& config, std::int64_t first, std::int64_t n, const at::Tensor& like)
 {
-  // float32 as Hugging Face has it, whatever the compute type: bfloat16 cannot count positions.
-  const auto options = at::TensorOptions(at::kFloat);
+  // float32 as Hugging Face has it: bfloat16 cannot count positions.
+  const auto options = at::TensorOptions(atLeastFloat32(like.scalar_type()));
   const std::int64_t d = config.headSize;
   const at::Tensor exponent = at::arange(0, d, 2, options) / static_cast<double>(d); // [d/2]
   at::Tensor frequency = 1.0 / at::pow(config.ropeTheta, exponent);                  // [d/2]
@@ -175,7 +180,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   const at::Tensor hidden = needsMask ? forbidden(mask, n, k) : at::Tensor();
   const std::int64_t groupBytes = std::max<std::int64_t>(1, perGroup * n * S * q.element_size());
   const std::int64_t step = std::clamp<std::int64_t>(SliceBytes / groupBytes, 1, groups);
-  const at::ScalarType wide = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const at::ScalarType wide = atLeastFloat32(q.scalar_type());
   const at::Tensor query = q.reshape({ groups, perGroup * n, d });
   std::vector<at::Tensor> parts;
   for (std::int64_t group = 0; group < groups; group += step)

@@ -34,7 +34,7 @@ struct Rope
   at::Tensor sin;
 };
 
-/// Angles of positions [first, first + n), computed in float32.
+/// Angles of positions [first, first + n), computed in float32 (float64 where `like` is).
 Rope ropeAngles(
   const checkpoint::TextConfig& config, std::int64_t first, std::int64_t n, const at::Tensor& like);
 

@@ -9,6 +9,7 @@
 #include "RelevancyLayers.h"
 #include "TracedSequence.h"
 
+#include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Ranks/RankTeam.h"
 
 #include <memory>

@@ -4,7 +4,7 @@
 #ifndef LVLM_LLAVA_TRACEDSEQUENCE_H
 #define LVLM_LLAVA_TRACEDSEQUENCE_H
 
-#include "Models/Llava/LlavaModelImpl.h"
+#include "Models/Llava/Network/LlavaModelImpl.h"
 
 namespace lvlm::llava
 {

@@ -72,10 +72,7 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     right, sheet = tab.rows(right, 0.68, 0.32) if (pipeline.in_gui() if table is None else table) else (right, None)
     view = tab.view(left, shapes=True)
     views.show_picture(preset.trace, view, opacity=0.4)  # pale, so that lines and words stand out
-    shown = simple.Show(graph, view)
-    shown.Representation = "Surface"
-    simple.ColorBy(shown, ("CELLS", "color"))
-    shown.MapScalars = 0  # its own colours
+    shown = views.show_shapes(graph, view)
     shown.LineWidth = 1.5
     shown.Position = [0, 0, 1]
     preset.caption(view, "What \u201c{token}\u201d depends on: {heads}\n%s" % QUESTION, width=896, about=graph)

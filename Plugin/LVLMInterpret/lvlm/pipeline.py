@@ -79,6 +79,15 @@ def register(name, proxy_name, **properties):
     return proxy
 
 
+@contextmanager
+def deleted_on_error(source):
+    try:
+        yield
+    except Error:
+        simple.Delete(source)
+        raise
+
+
 def below(source, proxy_name, name=None):
     """The filters of that kind whose input is the source."""
     return [other for other in all_sources()

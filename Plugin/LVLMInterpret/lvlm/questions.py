@@ -26,14 +26,11 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
         from .views import require_screen
         require_screen()  # now, not after the model has run
     trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture_source(image), Prompt=question)
-    try:
+    with pipeline.deleted_on_error(trace):
         pipeline.set_properties(trace, {
             "ModelDirectory": str(model), "ImageMode": image_mode, "Temperature": temperature, "TopP": top_p,
             "Seed": seed, "MaxNewTokens": max_new_tokens, "CaptureVision": int(capture_vision), **(settings or {})})
         pipeline.update(trace, "asking %r" % question)
-    except Error:
-        simple.Delete(trace)
-        raise
     simple.SetActiveSource(trace)
     traces.step(traces.telling_token(trace), trace)
     if layout:
@@ -62,9 +59,6 @@ def picture_source(image):
         if pipeline.xml_name(source) == READER and source.FileName == path:
             return source
     source = pipeline.register(os.path.basename(path), READER, FileName=path)
-    try:
+    with pipeline.deleted_on_error(source):
         pipeline.update(source, "image: reading %s" % path)
-    except Error:
-        simple.Delete(source)
-        raise
     return source

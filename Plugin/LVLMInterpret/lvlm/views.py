@@ -274,13 +274,19 @@ def fit_picture(view, trace, lines=2, size=TITLE_SIZE, hang=False):
     fit(view, (0, width, 0, height), caption_height(lines, size), LEGEND_HEIGHT, hang=hang)
 
 
+def show_shapes(shapes, view):
+    """Bars or a graph in their own colours."""
+    shown = simple.Show(shapes, view)
+    shown.Representation = "Surface"
+    simple.ColorBy(shown, ("CELLS", "color"))
+    shown.MapScalars = 0
+    return shown
+
+
 def show_bars(table, view, name, **properties):
     """A table's numbers as bars with words."""
     bars = pipeline.attach(table, "LVLMBars", name, **properties)
-    shown = simple.Show(bars, view)
-    shown.Representation = "Surface"
-    simple.ColorBy(shown, ("CELLS", "color"))
-    shown.MapScalars = 0  # its own colours
+    show_shapes(bars, view)
     return bars
 
 

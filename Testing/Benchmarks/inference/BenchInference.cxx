@@ -8,15 +8,13 @@
 //   peak of anonymous memory while asking, beside the size of the weights
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Runtime.h"
+#include "Testing/Benchmarks/Memory.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include <atomic>
 #include <chrono>
-#include <fstream>
 #include <iostream>
-#include <thread>
 
 namespace
 {
@@ -29,56 +27,10 @@ double seconds(Clock::time_point from, Clock::time_point to)
   return std::chrono::duration<double>(to - from).count();
 }
 
-/// Anonymous resident memory of this process, bytes.
-std::size_t anonymousMemory()
-{
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  std::size_t kilobytes = 0;
-  while (status >> word)
-  {
-    if (word == "RssAnon:")
-    {
-      status >> kilobytes;
-    }
-  }
-  return kilobytes * 1024;
-}
-
-/// The highest anonymous memory while this object lives.
-class PeakMemory
-{
-public:
-  PeakMemory()
-    : Start(anonymousMemory()), Sampler(
-                                  [this]
-                                  {
-                                    while (!this->Stop)
-                                    {
-                                      this->Peak = std::max(this->Peak.load(), anonymousMemory());
-                                      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-                                    }
-                                  })
-  {
-  }
-  std::size_t growth()
-  {
-    this->Stop = true;
-    this->Sampler.join();
-    return this->Peak - std::min(this->Peak.load(), this->Start);
-  }
-
-private:
-  std::size_t Start;
-  std::atomic<std::size_t> Peak{ 0 };
-  std::atomic<bool> Stop{ false };
-  std::thread Sampler;
-};
-
 struct Shapes
 {
   std::vector<std::pair<std::int64_t, std::int64_t>> outIn; ///< linear maps of one layer
-  explicit Shapes(const TextConfig& text)
+  explicit Shapes(const checkpoint::TextConfig& text)
   {
     const std::int64_t q = text.heads * text.headSize, kv = text.keyValueHeads * text.headSize;
     this->outIn = { { q, text.hidden }, { kv, text.hidden }, { kv, text.hidden },
@@ -172,7 +124,7 @@ void run(const std::string& directory, std::int64_t tokens)
 {
   useThreads(0);
   const auto model = LlavaModel::open(directory);
-  const TextConfig& text = model->config().text;
+  const checkpoint::TextConfig& text = model->config().text;
   std::cout << model->description() << "\nthreads " << at::get_num_threads() << std::endl;
 
   Question question;

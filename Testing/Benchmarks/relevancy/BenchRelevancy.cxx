@@ -7,34 +7,16 @@
 // anonymous memory in bytes.
 #include "Models/Llava/Relevancy.h"
 #include "Models/Trace/TraceFile.h"
+#include "Testing/Benchmarks/Memory.h"
 
-#include <atomic>
 #include <chrono>
 #include <ctime>
-#include <fstream>
 #include <iostream>
-#include <thread>
 
 namespace
 {
 using namespace lvlm;
 using namespace lvlm::llava;
-
-/// Anonymous resident memory of this process, bytes.
-std::size_t anonymousMemory()
-{
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  std::size_t kilobytes = 0;
-  while (status >> word)
-  {
-    if (word == "RssAnon:")
-    {
-      status >> kilobytes;
-    }
-  }
-  return kilobytes * 1024;
-}
 
 /// The normalized maps of all tokens as `relevancy.*`.
 void store(Trace& trace, const AnswerMaps& maps)
@@ -66,31 +48,19 @@ int run(int argc, char** argv)
   options.mode = std::string(argv[4]) == "exact" ? RelevancyMode::Exact : RelevancyMode::Compatible;
   options.temperature = std::stod(argv[5]);
   options.tower = argc < 7;
-  const std::size_t before = anonymousMemory();
+  PeakMemory memory;
   const auto model = LlavaModel::open(argv[1]);
-  std::atomic<bool> stop{ false };
-  std::atomic<std::size_t> peak{ 0 };
-  std::thread sampler(
-    [&]
-    {
-      while (!stop)
-      {
-        peak = std::max(peak.load(), anonymousMemory());
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
-      }
-    });
   const std::clock_t cpuStart = std::clock();
   const auto start = std::chrono::steady_clock::now();
   ranks::SingleRank alone;
   const AnswerMaps maps = relevancyMaps(*model, trace, {}, options, {}, alone);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const double cpu = static_cast<double>(std::clock() - cpuStart) / CLOCKS_PER_SEC;
-  stop = true;
-  sampler.join();
+  const std::size_t growth = memory.growth();
   store(trace, maps);
   writeTrace(argv[3], trace);
   std::cout << "{\"seconds\": " << seconds.count() << ", \"cpu\": " << cpu
-            << ", \"memory\": " << peak - before << "}" << std::endl;
+            << ", \"memory\": " << growth << "}" << std::endl;
   return 0;
 }
 }

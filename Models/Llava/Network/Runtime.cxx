@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Models/Llava/Runtime.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <sched.h>
+
+namespace lvlm::llava
+{
+
+namespace
+{
+int environmentNumber(const char* name)
+{
+  const char* text = std::getenv(name);
+  return text ? std::atoi(text) : 0;
+}
+
+int affinityCores()
+{
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+/// -1 when the file is absent or says "max".
+std::int64_t numberIn(const char* path)
+{
+  std::ifstream file(path);
+  std::int64_t value = -1;
+  return file >> value ? value : -1;
+}
+}
+
+int ranksOnHost()
+{
+  for (const char* name :
+    { "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE" })
+  {
+    if (const int ranks = environmentNumber(name); ranks > 0)
+    {
+      return ranks;
+    }
+  }
+  return 1;
+}
+
+int standardThreads()
+{
+  if (const int given = environmentNumber("OMP_NUM_THREADS"); given > 0)
+  {
+    return given;
+  }
+  // mpirun may have bound the rank to its share already: then the mask is the smaller of the two.
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(1, std::min(affinityCores(), std::max(1, cores) / ranksOnHost()));
+}
+
+void useThreads(int threads)
+{
+  const int wanted = threads > 0 ? std::min(threads, 1024) : standardThreads();
+  if (at::get_num_threads() != wanted)
+  {
+    at::set_num_threads(wanted);
+  }
+}
+
+std::size_t availableMemory()
+{
+  std::size_t available = SIZE_MAX;
+  std::ifstream info("/proc/meminfo");
+  std::string line;
+  while (std::getline(info, line))
+  {
+    std::istringstream words(line);
+    std::string name;
+    std::size_t kilobytes = 0;
+    if (words >> name >> kilobytes && name == "MemAvailable:")
+    {
+      available = kilobytes * 1024;
+    }
+  }
+  const std::int64_t limit = numberIn("/sys/fs/cgroup/memory.max");
+  const std::int64_t used = numberIn("/sys/fs/cgroup/memory.current");
+  if (limit > 0 && used >= 0)
+  {
+    available =
+      std::min(available, static_cast<std::size_t>(std::max<std::int64_t>(0, limit - used)));
+  }
+  return available;
+}
+
+bool hasCuda()
+{
+  return at::hasCUDA();
+}
+
+std::string byteText(std::size_t bytes)
+{
+  const char* units[] = { "bytes", "kB", "MB", "GB", "TB" };
+  double value = static_cast<double>(bytes);
+  int unit = 0;
+  for (; value >= 1000 && unit < 4; ++unit)
+  {
+    value /= 1000;
+  }
+  std::ostringstream text;
+  text.precision(3);
+  text << value << " " << units[unit];
+  return text.str();
+}
+
+} // namespace lvlm::llava

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "TraceShape.h"
+
+#include "RankExchange.h"
+#include "vtkLVLMTrace.h"
+
+#include "vtkAlgorithm.h"
+#include "vtkAlgorithmOutput.h"
+#include "vtkDataObject.h"
+#include "vtkInformation.h"
+#include "vtkInformationIntegerVectorKey.h"
+#include "vtkStreamingDemandDrivenPipeline.h"
+
+#include <climits>
+#include <numeric>
+
+namespace lvlm
+{
+
+namespace
+{
+namespace tn = tensor_name;
+
+vtkInformationIntegerVectorKey* shapeKey()
+{
+  static auto* key = vtkInformationIntegerVectorKey::MakeKey("TRACE_SHAPE", "LVLM", 7);
+  return key;
+}
+}
+
+TraceShape shapeOf(const Trace& trace)
+{
+  TraceShape shape;
+  shape.grid = trace.grid;
+  shape.answerTokens = trace.answerLength();
+  if (trace.has(tn::Image))
+  {
+    shape.height = trace.tensor(tn::Image).extent(0);
+    shape.width = trace.tensor(tn::Image).extent(1);
+  }
+  if (trace.has(tn::AttentionAnswer))
+  {
+    shape.layers = trace.layerTotal;
+    shape.heads = trace.tensor(tn::AttentionAnswer).extent(1);
+  }
+  return shape;
+}
+
+void announceTrace(vtkInformation* outInfo, const TraceShape& shape)
+{
+  const auto clamp = [](std::int64_t value)
+  { return static_cast<int>(value > INT_MAX ? INT_MAX : value); };
+  const int values[7] = { clamp(shape.grid.rows), clamp(shape.grid.cols), clamp(shape.width),
+    clamp(shape.height), clamp(shape.answerTokens), clamp(shape.layers), clamp(shape.heads) };
+  outInfo->Set(shapeKey(), values, 7);
+  setAnswerTime(outInfo, shape.answerTokens);
+}
+
+void askForOwnLayers(vtkInformation* inInfo)
+{
+  using Pipeline = vtkStreamingDemandDrivenPipeline;
+  const RankExchange ranks;
+  inInfo->Set(Pipeline::UPDATE_PIECE_NUMBER(), ranks.rank());
+  inInfo->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), ranks.ranks());
+  inInfo->Set(Pipeline::UPDATE_NUMBER_OF_GHOST_LEVELS(), 0);
+}
+
+bool announcedTrace(vtkInformation* info, TraceShape& shape)
+{
+  if (!info->Has(shapeKey()))
+  {
+    return false;
+  }
+  const int* values = info->Get(shapeKey());
+  shape.grid = { values[0], values[1] };
+  shape.width = values[2];
+  shape.height = values[3];
+  shape.answerTokens = values[4];
+  shape.layers = values[5];
+  shape.heads = values[6];
+  return true;
+}
+
+TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inInfo)
+{
+  TraceShape shape;
+  if (announcedTrace(inInfo, shape))
+  {
+    return shape;
+  }
+  try
+  {
+    // The sources of this plugin announce what they will give and never run here. But nothing says
+    // how large blocks are that a script or another filter will make, before they are there; and
+    // VTK wants the extent of a structured output now, once, and gives less than all of it later
+    // when it turns out larger.
+    vtkAlgorithmOutput* source = self->GetInputConnection(0, 0);
+    if (source && !vtkLVLMTrace::IsTrace(vtkDataObject::GetData(inInfo)))
+    {
+      source->GetProducer()->Update(source->GetIndex());
+    }
+    return shapeOf(*vtkLVLMTrace::TraceOf(vtkDataObject::GetData(inInfo)));
+  }
+  catch (const std::exception&)
+  {
+    return shape;
+  }
+}
+
+void setAnswerTime(vtkInformation* outInfo, std::int64_t steps)
+{
+  using Pipeline = vtkStreamingDemandDrivenPipeline;
+  if (steps <= 0)
+  {
+    outInfo->Remove(Pipeline::TIME_STEPS());
+    outInfo->Remove(Pipeline::TIME_RANGE());
+    return;
+  }
+  std::vector<double> times(static_cast<std::size_t>(steps));
+  std::iota(times.begin(), times.end(), 0.0);
+  const double range[2] = { times.front(), times.back() };
+  outInfo->Set(Pipeline::TIME_STEPS(), times.data(), static_cast<int>(steps));
+  outInfo->Set(Pipeline::TIME_RANGE(), range, 2);
+}
+
+} // namespace lvlm

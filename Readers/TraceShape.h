@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file TraceShape.h
+/// How large a trace is, told through the pipeline before there is one: a structured output must
+/// say its extent before any filter below it can ask for it.
+#ifndef LVLM_READERS_TRACESHAPE_H
+#define LVLM_READERS_TRACESHAPE_H
+
+#include "Models/Trace/Trace.h"
+
+#include "lvlmReadersModule.h"
+
+#include <cstdint>
+
+class vtkAlgorithm;
+class vtkInformation;
+
+namespace lvlm
+{
+
+/// What can be known about a trace before it exists. -1: not known yet; 0: there is none.
+struct TraceShape
+{
+  PatchGrid grid;
+  std::int64_t width = 0;         ///< of the picture, pixels
+  std::int64_t height = 0;        ///< of the picture, pixels
+  std::int64_t answerTokens = -1; ///< T
+  std::int64_t layers = 0;        ///< of `attention.answer`, all ranks together
+  std::int64_t heads = 0;         ///< of `attention.answer`
+};
+
+LVLMREADERS_EXPORT TraceShape shapeOf(const Trace& trace);
+
+/// For a source's RequestInformation: tells the filters downstream what will come, and gives the
+/// answer's tokens as time steps 0..T-1 once T is known.
+LVLMREADERS_EXPORT void announceTrace(vtkInformation* outInfo, const TraceShape& shape);
+/// What announceTrace said. False when nothing was announced.
+LVLMREADERS_EXPORT bool announcedTrace(vtkInformation* info, TraceShape& shape);
+
+/// For the RequestInformation of whatever takes a trace at its first input: what was announced,
+/// else what the data there look like. Empty when that is no trace, or a broken one: RequestData
+/// meets the same problem and reports it.
+LVLMREADERS_EXPORT TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inInfo);
+
+/// For the RequestUpdateExtent of whatever takes a trace: asks for the layers of this rank, always,
+/// so that the trace is not made again when something downstream asks for other pieces.
+LVLMREADERS_EXPORT void askForOwnLayers(vtkInformation* inInfo);
+/// Sets time steps 0..steps-1, or takes them away when there are none.
+LVLMREADERS_EXPORT void setAnswerTime(vtkInformation* outInfo, std::int64_t steps);
+
+} // namespace lvlm
+
+#endif

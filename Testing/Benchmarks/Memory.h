@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Memory.h
+/// How much memory a benchmark takes.
+#ifndef LVLM_TESTING_BENCHMARKS_MEMORY_H
+#define LVLM_TESTING_BENCHMARKS_MEMORY_H
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <fstream>
+#include <string>
+#include <thread>
+
+/// The growth of this process's anonymous resident memory while the object lives.
+class PeakMemory
+{
+public:
+  PeakMemory() : Start(anonymous()), Sampler([this] { this->sample(); }) {}
+
+  /// Bytes, from the start to the highest point. Once: it ends the measurement.
+  std::size_t growth()
+  {
+    this->Stop = true;
+    this->Sampler.join();
+    return this->Peak - std::min(this->Peak.load(), this->Start);
+  }
+
+private:
+  static std::size_t anonymous()
+  {
+    std::ifstream status("/proc/self/status");
+    std::string word;
+    std::size_t kilobytes = 0;
+    while (status >> word)
+    {
+      if (word == "RssAnon:")
+      {
+        status >> kilobytes;
+      }
+    }
+    return kilobytes * 1024;
+  }
+
+  void sample()
+  {
+    while (!this->Stop)
+    {
+      this->Peak = std::max(this->Peak.load(), anonymous());
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
+
+  std::size_t Start;
+  std::atomic<std::size_t> Peak{ 0 };
+  std::atomic<bool> Stop{ false };
+  std::thread Sampler;
+};
+
+#endif
