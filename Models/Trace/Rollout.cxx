@@ -114,6 +114,10 @@ Rollout::Rollout(const Trace& trace, const Indices& answerTokens, Reduction redu
 
 void Rollout::descend(std::int64_t layer)
 {
+  if (!this->holds(layer))
+  {
+    fail("the complete attention of layer ", layer, " is in another process");
+  }
   MixedRow mixed(this->Full, this->Slabs[static_cast<std::size_t>(layer)], this->Kind);
   std::vector<double> next(this->rows.size(), 0.0);
   for (std::size_t query = 0; query <= this->LastQuery; ++query)
@@ -129,6 +133,22 @@ void Rollout::descend(std::int64_t layer)
     }
   }
   this->rows.swap(next);
+}
+
+std::vector<float> attentionRollout(const Trace& trace, const Indices& answerTokens,
+  Reduction reduction, const Progress& progress, const HandOver& handOver)
+{
+  Rollout rollout(trace, answerTokens, reduction);
+  for (std::int64_t layer = rollout.layers(); layer-- > 0;)
+  {
+    if (!handOver || handOver(layer, rollout.rows))
+    {
+      report(progress, 1 - static_cast<double>(layer + 1) / static_cast<double>(rollout.layers()),
+        "Rollout, layer " + std::to_string(layer));
+      rollout.descend(layer);
+    }
+  }
+  return { rollout.rows.begin(), rollout.rows.end() };
 }
 
 std::vector<float> imageSpan(const Trace& trace, const std::vector<float>& rows)

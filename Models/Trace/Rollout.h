@@ -7,6 +7,8 @@
 
 #include "Analysis.h"
 
+#include <functional>
+
 namespace lvlm
 {
 
@@ -29,7 +31,7 @@ public:
   std::int64_t layers() const { return static_cast<std::int64_t>(this->Slabs.size()); }
   /// Whether this process can take the rows through a layer.
   bool holds(std::int64_t layer) const { return this->Slabs[static_cast<std::size_t>(layer)] >= 0; }
-  /// Through a layer that is held. Throws Error for attention that is not finite.
+  /// Through a layer. Throws Error for one that is not held, and for attention that is not finite.
   void descend(std::int64_t layer);
   /// [n, K], as far as they have come.
   std::vector<double> rows;
@@ -41,6 +43,14 @@ private:
   std::size_t LastQuery = 0;
   Indices Slabs; ///< of `attention.full` by layer, -1 where it is in another process
 };
+
+/// Called before each layer where layers are spread over processes: brings the rows from the one
+/// that had the layer above to the one that has this layer, and answers whether that is this one.
+using HandOver = std::function<bool(std::int64_t layer, std::vector<double>& rows)>;
+
+/// All the way: [n, K], of the process that has layer 0. Throws Aborted when `progress` says so.
+std::vector<float> attentionRollout(const Trace& trace, const Indices& answerTokens,
+  Reduction reduction, const Progress& progress = {}, const HandOver& handOver = {});
 
 /// The image span of such rows: [n, K] -> [n, rows*cols].
 std::vector<float> imageSpan(const Trace& trace, const std::vector<float>& rows);

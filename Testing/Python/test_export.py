@@ -264,6 +264,13 @@ class Run(ExportCase):
         roles = lt.column(lt.block(lt.fetch(exported), "tokens"), "role")
         self.assertIn("system", roles)
 
+    def test_the_picture_ends_the_prompt(self):
+        question, template = "What color is the star? <image>", "{image}{prompt}"
+        exported = self.export("--template", template, "--max-new-tokens", "2", "--relevancy", question=question)
+        live = self.ask(STAR, question, ChatTemplate=template, MaxNewTokens=2)
+        self.assertSameTrace(live, exported)
+        self.assertSameRelevancy(live, exported, 2)
+
     def test_half_precision_payloads(self):
         live = self.ask(STAR, "What color is the star?")
         for payload, tolerance in (("f16", 2**-11), ("bf16", 2**-8)):
