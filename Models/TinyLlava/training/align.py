@@ -29,9 +29,9 @@ class Alignment:
 
     def __call__(self, projected: torch.Tensor, labels: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
         """projected [B, patches, width], labels i8 [B, patches, 4] of pool.LABELS, embedding [vocabulary, width]."""
-        clear = labels[..., 0] != pool.IGNORE
-        x, labels = projected[clear], labels[clear].long()
-        weight = torch.where(labels[:, 0] > 0, 5.0, 1.0)
+        clear = (labels[..., 0] != pool.IGNORE).flatten()
+        x, labels = projected.flatten(0, 1), labels.flatten(0, 1).long().clamp(min=0)
+        weight = torch.where(labels[:, 0] > 0, 5.0, 1.0) * clear
         weight = weight / weight.sum()
         total = torch.zeros(())
         for words, column in self.word_sets:
