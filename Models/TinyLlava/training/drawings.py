@@ -38,6 +38,7 @@ class Drawing(scenes.Scene):
     outline: str = ""
     mode: str = "plain"
     frame: tuple[float, float, float, float] = (0, 0, SIZE, SIZE)  # left, top, right, bottom: the picture without bars
+    unknown: Optional[np.ndarray] = field(default=None, repr=False)  # float32 [SIZE, SIZE]: where something lies that has no name
 
 
 @dataclass
@@ -196,7 +197,7 @@ def frame_for(rng: np.random.Generator, mode: str) -> tuple[float, float, float,
 
 def size_for(rng: np.random.Generator, count: int) -> str:
     """Large ones only where there is room."""
-    chances = {1: (0.15, 0.25, 0.28, 0.32), 2: (0.2, 0.34, 0.34, 0.12), 3: (0.28, 0.44, 0.28, 0), 4: (0.34, 0.46, 0.2, 0)}
+    chances = {1: (0.13, 0.22, 0.25, 0.4), 2: (0.18, 0.31, 0.31, 0.2), 3: (0.28, 0.44, 0.28, 0), 4: (0.34, 0.46, 0.2, 0)}
     return list(SIZES)[rng.choice(4, p=chances[count])]
 
 

@@ -29,7 +29,7 @@ def slim_config(path: Path) -> None:
 def export(model: LlavaForConditionalGeneration, processor: Path, out: Path) -> None:
     """`processor` is the folder that make_tokenizer.py wrote; `out` appears, or is replaced, in one go."""
     text = model.config.text_config
-    half = copy.deepcopy(model).to(torch.float16)
+    half = copy.deepcopy(model).to("cpu", torch.float16)
     half.generation_config = GenerationConfig(bos_token_id=text.bos_token_id, eos_token_id=text.eos_token_id,
                                               pad_token_id=text.pad_token_id)
     part = out.with_name(out.name + ".part")

@@ -89,7 +89,7 @@ def initialize(part: torch.nn.Module) -> None:
 
 def normalize(images: torch.Tensor) -> torch.Tensor:
     """u8 [B, H, W, 3] to float [B, 3, H, W], as the image processor does at the native size."""
-    mean, std = torch.tensor(MEAN), torch.tensor(STD)
+    mean, std = torch.tensor(MEAN, device=images.device), torch.tensor(STD, device=images.device)
     return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
 
 

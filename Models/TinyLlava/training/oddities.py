@@ -80,7 +80,7 @@ CLOSED = {  # outlines of radius about 1
     "half": lambda rng: np.concatenate([_arc(0, 1)]) - (0, 0.4),
     "bolt": lambda rng: np.array([(0.2, -1), (-0.6, 0.15), (-0.05, 0.15), (-0.3, 1), (0.6, -0.25), (0.05, -0.25), (0.5, -1)]),
     "trapezoid": lambda rng: np.array([(-rng.uniform(0.3, 0.55), -0.55), (rng.uniform(0.3, 0.55), -0.55), (1, 0.55), (-1, 0.55)]),
-    "slanted": lambda rng: np.array([(-0.35, -0.5), (1, -0.5), (0.35, 0.5), (-1, 0.5)]),
+    "slanted": lambda rng: np.array([(-0.15, -0.4), (1, -0.4), (0.15, 0.4), (-1, 0.4)]),
     "bar": lambda rng: np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (1, rng.uniform(0.1, 0.3)),
     "drop": _drop,
     "leaf": lambda rng: np.concatenate([_arc(1.2, 1.8, 1.25) + (0, 0.75), _arc(0.2, 0.8, 1.25) - (0, 0.75)]),
@@ -173,13 +173,16 @@ def draw(rng: np.random.Generator, kind: Optional[str] = None) -> drawings.Drawi
     background = "texture" if kind == "texture" else str(rng.choice(backgrounds.KINDS, p=backgrounds.SHARES))
     strength = float(rng.uniform(0.5, 1.2)) if kind == "texture" else float(rng.uniform(0.2, 0.6))
     canvas = backgrounds.background(rng, background, *pixels, strength=strength)
+    before = np.asarray(canvas, dtype=np.int16)
     if kind == "shapes":
         _draw_shapes(rng, canvas, pen, frame)
     elif kind == "letters":
         _draw_letters(rng, canvas)
     elif kind == "scribble":
         _scribble(rng, canvas)
-    return drawings.Drawing(drawings.develop(rng, canvas, frame), [], background, "", kind, mode, frame)
+    changed = np.abs(np.asarray(canvas, dtype=np.int16) - before).max(axis=-1) > 12
+    unknown = np.asarray(Image.fromarray(np.uint8(255) * changed).resize((SIZE, SIZE), Image.BOX), dtype=np.float32) / 255
+    return drawings.Drawing(drawings.develop(rng, canvas, frame), [], background, "", kind, mode, frame, unknown)
 
 
 def questions(rng: np.random.Generator) -> list[scenes.Question]:

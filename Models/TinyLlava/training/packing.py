@@ -37,7 +37,7 @@ class Batch:
 def attention_mask(owner: torch.Tensor) -> torch.Tensor:
     """float [B, 1, S, S] from Batch.question: 0 where attention is allowed, else very low."""
     length = owner.shape[1]
-    before = torch.ones(length, length, dtype=torch.bool).tril()
+    before = torch.ones(length, length, dtype=torch.bool, device=owner.device).tril()
     allowed = before & ((owner[:, None, :] == owner[:, :, None]) | (owner[:, None, :] == 0))  # [B, query, key]
     return torch.where(allowed, 0.0, -1e4)[:, None]
 

@@ -2,7 +2,7 @@
 
     python pool.py --out /tmp/tinyllava/pool --scenes 80000 --seed 1
 
-A fifth are scenes of the old kind, a sixth shows nothing known; the rest are drawings as people make them.
+A sixth are scenes of the old kind, a fifth shows nothing known; the rest are drawings as people make them.
 """
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ GRID = scenes.SIZE // PATCH
 CELL_PATCHES = scenes.CELL // PATCH
 IGNORE = -100
 LABELS = ("shape", "color", "order", "cell")  # order: the object's number in reading order
-CLASSES = (len(scenes.SHAPES) + 1, len(scenes.COLORS) + 1, scenes.MAX_OBJECTS + 1, scenes.CELLS ** 2 + 1)
-SHARES = dict(old=0.2, drawing=0.64, odd=0.16)
+UNKNOWN = len(scenes.SHAPES) + 1  # shape label of something without a name; its other labels are left open
+CLASSES = (len(scenes.SHAPES) + 2, len(scenes.COLORS) + 1, scenes.MAX_OBJECTS + 1, scenes.CELLS ** 2 + 1)
+SHARES = dict(old=0.17, drawing=0.61, odd=0.22)
 
 
 def patch_labels(scene: scenes.Scene) -> np.ndarray:
     """int8 [GRID * GRID, 4]: 0 is background, IGNORE a patch that an object only grazes, or the empty inside of an outline."""
     labels = np.zeros((GRID, GRID, len(LABELS)), dtype=np.int8)
+    unknown = getattr(scene, "unknown", None)
+    if unknown is not None and unknown.any():
+        covered = unknown.reshape(GRID, PATCH, GRID, PATCH).mean(axis=(1, 3))
+        labels[covered > 0.03] = IGNORE
+        labels[covered > min(0.2, 0.5 * covered.max()), 0] = UNKNOWN
     for order, item in enumerate(scene.objects):
         whole = np.zeros((scenes.SIZE, scenes.SIZE), dtype=np.float32)
         (x, y), (height, width) = item.window, item.alpha.shape
@@ -59,7 +65,7 @@ def draw_shard(job: tuple[Path, int, int, int]) -> None:
     for i in range(count):
         scene = draw_one(rng)
         images[i], labels[i] = scene.image, patch_labels(scene)
-        scene.image = None
+        scene.image = scene.unknown = None
         for item in scene.objects:
             item.alpha = None  # large, and never needed again
         kept.append(scene)

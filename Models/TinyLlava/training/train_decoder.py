@@ -89,10 +89,12 @@ def validate(model, packer: Packer, images: pool.Images, kept: list[scenes.Scene
     for first in range(0, VALIDATED, 20):
         pick = np.arange(first, min(first + 20, VALIDATED))
         batch: Batch = packer([asked[i] for i in pick], LENGTH)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            features = net.vision_features(model.vision_tower.vision_model, torch.from_numpy(images[pick]))
-            logits = logits_of(model, packer, model.multi_modal_projector(features), batch.ids, batch.positions, batch.question)
-        wrong = (batch.labels != NOT_SCORED) & (logits.argmax(-1) != batch.labels)
+        device = model.device
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            features = net.vision_features(model.vision_tower.vision_model, torch.from_numpy(images[pick]).to(device))
+            projected = model.multi_modal_projector(features)
+            logits = logits_of(model, packer, projected, *(t.to(device) for t in (batch.ids, batch.positions, batch.question)))
+        wrong = (batch.labels != NOT_SCORED) & (logits.argmax(-1).cpu() != batch.labels)
         for row, i in enumerate(pick):
             world = "odd" if not kept[i].objects else "new" if hasattr(kept[i], "background") else "old"
             for number, question in enumerate(asked[i], 1):
@@ -115,6 +117,7 @@ def main() -> None:
     parser.add_argument("--other-lr", type=float, default=1e-3)
     parser.add_argument("--tower-share", type=float, default=0.4, help="of these rates, for the tower")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -122,29 +125,30 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(args.start)
     model = net.build(len(tokenizer), *tokenizer.convert_tokens_to_ids(["<image>", "<pad>"]))
     net.warm_start(model, args.start)
+    model.to(args.device)
     vision, projector = model.vision_tower.vision_model, model.multi_modal_projector
     vision.encoder.layers[-1].requires_grad_(False)
     vision.post_layernorm.requires_grad_(False)
-    heads = PatchHeads(vision.config.hidden_size)
+    heads = PatchHeads(vision.config.hidden_size).to(args.device)
     sight = torch.nn.ModuleDict(dict(vision=vision, projector=projector, heads=heads))
-    sight.load_state_dict(torch.load(args.tower, weights_only=True)["trained"])
+    sight.load_state_dict(torch.load(args.tower, weights_only=True, map_location=args.device)["trained"])
     optimizers = [Optimizers([model.language_model, projector], args.matrix_lr, args.other_lr),
                   Optimizers([vision, heads], args.tower_share * args.matrix_lr, args.tower_share * args.other_lr)]
     step, spent = 0, 0.0
     if args.out.exists():
-        saved = torch.load(args.out, weights_only=True)
+        saved = torch.load(args.out, weights_only=True, map_location=args.device)
         sight.load_state_dict(saved["sight"])
         model.language_model.load_state_dict(saved["decoder"])
         for optimizer, state in zip(optimizers, saved["optimizers"]):
             optimizer.load_state_dict(state)
         step, spent = saved["step"], saved["spent"]
 
-    packer, alignment = Packer(tokenizer, pool.GRID ** 2), Alignment(tokenizer)
+    packer, alignment = Packer(tokenizer, pool.GRID ** 2), Alignment(tokenizer, args.device)
     embedding = model.get_input_embeddings().weight
 
     @torch.compile
     def losses_of(images, labels, ids, positions, owner, following, weight):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(args.device, dtype=torch.bfloat16):
             features = net.vision_features(vision, images)
             projected = projector(features)
             logits = logits_of(model, packer, projected, ids, positions, owner)
@@ -157,7 +161,7 @@ def main() -> None:
     print(f"decoder: {len(ahead.images)} scenes, from update {step}", flush=True)
     first, before, losses, start = step, spent, [], time.time()
     while spent < 60 * args.minutes:
-        answer_loss, loss = losses_of(*ahead.queue.get())
+        answer_loss, loss = losses_of(*(part.to(args.device) for part in ahead.queue.get()))
         loss.backward()
         for optimizer in optimizers:
             optimizer.step(step, spent / (60 * args.minutes))

@@ -44,7 +44,7 @@ class PatchHeads(torch.nn.Module):
 def patch_loss(logits: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
     labels = labels.long().flatten(0, 1)  # [B * patches, 4]
     weight = torch.where(labels[:, 0] > 0, OBJECT_WEIGHT, 1.0) * (labels[:, 0] != pool.IGNORE)
-    total = torch.zeros(())
+    total = 0.0
     for i, name in enumerate(pool.LABELS):
         loss = F.cross_entropy(logits[i].flatten(0, 1), labels[:, i], ignore_index=pool.IGNORE, reduction="none")
         total = total + WEIGHTS[name] * (loss * weight).sum() / weight.sum()
@@ -54,9 +54,9 @@ def patch_loss(logits: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor
 @torch.no_grad()
 def accuracy(vision, heads, images, labels) -> str:
     """Right labels on object patches, per kind of label."""
-    right, count, quiet = torch.zeros(len(pool.LABELS)), 0, 0.0
+    right, count, quiet = torch.zeros(len(pool.LABELS), device=images.device), 0, 0.0
     for i in range(0, len(images), 50):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(images.device.type, dtype=torch.bfloat16):
             features = net.vision_features(vision, images[i:i + 50])
         logits = heads(features.float())
         wanted = labels[i:i + 50].long()
@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("--matrix-lr", type=float, default=0.012)
     parser.add_argument("--other-lr", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -105,23 +106,24 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(args.start)
     model = net.build(len(tokenizer), *tokenizer.convert_tokens_to_ids(["<image>", "<pad>"]))
     net.warm_start(model, args.start)
+    model.to(args.device)
     vision, projector = model.vision_tower.vision_model, model.multi_modal_projector
-    embedding, alignment = model.get_input_embeddings().weight.detach().clone(), Alignment(tokenizer)
-    heads = PatchHeads(vision.config.hidden_size)
+    embedding, alignment = model.get_input_embeddings().weight.detach().clone(), Alignment(tokenizer, args.device)
+    heads = PatchHeads(vision.config.hidden_size).to(args.device)
     vision.encoder.layers[-1].requires_grad_(False)
     vision.post_layernorm.requires_grad_(False)
     trained = torch.nn.ModuleDict(dict(vision=vision, projector=projector, heads=heads))
     optimizers = Optimizers([trained], args.matrix_lr, args.other_lr)
     step, spent = 0, 0.0
     if args.out.exists():
-        saved = torch.load(args.out, weights_only=True)
+        saved = torch.load(args.out, weights_only=True, map_location=args.device)
         trained.load_state_dict(saved["trained"])
         optimizers.load_state_dict(saved["optimizers"])
         step, spent = saved["step"], saved["spent"]
 
     @torch.compile
     def loss_of(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(args.device, dtype=torch.bfloat16):
             features = net.vision_features(vision, images)
             projected = projector(features)
         return (patch_loss(heads(features.float()), labels)
@@ -129,13 +131,14 @@ def main() -> None:
 
     def held_out() -> tuple[torch.Tensor, torch.Tensor]:
         images, labels, _ = pool.load(args.pool)
-        return torch.from_numpy(images[np.arange(HELD_OUT)]), torch.from_numpy(labels[:HELD_OUT])
+        return (torch.from_numpy(images[np.arange(HELD_OUT)]).to(args.device),
+                torch.from_numpy(labels[:HELD_OUT]).to(args.device))
 
     ahead = Ahead(args.pool, args.batch, args.seed, step)
     first, before, losses = step, spent, []
     start = time.time()
     while spent < 60 * args.minutes:
-        loss = loss_of(*ahead.queue.get())
+        loss = loss_of(*(part.to(args.device) for part in ahead.queue.get()))
         loss.backward()
         optimizers.step(step, spent / (60 * args.minutes))
         losses.append(loss.item())
