@@ -149,7 +149,7 @@ def make() -> None:
     d.ellipse([900, 1000, 1900, 2000], fill="red", outline="black", width=30)
     d.polygon(star(2800, 1500, 450), fill=(0, 160, 0))
     noise = np.random.default_rng(0).normal(0, 6, (3000, 4000, 1))
-    image = Image.fromarray(np.clip(np.asarray(image) - 8 + noise, 0, 255).astype(np.uint8))
+    image = Image.fromarray(np.clip(np.asarray(image, dtype=float) - 8 + noise, 0, 255).astype(np.uint8))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=70)
     add("a near-white JPEG", Image.open(file), ("What color is the circle?", "The circle is red."), ("What color is the star?", "The star is green."),

@@ -38,15 +38,21 @@ class Model:
 
     @torch.no_grad()
     def answers(self, images: list[np.ndarray], questions: list[str]) -> list[str]:
-        """Greedy; the prompts of a batch are padded on the left."""
-        found: list[str] = []
-        for first in range(0, len(questions), TOGETHER):
-            prompts = [f"USER: <image>\n{question} ASSISTANT:" for question in questions[first:first + TOGETHER]]
-            pictures = [Image.fromarray(image) for image in images[first:first + TOGETHER]]
-            inputs = self.processor(text=prompts, images=pictures, return_tensors="pt", padding=True)
-            output = self.network.generate(**inputs, do_sample=False, max_new_tokens=64)
-            texts = self.processor.batch_decode(output[:, inputs.input_ids.shape[1]:], skip_special_tokens=True)
-            found += [text.strip() for text in texts]
+        """Greedy. Only prompts of one length share a batch: padding confuses LLaVA in some versions of transformers."""
+        prompts = [f"USER: <image>\n{question} ASSISTANT:" for question in questions]
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for number, ids in enumerate(self.processor.tokenizer(prompts).input_ids):
+            by_length[len(ids)].append(number)
+        found = [""] * len(questions)
+        for numbers in by_length.values():
+            for first in range(0, len(numbers), TOGETHER):
+                batch = numbers[first:first + TOGETHER]
+                inputs = self.processor(text=[prompts[i] for i in batch], images=[Image.fromarray(images[i]) for i in batch],
+                                        return_tensors="pt")
+                output = self.network.generate(**inputs, do_sample=False, max_new_tokens=64)
+                texts = self.processor.batch_decode(output[:, inputs.input_ids.shape[1]:], skip_special_tokens=True)
+                for i, text in zip(batch, texts):
+                    found[i] = text.strip()
         return found
 
 
