@@ -26,13 +26,10 @@ def slim_config(path: Path) -> None:
     path.write_text(json.dumps(config, indent=2) + "\n")
 
 
-def export(model: LlavaForConditionalGeneration, projector: torch.nn.Module, processor: Path, out: Path) -> None:
-    """`projector` replaces the model's own; `processor` is the folder that make_tokenizer.py wrote; `out` appears, or is
-    replaced, in one go."""
+def export(model: LlavaForConditionalGeneration, processor: Path, out: Path) -> None:
+    """`processor` is the folder that make_tokenizer.py wrote; `out` appears, or is replaced, in one go."""
     text = model.config.text_config
-    half = copy.deepcopy(model)
-    half.multi_modal_projector = projector
-    half = half.to(torch.float16)
+    half = copy.deepcopy(model).to("cpu", torch.float16)
     half.generation_config = GenerationConfig(bos_token_id=text.bos_token_id, eos_token_id=text.eos_token_id,
                                               pad_token_id=text.pad_token_id)
     part = out.with_name(out.name + ".part")

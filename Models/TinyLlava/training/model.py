@@ -1,7 +1,10 @@
 """The network: Hugging Face's own LLaVA classes with a small configuration, and how its weights start."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 from transformers.models.clip.modeling_clip import CLIPVisionTransformer
 
@@ -10,11 +13,11 @@ from scenes import SIZE
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's
 STD = (0.26862954, 0.26130258, 0.27577711)
-FEATURE_LAYER = -2  # as in LLaVA-1.5: the last of the six layers never runs
+FEATURE_LAYER = -2  # as in LLaVA-1.5: the last layer never runs
 
 
 def config(vocabulary: int, image_token: int, pad_token: int) -> LlavaConfig:
-    vision = CLIPVisionConfig(hidden_size=128, intermediate_size=512, num_hidden_layers=6, num_attention_heads=4,
+    vision = CLIPVisionConfig(hidden_size=128, intermediate_size=768, num_hidden_layers=7, num_attention_heads=4,
                               image_size=SIZE, patch_size=PATCH, projection_dim=128)
     text = LlamaConfig(vocab_size=vocabulary, hidden_size=128, intermediate_size=352, num_hidden_layers=4,
                        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=2048, rms_norm_eps=1e-5,
@@ -32,6 +35,23 @@ def build(vocabulary: int, image_token: int, pad_token: int) -> LlavaForConditio
     initialize(model.multi_modal_projector)
     mimetic(model.language_model)
     return model
+
+
+@torch.no_grad()
+def warm_start(model: LlavaForConditionalGeneration, folder: Path) -> None:
+    """The weights of a smaller checkpoint. What is new (tower layers that did not run there, feed-forward units) adds nothing
+    to the residual stream at first, so that the model starts as that checkpoint."""
+    known = {name: p for file in folder.glob("*.safetensors") for name, p in load_file(file).items()}
+    layers = [int(name.split("layers.")[1].split(".")[0]) for name in known if "encoder.layers." in name]
+    used = max(layers) + 1 + FEATURE_LAYER + 1
+    for name, p in model.named_parameters():
+        new_layer = "encoder.layers." in name and int(name.split("layers.")[1].split(".")[0]) >= used
+        if new_layer and any(part in name for part in ("out_proj", "fc2")):
+            p.zero_()
+        elif not new_layer and name in known:
+            if "fc2.weight" in name:
+                p.zero_()
+            p[tuple(slice(n) for n in known[name].shape)] = known[name].float()
 
 
 @torch.no_grad()
@@ -69,7 +89,7 @@ def initialize(part: torch.nn.Module) -> None:
 
 def normalize(images: torch.Tensor) -> torch.Tensor:
     """u8 [B, H, W, 3] to float [B, 3, H, W], as the image processor does at the native size."""
-    mean, std = torch.tensor(MEAN), torch.tensor(STD)
+    mean, std = torch.tensor(MEAN, device=images.device), torch.tensor(STD, device=images.device)
     return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
 
 

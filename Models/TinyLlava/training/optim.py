@@ -9,15 +9,15 @@ import torch
 
 @torch.no_grad()
 def orthogonalize(update: torch.Tensor) -> torch.Tensor:
-    """Newton-Schulz iteration (Jordan et al. 2024) towards the nearest orthogonal matrix, [n, rows, cols]."""
+    """Newton-Schulz iteration (Jordan et al. 2024) towards the nearest orthogonal matrix, [n, rows, cols]; bfloat16 will do."""
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = update.shape[1] > update.shape[2]
     x = update.transpose(1, 2) if tall else update
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
     for _ in range(5):
         gram = x @ x.transpose(1, 2)
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.transpose(1, 2) if tall else x
+    return (x.transpose(1, 2) if tall else x).float()
 
 
 class Muon(torch.optim.Optimizer):
@@ -45,9 +45,9 @@ class Muon(torch.optim.Optimizer):
 
 
 class Optimizers:
-    """Both optimizers as one, with warm-up and a cosine to a twentieth of the peak."""
+    """Both optimizers as one, with warm-up and a cosine to a fiftieth of the peak."""
 
-    def __init__(self, modules: list[torch.nn.Module], matrix_lr: float, other_lr: float, steps: int, warmup: int = 100):
+    def __init__(self, modules: list[torch.nn.Module], matrix_lr: float, other_lr: float, warmup: int = 100):
         named = [(n, p) for m in modules for n, p in m.named_parameters() if p.requires_grad]
         matrices = [p for n, p in named if p.ndim == 2 and "embed" not in n and "head" not in n]
         taken = {id(p) for p in matrices}
@@ -56,11 +56,11 @@ class Optimizers:
                       torch.optim.AdamW(others, other_lr, betas=(0.9, 0.98), weight_decay=0.0)]
         self.peaks = (matrix_lr, other_lr)
         self.parameters = [p for _, p in named]
-        self.steps, self.warmup = steps, warmup
+        self.warmup = warmup
 
-    def step(self, number: int) -> None:
-        rest = min(1.0, number / self.steps)
-        factor = min(1.0, (number + 1) / self.warmup) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * rest)))
+    def step(self, number: int, progress: float) -> None:
+        """`progress` from 0 to 1 is where the schedule stands: of the updates, or of the time that there is."""
+        factor = min(1.0, (number + 1) / self.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for part, peak in zip(self.parts, self.peaks):
             for group in part.param_groups:

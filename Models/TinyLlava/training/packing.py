@@ -8,6 +8,7 @@ stood alone, but the image is computed once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Iterable
 
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -21,9 +22,24 @@ NOT_SCORED = -100
 class Batch:
     ids: torch.Tensor  # [B, S]
     positions: torch.Tensor  # [B, S]
-    mask: torch.Tensor  # float [B, 1, S, S]: 0 where attention is allowed, else the lowest float
     labels: torch.Tensor  # [B, S]: the token that follows, NOT_SCORED outside the answers
     question: torch.Tensor  # [B, S]: number of the question in its scene, from 1; 0 in the prefix, -1 in the padding
+
+    def weight(self) -> torch.Tensor:
+        """[B, S]: an answer of n tokens weighs sqrt(n): descriptions teach most, but must not drown the rest. Sums to 1."""
+        scored = self.labels != NOT_SCORED
+        answer = (torch.arange(len(self.ids))[:, None] * 64 + self.question)[scored]
+        weight = torch.zeros(self.ids.shape)
+        weight[scored] = torch.bincount(answer).float()[answer].rsqrt()
+        return weight / weight.sum()
+
+
+def attention_mask(owner: torch.Tensor) -> torch.Tensor:
+    """float [B, 1, S, S] from Batch.question: 0 where attention is allowed, else very low."""
+    length = owner.shape[1]
+    before = torch.ones(length, length, dtype=torch.bool, device=owner.device).tril()
+    allowed = before & ((owner[:, None, :] == owner[:, :, None]) | (owner[:, None, :] == 0))  # [B, query, key]
+    return torch.where(allowed, 0.0, -1e4)[:, None]
 
 
 class Packer:
@@ -48,7 +64,18 @@ class Packer:
             self.known[question.answer] = with_answer[len(self._ids("<image>ASSISTANT:")):]
         return self.known[question.text] + self.known[question.answer], self.known[question.answer]
 
-    def __call__(self, asked: list[list[Question]]) -> Batch:
+    def fitting(self, questions: Iterable[Question], length: int) -> list[Question]:
+        """Those that find room in a sequence of this length, in their order."""
+        room, chosen = length - len(self.prefix), []
+        for question in questions:
+            needed = len(self.block(question)[0])
+            if needed <= room:
+                chosen.append(question)
+                room -= needed
+        return chosen
+
+    def __call__(self, asked: list[list[Question]], length: int) -> Batch:
+        """A row a scene, padded to the length."""
         rows = []
         for questions in asked:
             ids, owner, labels = list(self.prefix), [0] * len(self.prefix), [NOT_SCORED] * len(self.prefix)
@@ -60,11 +87,5 @@ class Packer:
                 labels += [NOT_SCORED] * (len(block) - len(answer) - 1) + answer + [NOT_SCORED]
                 positions += range(len(self.prefix), len(self.prefix) + len(block))
             rows.append((ids, positions, labels, owner))
-        length = max(len(row[0]) for row in rows)
         fill = (2, 0, NOT_SCORED, -1)
-        ids, positions, labels, owner = (
-            torch.tensor([row[k] + [fill[k]] * (length - len(row[k])) for row in rows]) for k in range(4))
-        before = torch.ones(length, length, dtype=torch.bool).tril()
-        allowed = before & ((owner[:, None, :] == owner[:, :, None]) | (owner[:, None, :] == 0))  # [B, query, key]
-        mask = torch.zeros(allowed.shape).masked_fill_(~allowed, torch.finfo(torch.float32).min)
-        return Batch(ids, positions, mask[:, None], labels, owner)
+        return Batch(*(torch.tensor([row[k] + [fill[k]] * (length - len(row[k])) for row in rows]) for k in range(4)))

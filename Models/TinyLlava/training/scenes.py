@@ -50,7 +50,8 @@ class SceneObject:
     angle: float  # radians
     rgb: tuple[int, int, int]  # the colour as drawn
     window: tuple[int, int] = (0, 0)  # x, y of the top left corner of `alpha`
-    alpha: np.ndarray = field(default=None, repr=False)  # float32 [CELL, CELL] coverage
+    alpha: np.ndarray = field(default=None, repr=False)  # float32 coverage; [CELL, CELL] in scenes of this module
+    hollow: bool = False  # a line without a fill
 
     @property
     def place(self) -> str:
@@ -61,7 +62,8 @@ class SceneObject:
         """bool [SIZE, SIZE]: the pixels that the object covers."""
         mask = np.zeros((SIZE, SIZE), dtype=bool)
         x, y = self.window
-        mask[y:y + CELL, x:x + CELL] = self.alpha > 0.5
+        height, width = self.alpha.shape
+        mask[y:y + height, x:x + width] = self.alpha > 0.5
         return mask
 
     @property
@@ -119,7 +121,7 @@ def _polygon_distance(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.n
     return np.where(inside, -distance, distance)
 
 
-def _corners(shape: str) -> np.ndarray:
+def corners(shape: str) -> np.ndarray:
     """Outline of a shape of radius 1, y down."""
     if shape == "square":
         return 0.82 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], dtype=np.float32)
@@ -149,7 +151,7 @@ def _coverage(shape: str, dx: np.ndarray, dy: np.ndarray, radius: float, angle: 
             distance = np.maximum(distance, -(distance + 0.45 * radius))
     else:
         c, s = np.cos(angle), np.sin(angle)
-        distance = _polygon_distance(c * dx + s * dy, -s * dx + c * dy, radius * _corners(shape))
+        distance = _polygon_distance(c * dx + s * dy, -s * dx + c * dy, radius * corners(shape))
     return np.clip(0.5 - distance, 0.0, 1.0).astype(np.float32)
 
 
@@ -182,7 +184,7 @@ def draw_scene(rng: np.random.Generator, count: Optional[int] = None,
                items: Optional[list[tuple[str, str, int]]] = None) -> Scene:
     """A random scene of `count` objects (1 to MAX_OBJECTS), or exactly the given (shape, color, cell) items."""
     if items is None:
-        items = _random_items(rng, count or int(rng.choice([1, 2, 3, 4], p=[0.1, 0.25, 0.35, 0.3])))
+        items = random_items(rng, count or int(rng.choice([1, 2, 3, 4], p=[0.1, 0.25, 0.35, 0.3])))
     image = _background(rng)
     objects = [_place_object(rng, *item) for item in sorted(items, key=lambda item: item[2])]
     for item in objects:
@@ -193,7 +195,7 @@ def draw_scene(rng: np.random.Generator, count: Optional[int] = None,
     return Scene(np.clip(image, 0, 255).astype(np.uint8), objects)
 
 
-def _random_items(rng: np.random.Generator, count: int) -> list[tuple[str, str, int]]:
+def random_items(rng: np.random.Generator, count: int) -> list[tuple[str, str, int]]:
     """Shapes and colours repeat now and then, so that counting has something to count."""
     cells = rng.permutation(CELLS * CELLS)[:count]
     items: list[tuple[str, str, int]] = []

@@ -39,12 +39,18 @@ def few_questions(rng: np.random.Generator, scene: scenes.Scene) -> list[scenes.
     return chosen
 
 
+def save(file: Path, pixels: np.ndarray) -> None:
+    """A file that shows these pixels stays as it is: another version of Pillow would pack them otherwise."""
+    if not file.exists() or not np.array_equal(np.asarray(Image.open(file)), pixels):
+        Image.fromarray(pixels).save(file, optimize=True)
+
+
 def record(model: Model, folder: Path, name: str, scene: scenes.Scene, asked: list[scenes.Question]) -> dict:
     labels = np.zeros((scenes.SIZE, scenes.SIZE), dtype=np.uint8)
     for number, item in enumerate(scene.objects, 1):
         labels[item.mask] = number
-    Image.fromarray(scene.image).save(folder / f"{name}.png", optimize=True)
-    Image.fromarray(labels).save(folder / f"{name}.objects.png", optimize=True)
+    save(folder / f"{name}.png", scene.image)
+    save(folder / f"{name}.objects.png", labels)
     objects = [dict(label=number, shape=o.shape, color=o.color, rgb=o.rgb, place=o.place, box=o.box,
                     center=[round(v, 2) for v in o.center], pixels=int(o.mask.sum()))
                for number, o in enumerate(scene.objects, 1)]

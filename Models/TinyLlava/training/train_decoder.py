@@ -1,15 +1,18 @@
-"""Stage two: projector and decoder, with the vision tower frozen, as LLaVA does. Resumable; exports as it goes.
+"""Stage two: everything together: answers, and the patch losses of stage one as well. Resumable; exports as it goes.
 
-    python train_decoder.py --pool /tmp/tinyllava/pool --tower /tmp/tinyllava/tower.pt --tokenizer Models/TinyLlava \\
-        --out /tmp/tinyllava/decoder.pt --export /tmp/tinyllava/interim --steps 5000
+    python train_decoder.py --pool /tmp/tinyllava/pool --start Models/TinyLlava --tower /tmp/tinyllava/tower.pt \\
+        --out /tmp/tinyllava/decoder.pt --export /tmp/tinyllava/interim --minutes 40
+
+The decoder starts from the checkpoint in --start, the tower and the projector from stage one.
 """
 from __future__ import annotations
 
 import argparse
-import copy
+import threading
 import time
 from collections import defaultdict
 from pathlib import Path
+from queue import Queue
 
 import numpy as np
 import torch
@@ -17,164 +20,164 @@ import torch.nn.functional as F
 from transformers import AutoTokenizer
 
 import model as net
+import oddities
 import pool
 import scenes
 from align import Alignment
 from export import export
 from optim import Optimizers
-from packing import NOT_SCORED, Batch, Packer
+from packing import NOT_SCORED, Batch, Packer, attention_mask
+from phrasing import reworded
+from train_tower import PatchHeads, patch_loss
 
-EASY_KINDS = ("color", "shape", "position")
-EXTRA_KINDS = ("position", "presence", "count", "count", "count", "relation", "relation", "relation", "relation")
-HELD_OUT = 300
-ALIGN_WEIGHT = 0.1
-
-
-class Features:
-    """Frozen features of the pool's images, computed when first asked for, and whitened per channel.
-
-    The tower's residual stream has channels of very different size, on which the projector learns badly. The exported
-    projector takes the plain features: fold() moves the whitening into its first matrix.
-    """
-
-    def __init__(self, vision: torch.nn.Module, images: np.ndarray, width: int):
-        self.vision, self.images = vision, torch.from_numpy(images)
-        self.cache = torch.empty(len(images), pool.GRID ** 2, width, dtype=torch.float16)
-        self.known = torch.zeros(len(images), dtype=torch.bool)
-        with torch.no_grad():
-            sample = net.vision_features(vision, self.images[:200]).flatten(0, 1)
-        self.mean, std = sample.mean(0), sample.std(0)
-        self.std = std.clamp(min=0.1 * std.median().item())
-        print(f"features: std {std.min():.2f} to {std.max():.2f}, median {std.median():.2f}, mean {self.mean.abs().max():.2f}")
-
-    def fold(self, projector: torch.nn.Module) -> torch.nn.Module:
-        folded = copy.deepcopy(projector)
-        folded.linear_1.weight.data /= self.std
-        folded.linear_1.bias.data -= folded.linear_1.weight.data @ self.mean
-        return folded
-
-    @torch.no_grad()
-    def __call__(self, pick: torch.Tensor) -> torch.Tensor:
-        missing = pick[~self.known[pick]]
-        if len(missing):
-            plain = net.vision_features(self.vision, self.images[missing])
-            self.cache[missing] = ((plain - self.mean) / self.std).half()
-            self.known[missing] = True
-        return self.cache[pick].float()
+HELD_OUT = 1000
+VALIDATED = 400
+LENGTH = 384  # tokens of a row: the picture and some nine questions
+ALIGN_WEIGHT, PATCH_WEIGHT = 0.05, 0.5
+KINDS = scenes.KINDS + ("describe", "presence", "count", "count", "relation", "relation", "position", "shape", "color")
 
 
-def answer_logits(model, packer: Packer, image: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Logits at the scored positions only: [n, vocabulary]. `image` is the projector's output."""
-    embedded = model.get_input_embeddings()(batch.ids)
-    start, end = packer.image_start, packer.image_start + image.shape[1]
-    embedded = torch.cat([embedded[:, :start], image, embedded[:, end:]], dim=1)
-    hidden = model.language_model.model(inputs_embeds=embedded, attention_mask=batch.mask, position_ids=batch.positions,
-                                        use_cache=False).last_hidden_state
-    return model.language_model.lm_head(hidden[batch.labels != NOT_SCORED])
+def pick_questions(rng: np.random.Generator, packer: Packer, objects: list[scenes.SceneObject], reword: float = 0.0,
+                   length: int = LENGTH) -> list[scenes.Question]:
+    """Questions of all kinds, in random order, as many as there is room for. A picture of nothing known gets a few."""
+    asked = scenes.questions(scenes.Scene(None, objects)) if objects else oddities.questions(rng)
+    possible = {q.kind for q in asked}
+    wanted = [kind for kind in rng.permutation(KINDS) if kind in possible]
+    chosen = [scenes.sample_question(rng, asked, kind) for kind in (wanted if objects else wanted[:5])]
+    return packer.fitting((reworded(rng, q, reword) for q in chosen), length)
 
 
-def weighted_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Cross entropy in which an answer of n tokens weighs sqrt(n): descriptions teach most, but must not drown the rest."""
-    scored = batch.labels != NOT_SCORED
-    rows = torch.arange(len(batch.ids))[:, None].expand_as(batch.ids)[scored]
-    answer = rows * 64 + batch.question[scored]
-    weight = torch.bincount(answer).float()[answer].rsqrt()
-    loss = F.cross_entropy(logits, batch.labels[scored], reduction="none")
-    return (loss * weight).sum() / weight.sum()
+def logits_of(model, packer: Packer, projected: torch.Tensor, ids: torch.Tensor, positions: torch.Tensor,
+              owner: torch.Tensor) -> torch.Tensor:
+    """[B, S, vocabulary]; `projected` is what the projector says of the pictures."""
+    decoder = model.language_model
+    start = packer.image_start
+    hidden = decoder.model.embed_tokens(ids)
+    hidden = torch.cat([hidden[:, :start], projected, hidden[:, start + projected.shape[1]:]], dim=1)
+    mask, turns = attention_mask(owner), decoder.model.rotary_emb(hidden, positions)
+    for layer in decoder.model.layers:
+        hidden = layer(hidden, attention_mask=mask, position_ids=positions, position_embeddings=turns)[0]
+    return decoder.lm_head(decoder.model.norm(hidden))
+
+
+class Ahead:
+    """Reads and packs the next batches while this one is learnt."""
+
+    def __init__(self, folder: Path, packer: Packer, batch: int, seed: int, first: int):
+        self.images, self.labels, self.scenes = pool.load(folder)
+        self.packer, self.batch, self.seed, self.first = packer, batch, seed, first
+        self.queue: Queue = Queue(4)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        step = self.first
+        while True:
+            rng = np.random.default_rng((self.seed, step))
+            pick = rng.integers(HELD_OUT, len(self.images), self.batch)
+            asked = [pick_questions(rng, self.packer, self.scenes[i].objects, 0.25) for i in pick]
+            batch = self.packer(asked, LENGTH)
+            self.queue.put((torch.from_numpy(self.images[pick]), torch.from_numpy(self.labels[pick]), batch.ids,
+                            batch.positions, batch.question, batch.labels, batch.weight()))
+            step += 1
 
 
 @torch.no_grad()
-def validate(model, packer: Packer, features: Features, asked: list[list[scenes.Question]]) -> dict[str, float]:
-    """Share of answers right in every token, per kind. An answer that is right token by token is what greedy gives."""
-    right, count = defaultdict(int), defaultdict(int)
-    for first in range(0, len(asked), 10):
-        batch = packer(asked[first:first + 10])
-        image = model.multi_modal_projector(features(torch.arange(first, first + len(batch.ids))))
-        logits = answer_logits(model, packer, image, batch)
-        scored = batch.labels != NOT_SCORED
-        wrong = torch.zeros_like(scored)
-        wrong[scored] = logits.argmax(-1) != batch.labels[scored]
-        for row, questions in enumerate(asked[first:first + 10]):
-            for number, question in enumerate(questions, 1):
-                right[question.kind] += not wrong[row, batch.question[row] == number].any()
-                count[question.kind] += 1
-    return {kind: right[kind] / count[kind] for kind in scenes.KINDS}
-
-
-def pick_questions(rng: np.random.Generator, objects: list[scenes.SceneObject], easy: bool) -> list[scenes.Question]:
-    """Easy: a dozen look-ups. Otherwise one question of every kind that the scene allows, and more of the slow ones."""
-    asked = scenes.questions(scenes.Scene(None, objects))
-    possible = {q.kind for q in asked}
-    wanted = EASY_KINDS * 4 if easy else scenes.KINDS + EXTRA_KINDS
-    return [scenes.sample_question(rng, asked, kind) for kind in wanted if kind in possible]
+def validate(model, packer: Packer, images: pool.Images, kept: list[scenes.Scene]) -> tuple[float, str]:
+    """Share of answers right in every token (which is what greedy gives), by kind of question and by kind of picture."""
+    right = defaultdict(list)
+    asked = [pick_questions(np.random.default_rng((9, i)), packer, kept[i].objects) for i in range(VALIDATED)]
+    for first in range(0, VALIDATED, 20):
+        pick = np.arange(first, min(first + 20, VALIDATED))
+        batch: Batch = packer([asked[i] for i in pick], LENGTH)
+        device = model.device
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            features = net.vision_features(model.vision_tower.vision_model, torch.from_numpy(images[pick]).to(device))
+            projected = model.multi_modal_projector(features)
+            logits = logits_of(model, packer, projected, *(t.to(device) for t in (batch.ids, batch.positions, batch.question)))
+        wrong = (batch.labels != NOT_SCORED) & (logits.argmax(-1).cpu() != batch.labels)
+        for row, i in enumerate(pick):
+            world = "odd" if not kept[i].objects else "new" if hasattr(kept[i], "background") else "old"
+            for number, question in enumerate(asked[i], 1):
+                good = not wrong[row, batch.question[row] == number].any()
+                right[world].append(good)
+                if world == "new":
+                    right[question.kind].append(good)
+    shares = {key: float(np.mean(values)) for key, values in right.items()}
+    return shares["new"], " ".join(f"{k} {v:.3f}" for k, v in shares.items())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("pool", "tower", "tokenizer", "out", "export"):
+    for name in ("pool", "start", "tower", "out", "export"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4400)
-    parser.add_argument("--easy", type=int, default=400, help="until this update, easy scenes and questions only")
-    parser.add_argument("--align", type=int, default=100, help="until this update, the alignment loss only")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--matrix-lr", type=float, default=0.01)
-    parser.add_argument("--other-lr", type=float, default=3e-3)
+    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--matrix-lr", type=float, default=0.006)
+    parser.add_argument("--other-lr", type=float, default=1e-3)
+    parser.add_argument("--tower-share", type=float, default=0.4, help="of these rates, for the tower")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
 
-    tokenizer = AutoTokenizer.from_pretrained(args.tokenizer)
+    tokenizer = AutoTokenizer.from_pretrained(args.start)
     model = net.build(len(tokenizer), *tokenizer.convert_tokens_to_ids(["<image>", "<pad>"]))
-    model.vision_tower.vision_model.load_state_dict(torch.load(args.tower, weights_only=True)["vision"])
-    model.vision_tower.requires_grad_(False)
-    trained = torch.nn.ModuleList([model.multi_modal_projector, model.language_model])
-    optimizers = Optimizers([trained], args.matrix_lr, args.other_lr, args.steps)
-    first = 0
+    net.warm_start(model, args.start)
+    model.to(args.device)
+    vision, projector = model.vision_tower.vision_model, model.multi_modal_projector
+    vision.encoder.layers[-1].requires_grad_(False)
+    vision.post_layernorm.requires_grad_(False)
+    heads = PatchHeads(vision.config.hidden_size).to(args.device)
+    sight = torch.nn.ModuleDict(dict(vision=vision, projector=projector, heads=heads))
+    sight.load_state_dict(torch.load(args.tower, weights_only=True, map_location=args.device)["trained"])
+    optimizers = [Optimizers([model.language_model, projector], args.matrix_lr, args.other_lr),
+                  Optimizers([vision, heads], args.tower_share * args.matrix_lr, args.tower_share * args.other_lr)]
+    step, spent = 0, 0.0
     if args.out.exists():
-        saved = torch.load(args.out, weights_only=True)
-        trained.load_state_dict(saved["trained"])
-        optimizers.load_state_dict(saved["optimizers"])
-        first = saved["step"]
+        saved = torch.load(args.out, weights_only=True, map_location=args.device)
+        sight.load_state_dict(saved["sight"])
+        model.language_model.load_state_dict(saved["decoder"])
+        for optimizer, state in zip(optimizers, saved["optimizers"]):
+            optimizer.load_state_dict(state)
+        step, spent = saved["step"], saved["spent"]
 
-    images, labels, objects = pool.load(args.pool)
-    labels = torch.from_numpy(labels)
-    alignment, embedding = Alignment(tokenizer), model.get_input_embeddings().weight
-    packer = Packer(tokenizer, pool.GRID ** 2)
-    features = Features(model.vision_tower.vision_model, images, model.config.vision_config.hidden_size)
-    asked = [pick_questions(np.random.default_rng((9, i)), objects[i], easy=False) for i in range(HELD_OUT)]
-    everything = np.arange(HELD_OUT, len(images))
-    simple = np.array([i for i in everything if len(objects[i]) <= 2])
-    print(f"decoder: {len(everything)} scenes, from update {first}", flush=True)
-    start, losses = time.time(), []
-    for step in range(first, args.steps):
-        rng = np.random.default_rng((args.seed, step))
-        easy = args.align <= step < args.easy
-        pick = rng.choice(simple if easy else everything, args.batch, replace=False)
-        image = model.multi_modal_projector(features(torch.from_numpy(pick)))
-        aligned = alignment(image, labels[pick], embedding)
-        if step < args.align:
-            loss = aligned
-        else:
-            batch = packer([pick_questions(rng, objects[i], easy) for i in pick])
-            loss = weighted_loss(answer_logits(model, packer, image, batch), batch)
-        (loss if step < args.align else loss + ALIGN_WEIGHT * aligned).backward()
-        optimizers.step(step)
-        losses.append(loss.item())
-        done = step + 1
-        if done % 50 == 0:
-            spent = time.time() - start
-            print(f"decoder {done} loss {np.mean(losses[-50:]):.4f} {spent / (done - first):.3f} s/update {spent:.0f} s "
-                  f"alignment {aligned.item():.3f} "
-                  f"image norm {image.norm(dim=-1).mean().item():.1f}", flush=True)
-        if done % 250 == 0 or done == args.steps:
-            result = validate(model, packer, features, asked)
-            mean = float(np.mean(list(result.values())))
-            print(f"decoder {done} right {mean:.4f}", " ".join(f"{k} {v:.3f}" for k, v in result.items()), flush=True)
-            torch.save(dict(trained=trained.state_dict(), optimizers=optimizers.state_dict(), step=done), args.out)
-            if mean > 0.8:
-                export(model, features.fold(model.multi_modal_projector), args.tokenizer, args.export)
+    packer, alignment = Packer(tokenizer, pool.GRID ** 2), Alignment(tokenizer, args.device)
+    embedding = model.get_input_embeddings().weight
+
+    @torch.compile
+    def losses_of(images, labels, ids, positions, owner, following, weight):
+        with torch.autocast(args.device, dtype=torch.bfloat16):
+            features = net.vision_features(vision, images)
+            projected = projector(features)
+            logits = logits_of(model, packer, projected, ids, positions, owner)
+        answers = F.cross_entropy(logits.float().flatten(0, 1), following.flatten(), ignore_index=NOT_SCORED, reduction="none")
+        answer_loss = (answers * weight.flatten()).sum()
+        return answer_loss, (answer_loss + ALIGN_WEIGHT * alignment(projected.float(), labels, embedding)
+                             + PATCH_WEIGHT * patch_loss(heads(features.float()), labels))
+
+    ahead = Ahead(args.pool, packer, args.batch, args.seed, step)
+    print(f"decoder: {len(ahead.images)} scenes, from update {step}", flush=True)
+    first, before, losses, start = step, spent, [], time.time()
+    while spent < 60 * args.minutes:
+        answer_loss, loss = losses_of(*(part.to(args.device) for part in ahead.queue.get()))
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step(step, spent / (60 * args.minutes))
+        losses.append((answer_loss.item(), loss.item()))
+        step, spent = step + 1, before + time.time() - start
+        if step % 25 == 0:
+            rate = (step - first) * args.batch / (spent - before)
+            recent = np.mean(losses[-25:], axis=0)
+            print(f"decoder {step} answers {recent[0]:.4f} all {recent[1]:.4f} {rate:.0f} scenes/s {spent:.0f} s", flush=True)
+        if step % 250 == 0 or spent >= 60 * args.minutes:
+            share, text = validate(model, packer, ahead.images, ahead.scenes)
+            print(f"decoder {step} right {text}", flush=True)
+            torch.save(dict(sight=sight.state_dict(), decoder=model.language_model.state_dict(), step=step, spent=spent,
+                            optimizers=[optimizer.state_dict() for optimizer in optimizers]), args.out)
+            if share > 0.6:
+                export(model, args.start, args.export)
 
 
 if __name__ == "__main__":
