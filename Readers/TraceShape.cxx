@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "TraceShape.h"
 
-#include "RankExchange.h"
 #include "vtkLVLMTrace.h"
+
+#include "Models/Ranks/Team.h"
 
 #include "vtkAlgorithm.h"
 #include "vtkAlgorithmOutput.h"
@@ -56,12 +57,11 @@ void announceTrace(vtkInformation* outInfo, const TraceShape& shape)
   setAnswerTime(outInfo, shape.answerTokens);
 }
 
-void askForOwnLayers(vtkInformation* inInfo)
+void askForOwnLayers(vtkInformation* inInfo, const ranks::Team& team)
 {
   using Pipeline = vtkStreamingDemandDrivenPipeline;
-  const RankExchange ranks;
-  inInfo->Set(Pipeline::UPDATE_PIECE_NUMBER(), ranks.rank());
-  inInfo->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), ranks.ranks());
+  inInfo->Set(Pipeline::UPDATE_PIECE_NUMBER(), team.rank());
+  inInfo->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), team.size());
   inInfo->Set(Pipeline::UPDATE_NUMBER_OF_GHOST_LEVELS(), 0);
 }
 

@@ -17,6 +17,11 @@ class vtkInformation;
 namespace lvlm
 {
 
+namespace ranks
+{
+class Team;
+}
+
 /// What can be known about a trace before it exists. -1: not known yet; 0: there is none.
 struct TraceShape
 {
@@ -43,7 +48,7 @@ LVLMREADERS_EXPORT TraceShape inputShape(vtkAlgorithm* self, vtkInformation* inI
 
 /// For the RequestUpdateExtent of whatever takes a trace: asks for the layers of this rank, always,
 /// so that the trace is not made again when something downstream asks for other pieces.
-LVLMREADERS_EXPORT void askForOwnLayers(vtkInformation* inInfo);
+LVLMREADERS_EXPORT void askForOwnLayers(vtkInformation* inInfo, const ranks::Team& team);
 /// Sets time steps 0..steps-1, or takes them away when there are none.
 LVLMREADERS_EXPORT void setAnswerTime(vtkInformation* outInfo, std::int64_t steps);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceReader.h"
 
-#include "RankExchange.h"
+#include "AlgorithmTeam.h"
 #include "TraceShape.h"
 #include "vtkLVLMGuard.h"
 #include "vtkLVLMTrace.h"
 
-#include "Models/Ranks/RankLayers.h"
+#include "Models/Ranks/LayerShare.h"
 #include "Models/Trace/Error.h"
 #include "Models/Trace/MemoryAdvice.h"
 #include "Models/Trace/TraceFile.h"
@@ -18,7 +18,7 @@
 
 vtkStandardNewMacro(vtkLVLMTraceReader);
 
-vtkLVLMTraceReader::vtkLVLMTraceReader() : Ranks(new lvlm::RankExchange)
+vtkLVLMTraceReader::vtkLVLMTraceReader() : Ranks(new lvlm::AlgorithmTeam(this))
 {
   this->SetNumberOfInputPorts(0);
 }
@@ -26,6 +26,16 @@ vtkLVLMTraceReader::vtkLVLMTraceReader() : Ranks(new lvlm::RankExchange)
 vtkLVLMTraceReader::~vtkLVLMTraceReader()
 {
   this->SetFileName(nullptr);
+}
+
+void vtkLVLMTraceReader::SetController(vtkMultiProcessController* controller)
+{
+  lvlm::setController(this, this->Ranks, controller);
+}
+
+vtkMultiProcessController* vtkLVLMTraceReader::GetController()
+{
+  return this->Ranks->controller();
 }
 
 void vtkLVLMTraceReader::PrintSelf(ostream& os, vtkIndent indent)
@@ -51,7 +61,7 @@ void vtkLVLMTraceReader::OpenHere()
 {
   const lvlm::Trace whole = lvlm::readTrace(this->FileName);
   const auto trace = std::make_shared<const lvlm::Trace>(lvlm::withLayers(
-    whole, lvlm::ranks::layersOfRank(whole.layerTotal, this->Ranks->rank(), this->Ranks->ranks())));
+    whole, lvlm::ranks::layersOfRank(whole.layerTotal, this->Ranks->rank(), this->Ranks->size())));
   for (const char* name : { lvlm::tensor_name::AttentionAnswer, lvlm::tensor_name::AttentionFull,
          lvlm::tensor_name::AttentionVision })
   {
@@ -81,7 +91,7 @@ void vtkLVLMTraceReader::Open()
   this->Opened = nullptr;
   try
   {
-    this->Ranks->run([this] { this->OpenHere(); });
+    this->Ranks->together([this] { this->OpenHere(); });
     this->OpenTime.Modified();
   }
   catch (...)

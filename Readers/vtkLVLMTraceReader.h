@@ -6,7 +6,7 @@
  * Gives the same data object as LLaVA Inference, a vtkLVLMTrace. The file is memory-mapped:
  * opening costs nothing that grows with it, and a filter that looks at one layer reads one layer.
  * In a parallel run each rank has the attention of its own layers (contiguous, see
- * Models/Ranks/RankLayers.h); the picture and everything small is on all ranks.
+ * Models/Ranks/LayerShare.h); the picture and everything small is on all ranks.
  *
  * The tokens of the answer are the time steps 0..T-1; the data itself does not change with time.
  *
@@ -22,9 +22,11 @@
 
 #include <memory>
 
+class vtkMultiProcessController;
+
 namespace lvlm
 {
-class RankExchange;
+class AlgorithmTeam;
 }
 
 class vtkLVLMTrace;
@@ -40,6 +42,12 @@ public:
   /** The file to read. */
   vtkSetFilePathMacro(FileName);
   vtkGetFilePathMacro(FileName);
+  ///@}
+
+  ///@{
+  /** The processes that work together. Default: the global controller. */
+  void SetController(vtkMultiProcessController* controller);
+  vtkMultiProcessController* GetController();
   ///@}
 
   /// 1 when the file is a trace that can be opened.
@@ -68,7 +76,7 @@ private:
   void OpenHere();
 
   vtkSmartPointer<vtkLVLMTrace> Opened;
-  std::unique_ptr<lvlm::RankExchange> Ranks;
+  std::unique_ptr<lvlm::AlgorithmTeam> Ranks;
   vtkTimeStamp OpenTime;
 };
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceWriter.h"
 
-#include "RankExchange.h"
-#include "TraceOfRanks.h"
+#include "AlgorithmTeam.h"
+#include "RankExecutive.h"
+#include "SharedTraceFile.h"
 #include "TraceShape.h"
 #include "vtkLVLMGuard.h"
 #include "vtkLVLMTrace.h"
 
 #include "Models/Trace/Error.h"
 
+#include "vtkExecutive.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
@@ -16,9 +18,26 @@
 
 vtkStandardNewMacro(vtkLVLMTraceWriter);
 
+vtkLVLMTraceWriter::vtkLVLMTraceWriter() : Ranks(std::make_unique<lvlm::AlgorithmTeam>(this)) {}
+
 vtkLVLMTraceWriter::~vtkLVLMTraceWriter()
 {
   this->SetFileName(nullptr);
+}
+
+void vtkLVLMTraceWriter::SetController(vtkMultiProcessController* controller)
+{
+  lvlm::setController(this, this->Ranks, controller);
+}
+
+vtkMultiProcessController* vtkLVLMTraceWriter::GetController()
+{
+  return this->Ranks->controller();
+}
+
+vtkExecutive* vtkLVLMTraceWriter::CreateDefaultExecutive()
+{
+  return lvlm::newRankExecutive();
 }
 
 void vtkLVLMTraceWriter::PrintSelf(ostream& os, vtkIndent indent)
@@ -38,7 +57,7 @@ vtkTypeBool vtkLVLMTraceWriter::ProcessRequest(
 {
   if (request->Has(vtkStreamingDemandDrivenPipeline::REQUEST_UPDATE_EXTENT()))
   {
-    lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0));
+    lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0), *this->Ranks);
     return 1;
   }
   return this->Superclass::ProcessRequest(request, inputs, outputs);
@@ -56,10 +75,15 @@ void vtkLVLMTraceWriter::WriteData()
     vtkErrorCode::UnknownError,
     [&]
     {
-      lvlm::RankExchange ranks;
-      ranks.run(
-        [&] {
-          lvlm::writeTraceOfRanks(this->FileName, *vtkLVLMTrace::TraceOf(this->GetInput()), ranks);
+      this->Ranks->together(
+        [this]
+        {
+          if (lvlm::inputFailed(this->GetExecutive()->GetInputInformation(0)))
+          {
+            lvlm::fail("there is no trace to write: its source failed");
+          }
+          lvlm::writeSharedTrace(
+            this->FileName, *vtkLVLMTrace::TraceOf(this->GetInput()), *this->Ranks);
         });
     });
 }

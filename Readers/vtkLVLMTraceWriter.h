@@ -15,6 +15,15 @@
 
 #include "vtkWriter.h"
 
+#include <memory>
+
+class vtkMultiProcessController;
+
+namespace lvlm
+{
+class AlgorithmTeam;
+}
+
 class LVLMREADERS_EXPORT vtkLVLMTraceWriter : public vtkWriter
 {
 public:
@@ -28,14 +37,21 @@ public:
   vtkGetFilePathMacro(FileName);
   ///@}
 
+  ///@{
+  /** The processes that work together. Default: the global controller. */
+  void SetController(vtkMultiProcessController* controller);
+  vtkMultiProcessController* GetController();
+  ///@}
+
   vtkTypeBool ProcessRequest(
     vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
 
 protected:
-  vtkLVLMTraceWriter() = default;
+  vtkLVLMTraceWriter();
   ~vtkLVLMTraceWriter() override;
 
   int FillInputPortInformation(int port, vtkInformation* info) override;
+  vtkExecutive* CreateDefaultExecutive() override;
   void WriteData() override;
 
   char* FileName = nullptr;
@@ -43,6 +59,8 @@ protected:
 private:
   vtkLVLMTraceWriter(const vtkLVLMTraceWriter&) = delete;
   void operator=(const vtkLVLMTraceWriter&) = delete;
+
+  std::unique_ptr<lvlm::AlgorithmTeam> Ranks;
 };
 
 #endif

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file CausalMessage.h
-/// Explanations of attention heads as plain numbers, to travel from the rank that has the layer to
-/// the others. Every number of an explanation is exact as a double.
+/// Explanations of attention heads as the head of a message, to travel from the rank that has the
+/// layer to the others.
 #ifndef LVLM_FILTERS_ANALYSIS_CAUSALMESSAGE_H
 #define LVLM_FILTERS_ANALYSIS_CAUSALMESSAGE_H
 
-#include "CausalTables.h"
+#include "Models/Causal/Explanation.h"
+#include "Models/Ranks/Message.h"
 
-#include <vector>
-
-namespace lvlm
+namespace lvlm::causal
 {
 
-std::vector<double> packExplanations(const HeadExplanations& heads);
-/// Throws Error when the numbers end early.
-HeadExplanations unpackExplanations(const std::vector<double>& numbers);
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ExplanationNode, position, radius, weight, attention)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ExplanationEdge, source, target, sourceMark, targetMark, pValue)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Separation, first, second, given, pValue)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(
+  HeadExplanation, head, nodes, edges, separations, testsByOrder, explanationByRadius, importance)
 
-} // namespace lvlm
+} // namespace lvlm::causal
 
 #endif

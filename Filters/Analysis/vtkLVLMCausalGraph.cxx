@@ -7,8 +7,8 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/CausalGraphGeometry.h"
 #include "Filters/Drawing/CausalGraphLayout.h"
+#include "Models/Ranks/Team.h"
 #include "Models/Trace/Analysis.h"
-#include "Readers/RankExchange.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 
@@ -221,7 +221,7 @@ void vtkLVLMCausalGraph::CheckSettings() const
   checkRange("Threads", this->Threads, 0, 1024);
 }
 
-std::vector<double> vtkLVLMCausalGraph::Explain(const lvlm::Trace& trace, std::int64_t slab,
+lvlm::HeadExplanations vtkLVLMCausalGraph::Explain(const lvlm::Trace& trace, std::int64_t slab,
   const std::vector<std::int64_t>& heads, std::int64_t token)
 {
   const lvlm::Progress progress = this->GetRankProgress();
@@ -242,13 +242,13 @@ std::vector<double> vtkLVLMCausalGraph::Explain(const lvlm::Trace& trace, std::i
   {
     explained[i].head = static_cast<int>(heads[i]);
   }
-  return lvlm::packExplanations(explained);
+  return explained;
 }
 
-std::vector<double> vtkLVLMCausalGraph::ExplainOnRanks(const lvlm::Trace& trace, std::int64_t layer,
-  const std::vector<std::int64_t>& heads, std::int64_t token)
+lvlm::HeadExplanations vtkLVLMCausalGraph::ExplainOnRanks(const lvlm::Trace& trace,
+  std::int64_t layer, const std::vector<std::int64_t>& heads, std::int64_t token)
 {
-  lvlm::RankExchange& ranks = this->GetRanks();
+  lvlm::ranks::Team& ranks = this->GetRanks();
   const std::int64_t slab = slabOf(trace, layer);
   const auto slabs = ranks.gather(std::vector<std::int64_t>{ slab });
   const auto owner =
@@ -258,13 +258,12 @@ std::vector<double> vtkLVLMCausalGraph::ExplainOnRanks(const lvlm::Trace& trace,
     lvlm::fail("the complete attention of layer ", layer, " is on none of the ranks");
   }
   const int rank = static_cast<int>(owner - slabs.begin());
-  std::vector<double> message;
+  lvlm::ranks::Message message;
   if (rank == ranks.rank())
   {
-    message = this->Explain(trace, slab, heads, token);
+    message.head = this->Explain(trace, slab, heads, token);
   }
-  ranks.broadcast(message, rank);
-  return message;
+  return ranks.broadcast(std::move(message), rank).head.get<lvlm::HeadExplanations>();
 }
 
 void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
@@ -280,8 +279,7 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   }
   const lvlm::Indices token =
     lvlm::resolveIndices(this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerToken");
-  const lvlm::HeadExplanations explained =
-    lvlm::unpackExplanations(this->ExplainOnRanks(trace, layer, heads, token.front()));
+  const lvlm::HeadExplanations explained = this->ExplainOnRanks(trace, layer, heads, token.front());
 
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   const lvlm::ImageGeometry grid = lvlm::gridCells(shape);

@@ -27,6 +27,14 @@
 
 #include "lvlmFiltersAnalysisModule.h"
 
+namespace lvlm
+{
+namespace causal
+{
+struct HeadExplanation;
+}
+}
+
 class LVLMFILTERSANALYSIS_EXPORT vtkLVLMCausalGraph : public vtkLVLMTraceFilter
 {
 public:
@@ -138,12 +146,12 @@ private:
   void operator=(const vtkLVLMCausalGraph&) = delete;
 
   void CheckSettings() const;
-  /// The heads of a slab of `attention.full` explained, packed (CausalMessage.h).
-  std::vector<double> Explain(const lvlm::Trace& trace, std::int64_t slab,
+  /// The heads of a slab of `attention.full` explained.
+  std::vector<lvlm::causal::HeadExplanation> Explain(const lvlm::Trace& trace, std::int64_t slab,
     const std::vector<std::int64_t>& heads, std::int64_t token);
   /// The same by the rank that has the layer, for all ranks.
-  std::vector<double> ExplainOnRanks(const lvlm::Trace& trace, std::int64_t layer,
-    const std::vector<std::int64_t>& heads, std::int64_t token);
+  std::vector<lvlm::causal::HeadExplanation> ExplainOnRanks(const lvlm::Trace& trace,
+    std::int64_t layer, const std::vector<std::int64_t>& heads, std::int64_t token);
 };
 
 #endif

@@ -3,8 +3,8 @@
 
 #include "OutputVTK.h"
 
+#include "Models/Ranks/Team.h"
 #include "Models/Trace/Error.h"
-#include "Readers/RankExchange.h"
 #include "Readers/TraceShape.h"
 
 #include "vtkCellData.h"
@@ -80,17 +80,17 @@ vtkSmartPointer<vtkSelection> ownSelection(vtkSelection* selection, int rank)
 
 /// The map that can be selected on, or the piece of it that this rank shows: ParaView numbers the
 /// cells of each rank's piece from 0. The patches are its global ids.
-void shapeMap(const TraceShape& shape, const RankExchange& ranks, vtkImageData* map)
+void shapeMap(const TraceShape& shape, const ranks::Team& team, vtkImageData* map)
 {
   shapeImage(map, gridCells(shape));
   addPatchIndices(map, shape.grid);
-  if (ranks.ranks() > 1)
+  if (team.size() > 1)
   {
     int whole[6], piece[6] = { 0, -1, 0, -1, 0, -1 };
     map->GetExtent(whole);
     vtkNew<vtkExtentTranslator> translator; // as the executive that asks a map for its pieces
     translator->PieceToExtentThreadSafe(
-      ranks.rank(), ranks.ranks(), 0, whole, piece, vtkExtentTranslator::BLOCK_MODE, 0);
+      team.rank(), team.size(), 0, whole, piece, vtkExtentTranslator::BLOCK_MODE, 0);
     map->Crop(piece);
   }
   vtkDataArray* patches = map->GetCellData()->GetArray("patch");
@@ -103,18 +103,18 @@ void shapeMap(const TraceShape& shape, const RankExchange& ranks, vtkImageData* 
 /// The selected patches that this rank shows. VTK itself decides, on a map like the one that was
 /// selected on, so that every kind of selection works: indices, inverted ones, frustums, combined
 /// ones.
-Indices ownPatches(vtkSelection* selection, const TraceShape& shape, const RankExchange& ranks)
+Indices ownPatches(vtkSelection* selection, const TraceShape& shape, const ranks::Team& team)
 {
   checkSelection(selection);
   vtkNew<vtkImageData> map;
-  shapeMap(shape, ranks, map);
+  shapeMap(shape, team, map);
   if (map->GetNumberOfCells() == 0)
   {
     return {};
   }
   vtkNew<vtkExtractSelection> extract;
   extract->SetInputData(0, map);
-  extract->SetInputData(1, ownSelection(selection, ranks.rank()));
+  extract->SetInputData(1, ownSelection(selection, team.rank()));
   extract->PreserveTopologyOn();
   extract->Update();
   auto* output = vtkDataSet::SafeDownCast(extract->GetOutputDataObject(0));
@@ -133,18 +133,18 @@ Indices ownPatches(vtkSelection* selection, const TraceShape& shape, const RankE
 
 /// Those of all ranks. No selection, or one without nodes: no patches.
 Indices selectedPatches(
-  vtkSelection* selection, const TraceShape& shape, RankExchange& ranks, bool mayBeEmpty)
+  vtkSelection* selection, const TraceShape& shape, ranks::Team& team, bool mayBeEmpty)
 {
   const bool any = selection && selection->GetNumberOfNodes() > 0;
   Indices own{ any ? 1 : 0 };
   if (any)
   {
-    const Indices patches = ownPatches(selection, shape, ranks);
+    const Indices patches = ownPatches(selection, shape, team);
     own.insert(own.end(), patches.begin(), patches.end());
   }
   bool anywhere = false;
   std::set<std::int64_t> patches;
-  for (const Indices& one : ranks.gather(own))
+  for (const Indices& one : team.gather(own))
   {
     anywhere = anywhere || one.front() != 0;
     patches.insert(one.begin() + 1, one.end());
@@ -159,13 +159,13 @@ Indices selectedPatches(
 }
 
 std::vector<std::int64_t> chosenPatches(
-  const Indices& listed, vtkInformationVector* selections, const Trace& trace, RankExchange& ranks)
+  const Indices& listed, vtkInformationVector* selections, const Trace& trace, ranks::Team& team)
 {
   Indices patches = listed;
   if (selections->GetNumberOfInformationObjects() > 0)
   {
     const Indices selected =
-      selectedPatches(vtkSelection::GetData(selections), shapeOf(trace), ranks, !listed.empty());
+      selectedPatches(vtkSelection::GetData(selections), shapeOf(trace), team, !listed.empty());
     patches.insert(patches.end(), selected.begin(), selected.end());
   }
   return patches;

@@ -12,7 +12,10 @@ class vtkInformationVector;
 namespace lvlm
 {
 
-class RankExchange;
+namespace ranks
+{
+class Team;
+}
 struct Trace;
 
 /// The listed patches, as they are, and after them those of the cells that are selected on maps of
@@ -22,7 +25,7 @@ struct Trace;
 /// Throws Error for a selection of anything but cells, for kinds that need the map's values, and
 /// when neither a listed nor a selected patch is there though something is selected.
 std::vector<std::int64_t> chosenPatches(const std::vector<std::int64_t>& listed,
-  vtkInformationVector* selections, const Trace& trace, RankExchange& ranks);
+  vtkInformationVector* selections, const Trace& trace, ranks::Team& team);
 
 } // namespace lvlm
 

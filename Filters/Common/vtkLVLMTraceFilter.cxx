@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceFilter.h"
 
-#include "RankPieces.h"
+#include "OutputPieces.h"
 #include "TokenTable.h"
 
 #include "Models/Trace/Analysis.h"
-#include "Readers/RankExchange.h"
+#include "Readers/AlgorithmTeam.h"
+#include "Readers/RankExecutive.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
 #include "Readers/vtkLVLMTrace.h"
@@ -78,13 +79,29 @@ void printList(
 }
 
 vtkLVLMTraceFilter::vtkLVLMTraceFilter()
-  : Ranks(std::make_unique<lvlm::RankExchange>()), Results(std::make_unique<lvlm::WholeResults>())
+  : Ranks(std::make_unique<lvlm::AlgorithmTeam>(this)),
+    Results(std::make_unique<lvlm::WholeResults>())
 {
   this->SetNumberOfInputPorts(1);
   this->SetNumberOfOutputPorts(1);
 }
 
 vtkLVLMTraceFilter::~vtkLVLMTraceFilter() = default;
+
+void vtkLVLMTraceFilter::SetController(vtkMultiProcessController* controller)
+{
+  lvlm::setController(this, this->Ranks, controller);
+}
+
+vtkMultiProcessController* vtkLVLMTraceFilter::GetController()
+{
+  return this->Ranks->controller();
+}
+
+vtkExecutive* vtkLVLMTraceFilter::CreateDefaultExecutive()
+{
+  return lvlm::newRankExecutive();
+}
 
 void vtkLVLMTraceFilter::PrintSelf(ostream& os, vtkIndent indent)
 {
@@ -208,7 +225,7 @@ int vtkLVLMTraceFilter::RequestInformation(
       outInfo->Set(Pipeline::WHOLE_EXTENT(), none, 6);
     }
   }
-  lvlm::announcePieces(this, outputs);
+  lvlm::announcePieces(this, outputs, *this->Ranks);
   return 1;
 }
 
@@ -228,7 +245,7 @@ int vtkLVLMTraceFilter::RequestUpdateExtent(vtkInformationVector** inputs)
       }
     }
   }
-  lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0));
+  lvlm::askForOwnLayers(inputs[0]->GetInformationObject(0), *this->Ranks);
   return 1;
 }
 
@@ -273,9 +290,9 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
     [&]
     {
       vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
-      dropWordsOf(data, outputs);
-      if (this->Ranks->ranks() == 1)
+      if (this->Ranks->size() == 1)
       {
+        dropWordsOf(data, outputs);
         this->Compute(*vtkLVLMTrace::TraceOf(data), data, inputs, outputs);
         return;
       }
@@ -286,7 +303,7 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
         this->ComputeOnRanks(data, inputs, outputs);
         this->Results->keep(key, outputs);
       }
-      this->Results->give(outputs);
+      this->Results->give(outputs, *this->Ranks);
     });
   this->Failed = good ? std::vector<vtkMTimeType>() : attempt;
   // Empty outputs take the place of the maps that were on the screen; after a 0 these would stay.
@@ -298,7 +315,19 @@ void vtkLVLMTraceFilter::ComputeOnRanks(
 {
   try
   {
-    this->Ranks->run([&] { this->Compute(*vtkLVLMTrace::TraceOf(data), data, inputs, outputs); });
+    this->Ranks->together(
+      [&]
+      {
+        for (int port = 0; port < this->GetNumberOfInputPorts(); ++port)
+        {
+          if (lvlm::inputFailed(inputs[port]))
+          {
+            lvlm::fail("there is no input ", port, ": its source failed");
+          }
+        }
+        dropWordsOf(data, outputs);
+        this->Compute(*vtkLVLMTrace::TraceOf(data), data, inputs, outputs);
+      });
   }
   catch (const lvlm::Aborted&)
   {
@@ -307,6 +336,11 @@ void vtkLVLMTraceFilter::ComputeOnRanks(
     this->SetAbortOutput(true);
     throw;
   }
+}
+
+lvlm::ranks::Team& vtkLVLMTraceFilter::GetRanks()
+{
+  return *this->Ranks;
 }
 
 lvlm::LayerParts vtkLVLMTraceFilter::JoinLayers(const lvlm::LayerParts& own)

@@ -30,12 +30,18 @@
 
 namespace lvlm
 {
-class RankExchange;
+class AlgorithmTeam;
 class WholeResults;
 struct LayerParts;
 struct Trace;
 struct TraceShape;
+namespace ranks // VTK 9.1's wrapping tools do not read "lvlm::ranks" here
+{
+class Team;
 }
+}
+
+class vtkMultiProcessController;
 
 class LVLMFILTERSCOMMON_EXPORT vtkLVLMTraceFilter : public vtkAlgorithm
 {
@@ -77,6 +83,12 @@ public:
   vtkGetVector2Macro(PatchRange, int);
   ///@}
 
+  ///@{
+  /** The processes that work together. Default: the global controller. */
+  void SetController(vtkMultiProcessController* controller);
+  vtkMultiProcessController* GetController();
+  ///@}
+
   /// The answer's tokens with what is known about each, for the user interface: the number of
   /// columns, their names, then the values row by row (see LVLMTokens). Empty while there is no
   /// trace.
@@ -90,6 +102,7 @@ protected:
   ~vtkLVLMTraceFilter() override;
 
   int FillInputPortInformation(int port, vtkInformation* info) override;
+  vtkExecutive* CreateDefaultExecutive() override;
 
   /// Tells extents of structured outputs before any data is there. Errors may be thrown and are
   /// ignored here: Compute() will meet them again.
@@ -106,7 +119,7 @@ protected:
     const lvlm::Trace& trace, vtkInformationVector* outputs) const;
 
   /// For exchanges in Compute(). All ranks must make the same ones.
-  lvlm::RankExchange& GetRanks() { return *this->Ranks; }
+  lvlm::ranks::Team& GetRanks();
   /// The parts of all ranks as one.
   lvlm::LayerParts JoinLayers(const lvlm::LayerParts& own);
   /// For the work of this rank in Compute(): reports to observers; rank 0 asks them whether to go
@@ -143,7 +156,7 @@ private:
 
   /// Of what went wrong last: when its pipeline was changed, and the time.
   std::vector<vtkMTimeType> Failed;
-  std::unique_ptr<lvlm::RankExchange> Ranks;
+  std::unique_ptr<lvlm::AlgorithmTeam> Ranks;
   std::unique_ptr<lvlm::WholeResults> Results;
 };
 

@@ -3,8 +3,9 @@
 
 #include "HeatMap.h"
 
+#include "Filters/Common/OutputPieces.h"
 #include "Filters/Common/OutputVTK.h"
-#include "Filters/Common/RankPieces.h"
+#include "Readers/AlgorithmTeam.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
 #include "Readers/vtkLVLMTrace.h"
@@ -125,6 +126,20 @@ void write(const lvlm::picture::RgbImage& picture, vtkImageData* output)
 }
 }
 
+vtkLVLMOverlay::vtkLVLMOverlay() : Ranks(std::make_unique<lvlm::AlgorithmTeam>(this)) {}
+
+vtkLVLMOverlay::~vtkLVLMOverlay() = default;
+
+void vtkLVLMOverlay::SetController(vtkMultiProcessController* controller)
+{
+  lvlm::setController(this, this->Ranks, controller);
+}
+
+vtkMultiProcessController* vtkLVLMOverlay::GetController()
+{
+  return this->Ranks->controller();
+}
+
 void vtkLVLMOverlay::PrintSelf(ostream& os, vtkIndent indent)
 {
   this->Superclass::PrintSelf(os, indent);
@@ -146,7 +161,7 @@ int vtkLVLMOverlay::RequestInformation(
   vtkInformation* outInfo = outputs->GetInformationObject(0);
   lvlm::announceImage(outInfo, announcedPixels(this, inputs[0]->GetInformationObject(0)));
   vtkDataObject::SetPointDataActiveScalarInfo(outInfo, VTK_UNSIGNED_CHAR, 3);
-  lvlm::announcePieces(this, outputs);
+  lvlm::announcePieces(this, outputs, *this->Ranks);
   return 1;
 }
 
@@ -156,7 +171,7 @@ int vtkLVLMOverlay::RequestUpdateExtent(
   vtkInformation* inInfo = inputs[0]->GetInformationObject(0);
   if (vtkMultiBlockDataSet::SafeDownCast(vtkDataObject::GetData(inInfo)))
   {
-    lvlm::askForOwnLayers(inInfo);
+    lvlm::askForOwnLayers(inInfo, *this->Ranks);
     return 1;
   }
   // The whole map on each rank: colours are stretched over all of it.
@@ -209,6 +224,6 @@ int vtkLVLMOverlay::RequestData(
         output->GetFieldData()->Initialize(); // the trace's words are no part of its picture
         showPicture(data, output);
       }
-      lvlm::cutToPiece(output, outputs->GetInformationObject(0));
+      lvlm::cutToPiece(output, outputs->GetInformationObject(0), *this->Ranks);
     });
 }

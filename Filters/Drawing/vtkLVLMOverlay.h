@@ -15,7 +15,15 @@
 
 #include "vtkImageAlgorithm.h"
 
+#include <memory>
+
 class vtkDataArray;
+class vtkMultiProcessController;
+
+namespace lvlm
+{
+class AlgorithmTeam;
+}
 
 class LVLMFILTERSDRAWING_EXPORT vtkLVLMOverlay : public vtkImageAlgorithm
 {
@@ -43,9 +51,15 @@ public:
   vtkBooleanMacro(Smooth, bool);
   ///@}
 
+  ///@{
+  /** The processes that work together. Default: the global controller. */
+  void SetController(vtkMultiProcessController* controller);
+  vtkMultiProcessController* GetController();
+  ///@}
+
 protected:
-  vtkLVLMOverlay() = default;
-  ~vtkLVLMOverlay() override = default;
+  vtkLVLMOverlay();
+  ~vtkLVLMOverlay() override;
 
   int FillInputPortInformation(int port, vtkInformation* info) override;
   int RequestInformation(
@@ -65,6 +79,8 @@ private:
 
   /// The array that SetInputArrayToProcess names, else the active one. Throws lvlm::Error.
   vtkDataArray* ChooseArray(vtkImageData* map);
+
+  std::unique_ptr<lvlm::AlgorithmTeam> Ranks;
 };
 
 #endif

@@ -3,11 +3,9 @@
 
 #include "EmbeddedModel.h"
 
-#include "ControllerChannel.h"
-
 #include "Filters/Analysis/RelevancyRequest.h"
 #include "Models/Llava/Relevancy.h"
-#include "Models/Ranks/RankTeam.h"
+#include "Models/Ranks/Team.h"
 
 #include <cstdlib>
 
@@ -55,7 +53,7 @@ double temperatureOf(const Trace& trace)
 }
 
 std::shared_ptr<const llava::LlavaModel> modelOf(
-  const Trace& trace, const RelevancyRequest& request, const ranks::RankChannel& ranks)
+  const Trace& trace, const RelevancyRequest& request, const ranks::Team& team)
 {
   const std::string recorded = extraOf(trace, "model_directory");
   const std::string directory =
@@ -68,8 +66,8 @@ std::shared_ptr<const llava::LlavaModel> modelOf(
   }
   llava::ModelOptions options;
   options.precision = precisionOf(trace);
-  options.rank = ranks.rank();
-  options.ranks = ranks.size();
+  options.rank = team.rank();
+  options.ranks = team.size();
   const std::string device = extraOf(trace, "device");
   options.device = !request.device.empty() ? request.device : device.empty() ? "cpu" : device;
   try
@@ -84,21 +82,21 @@ std::shared_ptr<const llava::LlavaModel> modelOf(
   }
 }
 
-RelevancyModel openRelevancyModel(const Trace& trace, const RelevancyRequest& request)
+RelevancyModel openRelevancyModel(
+  const Trace& trace, const RelevancyRequest& request, ranks::Team& team)
 {
-  const auto ranks = std::make_shared<ControllerChannel>();
   std::shared_ptr<const llava::LlavaModel> model;
   llava::RelevancyOptions options;
   options.mode =
     request.compatible ? llava::RelevancyMode::Compatible : llava::RelevancyMode::Exact;
-  ranks::RankTeam(*ranks).together(
+  team.together(
     [&]
     {
-      model = modelOf(trace, request, *ranks);
+      model = modelOf(trace, request, team);
       options.temperature = temperatureOf(trace);
     });
-  return { model, [=, &trace](const Indices& tokens, const Progress& progress) {
-            return llava::relevancyMaps(*model, trace, tokens, options, progress, *ranks);
+  return { model, [=, &trace, &team](const Indices& tokens, const Progress& progress) {
+            return llava::relevancyMaps(*model, trace, tokens, options, progress, team);
           } };
 }
 }

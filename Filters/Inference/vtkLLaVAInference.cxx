@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLLaVAInference.h"
 
-#include "ControllerChannel.h"
 #include "EmbeddedModel.h"
 #include "ModelRelevancy.h"
 #include "PictureFromVTK.h"
 
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Runtime.h"
-#include "Models/Ranks/RankTeam.h"
+#include "Readers/AlgorithmTeam.h"
+#include "Readers/RankExecutive.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
 #include "Readers/vtkLVLMTrace.h"
@@ -38,7 +38,7 @@ struct vtkLLaVAInference::Internals
   lvlm::llava::Question Asked;
   std::shared_ptr<const lvlm::llava::LlavaModel> AskedModel;
   vtkSmartPointer<vtkLVLMTrace> Answered; ///< nullptr: none
-  vtkTimeStamp AnswerTime; ///< of the last answer
+  vtkTimeStamp AnswerTime;                ///< of the last answer
   std::string Answer, ModelInformation, CostInformation, EmbeddedModel;
 
   std::shared_ptr<const lvlm::llava::LlavaModel> open(vtkLLaVAInference* self)
@@ -49,9 +49,8 @@ struct vtkLLaVAInference::Internals
     options.precision = Precisions[self->Precision];
     options.device = self->Device;
     options.threads = self->Threads;
-    const lvlm::ControllerChannel ranks;
-    options.rank = ranks.rank();
-    options.ranks = ranks.size();
+    options.rank = self->Ranks->rank();
+    options.ranks = self->Ranks->size();
     this->Model = lvlm::llava::LlavaModel::open(lvlm::modelFolder(self->ModelDirectory), options);
     return this->Model;
   }
@@ -120,6 +119,17 @@ vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
   return values;
 }
 
+/// Without NUL characters, at which a property's text would end: signs for them instead.
+std::string withoutNul(const std::string& text)
+{
+  std::string shown;
+  for (const char c : text)
+  {
+    shown += c == '\0' ? std::string("\u2400") : std::string(1, c);
+  }
+  return shown;
+}
+
 /// What config.json says of a trace that does not exist yet: enough for the domains downstream.
 lvlm::TraceShape expectedShape(const std::string& directory)
 {
@@ -136,8 +146,11 @@ lvlm::TraceShape expectedShape(const std::string& directory)
 
 vtkLLaVAInference::vtkLLaVAInference()
   : Prompt("Describe the image."), ChatTemplate("Automatic"), Device("cpu"),
-    Self(std::make_unique<Internals>())
+    Ranks(std::make_unique<lvlm::AlgorithmTeam>(this)), Self(std::make_unique<Internals>())
 {
+  // The active one, unless somebody chooses another.
+  this->SetInputArrayToProcess(
+    0, 0, 0, vtkDataObject::FIELD_ASSOCIATION_POINTS, vtkDataSetAttributes::SCALARS);
 }
 
 vtkLLaVAInference::~vtkLLaVAInference() = default;
@@ -274,7 +287,7 @@ int vtkLLaVAInference::RequestUpdateExtent(
   // Time is the answer's token here and means nothing to whatever makes the picture.
   inInfo->Remove(Pipeline::UPDATE_TIME_STEP());
   // The first rank looks at the whole picture, the others at none of it.
-  if (lvlm::ControllerChannel().rank() > 0)
+  if (!this->Ranks->isFirst())
   {
     const int none[6] = { 0, -1, 0, -1, 0, -1 };
     inInfo->Set(Pipeline::UPDATE_EXTENT(), none, 6);
@@ -288,23 +301,22 @@ int vtkLLaVAInference::RequestUpdateExtent(
   return 1;
 }
 
-bool vtkLLaVAInference::Prepare(
-  vtkInformation* inInfo, vtkDataArray* chosen, lvlm::ranks::RankTeam& team)
+bool vtkLLaVAInference::Prepare(vtkInformationVector* input, vtkDataArray* chosen)
 {
   Internals& self = *this->Self;
   // One rank's failure is everybody's, and either all run the model or none.
-  return team.allAgree(
+  return this->Ranks->allAgree(
     [&]
     {
       self.Model = self.open(this);
       self.Next = self.question(this, *self.Model);
-      if (team.isFirst())
+      if (this->Ranks->isFirst())
       {
-        if (inInfo->Has(vtkDemandDrivenPipeline::DATA_NOT_GENERATED()))
+        if (lvlm::inputFailed(input))
         {
           lvlm::fail("there is no picture: its source failed");
         }
-        vtkImageData* image = vtkImageData::GetData(inInfo);
+        vtkImageData* image = vtkImageData::GetData(input);
         self.Next.image = lvlm::pictureFromVTK(image, colorsOf(chosen, image));
       }
       return self.isAnswered(self.Next, self.Model);
@@ -318,10 +330,7 @@ int vtkLLaVAInference::RequestData(
     [&]
     {
       Internals& self = *this->Self;
-      lvlm::ControllerChannel ranks;
-      lvlm::ranks::RankTeam team(ranks);
-      if (!this->Prepare(
-            inputs[0]->GetInformationObject(0), this->GetInputArrayToProcess(0, inputs), team))
+      if (!this->Prepare(inputs[0], this->GetInputArrayToProcess(0, inputs)))
       {
         self.Answered = nullptr;
         self.Answer.clear();
@@ -329,7 +338,7 @@ int vtkLLaVAInference::RequestData(
         try
         {
           trace = std::make_shared<const lvlm::Trace>(
-            self.Model->ask(self.Next, lvlm::progressOf(this), ranks));
+            self.Model->ask(self.Next, lvlm::progressOf(this), *this->Ranks));
         }
         catch (const lvlm::Aborted&)
         {
@@ -340,7 +349,7 @@ int vtkLLaVAInference::RequestData(
         const auto answered = vtkSmartPointer<vtkLVLMTrace>::New();
         answered->SetTrace(trace);
         self.Answered = answered;
-        self.Answer = trace->answer;
+        self.Answer = withoutNul(trace->answer);
         self.Asked = std::move(self.Next);
         self.AskedModel = self.Model;
         self.AnswerTime.Modified();
@@ -349,6 +358,21 @@ int vtkLLaVAInference::RequestData(
       lvlm::setAnswerTime(
         outputs->GetInformationObject(0), vtkLVLMTrace::TraceOf(self.Answered)->answerLength());
     });
+}
+
+void vtkLLaVAInference::SetController(vtkMultiProcessController* controller)
+{
+  lvlm::setController(this, this->Ranks, controller);
+}
+
+vtkMultiProcessController* vtkLLaVAInference::GetController()
+{
+  return this->Ranks->controller();
+}
+
+vtkExecutive* vtkLLaVAInference::CreateDefaultExecutive()
+{
+  return lvlm::newRankExecutive();
 }
 
 void vtkLLaVAInference::PrintSelf(ostream& os, vtkIndent indent)

@@ -28,12 +28,11 @@
 class vtkDataArray;
 class vtkInformation;
 
+class vtkMultiProcessController;
+
 namespace lvlm
 {
-namespace ranks // VTK 9.1's wrapping tools do not read "lvlm::ranks" here
-{
-class RankTeam;
-}
+class AlgorithmTeam;
 }
 
 class LVLMFILTERSINFERENCE_EXPORT vtkLLaVAInference : public vtkMultiBlockDataSetAlgorithm
@@ -160,7 +159,14 @@ public:
   vtkGetMacro(Threads, int);
   ///@}
 
-  /** The answer, once there is one; "" before. */
+  ///@{
+  /** The processes that work together. Default: the global controller. */
+  void SetController(vtkMultiProcessController* controller);
+  vtkMultiProcessController* GetController();
+  ///@}
+
+  /** The answer, once there is one; "" before. A NUL character that the model said is shown as
+   * its sign, U+2400; the trace has the character itself. */
   const char* GetAnswer();
   /** Architecture, layers, heads, patches and size of the model in ModelDirectory, or why it cannot
    * be used. */
@@ -185,6 +191,7 @@ protected:
   ~vtkLLaVAInference() override;
 
   int FillInputPortInformation(int port, vtkInformation* info) override;
+  vtkExecutive* CreateDefaultExecutive() override;
   int RequestDataObject(
     vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
   int RequestInformation(
@@ -200,7 +207,7 @@ private:
 
   /// Opens the model and puts the question together; whether its answer is there already. All ranks
   /// at once.
-  bool Prepare(vtkInformation* inInfo, vtkDataArray* chosen, lvlm::ranks::RankTeam& team);
+  bool Prepare(vtkInformationVector* input, vtkDataArray* chosen);
 
   std::string ModelDirectory;
   std::string Prompt;
@@ -219,6 +226,7 @@ private:
   int Threads = 0;
   int LayerRange[2] = { 0, 0 };
 
+  std::unique_ptr<lvlm::AlgorithmTeam> Ranks;
   struct Internals;
   std::unique_ptr<Internals> Self;
 };

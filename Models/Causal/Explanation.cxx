@@ -110,14 +110,11 @@ public:
   {
     const int size = static_cast<int>(this->Positions.size());
     LearningOptions learning;
-    learning.orientation.selectionBias = this->Options.selectionBias;
     learning.maximumConditioningSize = this->Options.maximumConditioningSize;
     learning.stop = &stop;
     std::vector<int> order(this->Positions.size());
     std::iota(order.begin(), order.end(), 0);
-    const LearnedStructure learned = this->Options.knownOrder
-      ? learnOrdered(order, this->Test, learning)
-      : learnUnordered(this->Test, learning);
+    const LearnedStructure learned = learnOrdered(order, this->Test, learning);
     const int depth = this->Options.range > 0 ? this->Options.range : size;
     const PossibleDSepTree tree(learned.graph, size - 1, NodeSet::firstNodes(size), depth);
 

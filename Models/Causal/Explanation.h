@@ -63,8 +63,6 @@ struct ExplanationOptions
   int samples = 128;                ///< degrees of freedom behind the correlation of attention rows
   int range = 3;                    ///< largest search radius on the graph; 0 or less: no limit
   int maximumNodes = 50;            ///< image tokens taken at most
-  bool knownOrder = true;           ///< ordered ICD by position; false: plain ICD
-  bool selectionBias = false;       ///< apply R5-R7, too
   int maximumConditioningSize = -1; ///< negative: no limit
   int threads = 1;                  ///< heads in parallel
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file Orientation.h
-/// Orientation rules R0-R10 of partial ancestral graphs (J. Zhang, Artif. Intell. 172, 2008), with
-/// the choices of causality-lab where data contradict each other, so that results agree with it.
+/// Orientation rules R0-R4 and R8-R10 of partial ancestral graphs (J. Zhang, Artif. Intell. 172,
+/// 2008; R5-R7 are about selection bias, which is ruled out here), with the choices of
+/// causality-lab where data contradict each other, so that results agree with it.
 ///
 /// Nodes are visited in ascending order. With a perfect independence test the order is irrelevant;
 /// on contradictory data the later of two conflicting orientations wins, and then order matters
@@ -39,25 +40,14 @@ private:
   std::vector<NodeSet> Sets; // [size, size], upper triangle
 };
 
-struct OrientationOptions
-{
-  /// Selection variables are possible: apply R5-R7, too.
-  bool selectionBias = false;
-  /// Apply R8-R10, which find all tails that can be found.
-  bool tailCompleteness = true;
-  /// R10 asks for possibly directed uncovered paths. causality-lab accepts any uncovered path
-  /// there; false does the same (equal results), true follows Zhang.
-  bool strictRule10 = false;
-};
-
 /// R0: x *-> z <-* y for every z between nonadjacent x, y that is not in their separating set.
 void orientColliders(PartialAncestralGraph& graph, const SeparatingSets& separation);
 /// R1-R4 until nothing changes: arrowheads, and the tails that follow at once.
 void orientArrowheads(PartialAncestralGraph& graph, const SeparatingSets& separation);
-/// R5-R7 and R8-R10 as the options tell, each group until nothing changes. `stop` (may be null) is
-/// looked at between path searches; throws Aborted when it is set.
-void orientTails(PartialAncestralGraph& graph, const OrientationOptions& options,
-  const std::atomic<bool>* stop = nullptr);
+/// R8-R10 until nothing changes: all tails that can be found. R10 asks for possibly directed
+/// uncovered paths; as causality-lab does, any uncovered path is accepted there. `stop` (may be
+/// null) is looked at between path searches; throws Aborted when it is set.
+void orientTails(PartialAncestralGraph& graph, const std::atomic<bool>* stop = nullptr);
 
 } // namespace lvlm::causal
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// R5-R7 (selection bias) and R8-R10 (tail completeness).
+/// R8-R10 (tail completeness).
 #include "Orientation.h"
 #include "UncoveredPath.h"
 
-#include <utility>
+#include <vector>
 
 namespace lvlm::causal
 {
@@ -12,107 +12,6 @@ namespace
 {
 
 using Stop = std::atomic<bool>;
-
-void makeUndirected(PartialAncestralGraph& graph, int a, int b)
-{
-  graph.setMark(a, b, Mark::Tail);
-  graph.setMark(b, a, Mark::Tail);
-}
-
-NodeSet circleNeighbours(const PartialAncestralGraph& graph, int node)
-{
-  return graph.near(node, Mark::Circle) & graph.far(node, Mark::Circle);
-}
-
-/// R5 for one edge a o-o b; true when a path was found.
-bool orientCirclePath(PartialAncestralGraph& graph, int a, int b, const Stop* stop)
-{
-  bool changed = false;
-  NodeSet startsSet = circleNeighbours(graph, a) - graph.neighbours(b);
-  NodeSet endsSet = circleNeighbours(graph, b) - graph.neighbours(a);
-  startsSet.erase(b);
-  endsSet.erase(a);
-  for (const int first : startsSet)
-  {
-    for (const int last : endsSet)
-    {
-      std::vector<int> path = findUncoveredPath(graph, a, b, first, last, PathEdge::Circles, stop);
-      if (path.empty())
-      {
-        continue;
-      }
-      changed = true;
-      makeUndirected(graph, a, b);
-      path.insert(path.begin(), a);
-      path.push_back(b);
-      for (std::size_t i = 0; i + 1 < path.size(); ++i)
-      {
-        makeUndirected(graph, path[i], path[i + 1]);
-      }
-    }
-  }
-  return changed;
-}
-
-/// R5: a o-o b and an uncovered circle path <a, x, ..., y, b> with a, y and x, b not adjacent: all
-/// of it and a --- b undirected.
-bool rule5(PartialAncestralGraph& graph, const Stop* stop)
-{
-  std::vector<std::pair<int, int>> edges;
-  for (int a = 0; a < graph.size(); ++a)
-  {
-    for (const int b : circleNeighbours(graph, a))
-    {
-      edges.emplace_back(a, b);
-    }
-  }
-  bool changed = false;
-  for (const auto& [a, b] : edges)
-  {
-    changed |= orientCirclePath(graph, a, b, stop);
-  }
-  return changed;
-}
-
-/// R6: a --- b o-* c: b --* c.
-bool rule6(PartialAncestralGraph& graph)
-{
-  bool changed = false;
-  for (int b = 0; b < graph.size(); ++b)
-  {
-    if ((graph.near(b, Mark::Tail) & graph.far(b, Mark::Tail)).empty())
-    {
-      continue;
-    }
-    for (const int c : graph.near(b, Mark::Circle))
-    {
-      graph.setMark(b, c, Mark::Tail);
-      changed = true;
-    }
-  }
-  return changed;
-}
-
-/// R7: a --o b o-* c, a and c not adjacent: b --* c.
-bool rule7(PartialAncestralGraph& graph)
-{
-  bool changed = false;
-  for (int b = 0; b < graph.size(); ++b)
-  {
-    const NodeSet tailed = graph.near(b, Mark::Circle) & graph.far(b, Mark::Tail);
-    for (const int c : graph.near(b, Mark::Circle))
-    {
-      NodeSet a = tailed - graph.neighbours(c);
-      a.erase(c);
-      if (!a.empty())
-      {
-        graph.setMark(b, c, Mark::Tail);
-        changed = true;
-      }
-    }
-  }
-  return changed;
-}
 
 /// R8: a --> b --> c or a --o b --> c, and a o-> c: a --> c.
 bool rule8(PartialAncestralGraph& graph)
@@ -176,9 +75,8 @@ bool rule9(PartialAncestralGraph& graph, const Stop* stop)
 class Rule10Paths
 {
 public:
-  Rule10Paths(const PartialAncestralGraph& graph, int a, int c, bool strict, const Stop* stop)
-    : Graph(graph), A(a), C(c), Edge(strict ? PathEdge::PossiblyDirected : PathEdge::Any),
-      StopFlag(stop), Searched(static_cast<std::size_t>(graph.size())),
+  Rule10Paths(const PartialAncestralGraph& graph, int a, int c, const Stop* stop)
+    : Graph(graph), A(a), C(c), StopFlag(stop), Searched(static_cast<std::size_t>(graph.size())),
       Found(static_cast<std::size_t>(graph.size()))
   {
   }
@@ -190,7 +88,8 @@ public:
     if (!this->Searched[row].contains(last))
     {
       this->Searched[row].insert(last);
-      if (!findUncoveredPath(this->Graph, this->A, this->C, first, last, this->Edge, this->StopFlag)
+      if (!findUncoveredPath(
+            this->Graph, this->A, this->C, first, last, PathEdge::Any, this->StopFlag)
              .empty())
       {
         this->Found[row].insert(last);
@@ -202,18 +101,17 @@ public:
 private:
   const PartialAncestralGraph& Graph;
   int A, C;
-  PathEdge Edge;
   const Stop* StopFlag;
   std::vector<NodeSet> Searched; // [first]: last
   std::vector<NodeSet> Found;    // [first]: last
 };
 
-bool rule10Applies(const PartialAncestralGraph& graph, int a, int c, bool strict, const Stop* stop)
+bool rule10Applies(const PartialAncestralGraph& graph, int a, int c, const Stop* stop)
 {
   const NodeSet parents = graph.parents(c);
   NodeSet starts = graph.possibleChildren(a);
   starts.erase(c);
-  Rule10Paths paths(graph, a, c, strict, stop);
+  Rule10Paths paths(graph, a, c, stop);
   for (const int e : starts)
   {
     NodeSet others = starts - graph.neighbours(e);
@@ -237,7 +135,7 @@ bool rule10Applies(const PartialAncestralGraph& graph, int a, int c, bool strict
 
 /// R10: a o-> c, b --> c <-- d, and uncovered paths <a, e, ..., b>, <a, f, ..., d> with e, f
 /// different and not adjacent: a --> c.
-bool rule10(PartialAncestralGraph& graph, bool strict, const Stop* stop)
+bool rule10(PartialAncestralGraph& graph, const Stop* stop)
 {
   for (int c = 0; c < graph.size(); ++c)
   {
@@ -247,7 +145,7 @@ bool rule10(PartialAncestralGraph& graph, bool strict, const Stop* stop)
     }
     for (const int a : graph.near(c, Mark::Arrow) & graph.far(c, Mark::Circle))
     {
-      if (rule10Applies(graph, a, c, strict, stop))
+      if (rule10Applies(graph, a, c, stop))
       {
         graph.setMark(a, c, Mark::Tail);
         return true;
@@ -259,21 +157,14 @@ bool rule10(PartialAncestralGraph& graph, bool strict, const Stop* stop)
 
 } // namespace
 
-void orientTails(PartialAncestralGraph& graph, const OrientationOptions& options, const Stop* stop)
+void orientTails(PartialAncestralGraph& graph, const Stop* stop)
 {
-  bool changed = options.selectionBias;
-  while (changed)
-  {
-    changed = rule5(graph, stop);
-    changed |= rule6(graph);
-    changed |= rule7(graph);
-  }
-  changed = options.tailCompleteness;
+  bool changed = true;
   while (changed)
   {
     changed = rule8(graph);
     changed |= rule9(graph, stop);
-    changed |= rule10(graph, options.strictRule10, stop);
+    changed |= rule10(graph, stop);
   }
 }
 

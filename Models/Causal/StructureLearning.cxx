@@ -15,67 +15,14 @@ namespace lvlm::causal
 namespace
 {
 
-/// What both learners share: the graph, and the step "test, and remove the edge when independent".
-class Learner
-{
-public:
-  Learner(IndependenceTest& test, const LearningOptions& options)
-    : Test(test), Options(options), Size(test.size()),
-      Graph(PartialAncestralGraph::complete(test.size())), Separation(test.size())
-  {
-  }
-
-  LearnedStructure result() { return { std::move(this->Graph), std::move(this->Separation) }; }
-
-protected:
-  /// Tests x, y given Z; when independent, removes their edge and keeps Z.
-  bool separate(int x, int y, const std::vector<int>& given)
-  {
-    if (this->Options.stop && this->Options.stop->load(std::memory_order_relaxed))
-    {
-      throw Aborted();
-    }
-    if (!this->Test.independent(x, y, given))
-    {
-      return false;
-    }
-    NodeSet separator;
-    for (const int z : given)
-    {
-      separator.insert(z);
-    }
-    this->Graph.disconnect(x, y);
-    this->Separation.set(x, y, separator);
-    return true;
-  }
-
-  int largestOrder() const
-  {
-    const int limit = this->Options.maximumConditioningSize;
-    return limit < 0 ? this->Size - 2 : std::min(limit, this->Size - 2);
-  }
-
-  void orientFromSkeleton()
-  {
-    orientColliders(this->Graph, this->Separation);
-    orientArrowheads(this->Graph, this->Separation);
-  }
-
-  IndependenceTest& Test;
-  const LearningOptions& Options;
-  int Size;
-  PartialAncestralGraph Graph;
-  SeparatingSets Separation;
-};
-
-// ------------------------------------------------------------------------------------------------------------------
-class OrderedLearner : public Learner
+class OrderedLearner
 {
 public:
   OrderedLearner(
     const std::vector<int>& order, IndependenceTest& test, const LearningOptions& options)
-    : Learner(test, options), Order(order), Rank(order.size()), Before(order.size()),
-      Open(order.size())
+    : Test(test), Options(options), Size(test.size()),
+      Graph(PartialAncestralGraph::complete(test.size())), Separation(test.size()), Order(order),
+      Rank(order.size()), Before(order.size()), Open(order.size())
   {
     NodeSet before;
     for (std::size_t i = 0; i < order.size(); ++i)
@@ -108,10 +55,39 @@ public:
       }
       this->orient();
     }
-    orientTails(this->Graph, this->Options.orientation, this->Options.stop);
+    orientTails(this->Graph, this->Options.stop);
   }
 
+  LearnedStructure result() { return { std::move(this->Graph), std::move(this->Separation) }; }
+
 private:
+  /// Tests x, y given Z; when independent, removes their edge and keeps Z.
+  bool separate(int x, int y, const std::vector<int>& given)
+  {
+    if (this->Options.stop && this->Options.stop->load(std::memory_order_relaxed))
+    {
+      throw Aborted();
+    }
+    if (!this->Test.independent(x, y, given))
+    {
+      return false;
+    }
+    NodeSet separator;
+    for (const int z : given)
+    {
+      separator.insert(z);
+    }
+    this->Graph.disconnect(x, y);
+    this->Separation.set(x, y, separator);
+    return true;
+  }
+
+  int largestOrder() const
+  {
+    const int limit = this->Options.maximumConditioningSize;
+    return limit < 0 ? this->Size - 2 : std::min(limit, this->Size - 2);
+  }
+
   NodeSet& open(int node) { return this->Open[static_cast<std::size_t>(node)]; }
   const NodeSet& before(int node) const
   {
@@ -219,121 +195,19 @@ private:
         this->Graph.connect(earlier, Mark::Circle, node, Mark::Arrow);
       }
     }
-    this->orientFromSkeleton();
+    orientColliders(this->Graph, this->Separation);
+    orientArrowheads(this->Graph, this->Separation);
   }
 
+  IndependenceTest& Test;
+  const LearningOptions& Options;
+  int Size;
+  PartialAncestralGraph Graph;
+  SeparatingSets Separation;
   const std::vector<int>& Order;
   std::vector<std::size_t> Rank; // [node]
   std::vector<NodeSet> Before;   // [rank]: nodes earlier in the order
   std::vector<NodeSet> Open;     // [node]: earlier nodes whose edge into it may still be removed
-};
-
-// ------------------------------------------------------------------------------------------------------------------
-class UnorderedLearner : public Learner
-{
-public:
-  UnorderedLearner(IndependenceTest& test, const LearningOptions& options) : Learner(test, options)
-  {
-  }
-
-  void run()
-  {
-    this->forEachEdge([&](int x, int y) { return this->separate(x, y, {}); });
-    this->orientFromSkeleton();
-    bool tested = true;
-    for (int size = 1; tested && size <= this->largestOrder(); ++size)
-    {
-      tested = false;
-      this->forEachEdge(
-        [&](int x, int y)
-        {
-          this->Test.forget(); // a test returns only from the trees of one edge's two nodes
-          return size == 1 ? this->separateByNeighbour(x, y, tested)
-                           : this->separateByTrees(x, y, size, tested);
-        });
-      if (tested)
-      {
-        this->orient();
-      }
-      if (size == 1)
-      {
-        // As causality-lab does: its trees of size 2 see the tails, those of larger sizes do not.
-        orientTails(this->Graph, this->Options.orientation, this->Options.stop);
-      }
-    }
-    orientTails(this->Graph, this->Options.orientation, this->Options.stop);
-  }
-
-private:
-  template <typename Work>
-  void forEachEdge(Work&& work)
-  {
-    for (int x = 0; x < this->Size; ++x)
-    {
-      for (int y = x + 1; y < this->Size; ++y)
-      {
-        if (this->Graph.adjacent(x, y))
-        {
-          work(x, y);
-        }
-      }
-    }
-  }
-
-  bool separateByNeighbour(int x, int y, bool& tested)
-  {
-    NodeSet seen;
-    seen.insert(x);
-    seen.insert(y);
-    for (const NodeSet& side : { this->Graph.neighbours(x), this->Graph.neighbours(y) })
-    {
-      for (const int z : side - seen)
-      {
-        tested = true;
-        seen.insert(z);
-        if (this->separate(x, y, { z }))
-        {
-          return true;
-        }
-      }
-    }
-    return false;
-  }
-
-  bool separateByTrees(int x, int y, int size, bool& tested)
-  {
-    const NodeSet all = NodeSet::firstNodes(this->Size);
-    NodeSet allowed = this->Graph.possibleAncestors(x, all) | this->Graph.possibleAncestors(y, all);
-    allowed.erase(x);
-    allowed.erase(y);
-    const std::atomic<bool>* stop = this->Options.stop;
-    ConditioningSets ofX(PossibleDSepTree(this->Graph, x, all, size), allowed, size, stop);
-    ConditioningSets ofY(PossibleDSepTree(this->Graph, y, all, size), allowed, size, stop);
-    const int first = std::min(ofX.smallestSum(), ofY.smallestSum());
-    const int last = std::max(ofX.largestSum(), ofY.largestSum());
-    for (int sum = first; sum <= last; ++sum)
-    {
-      for (ConditioningSets* sets : { &ofX, &ofY })
-      {
-        for (sets->start(sum); sets->next();)
-        {
-          tested = true;
-          if (this->separate(x, y, sets->current()))
-          {
-            return true;
-          }
-        }
-      }
-    }
-    return false;
-  }
-
-  /// From o-o on: R0-R4.
-  void orient()
-  {
-    this->forEachEdge([&](int x, int y) { this->Graph.connect(x, Mark::Circle, y, Mark::Circle); });
-    this->orientFromSkeleton();
-  }
 };
 
 } // namespace
@@ -349,13 +223,6 @@ LearnedStructure learnOrdered(
     fail("the causal order of ", order.size(), " entries is no permutation of ", size, " nodes");
   }
   OrderedLearner learner(order, test, options);
-  learner.run();
-  return learner.result();
-}
-
-LearnedStructure learnUnordered(IndependenceTest& test, const LearningOptions& options)
-{
-  UnorderedLearner learner(test, options);
   learner.run();
   return learner.result();
 }

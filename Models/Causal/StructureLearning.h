@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file StructureLearning.h
-/// Learning partial ancestral graphs by iterative causal discovery (ICD), with and without a known
-/// order.
+/// Learning partial ancestral graphs by iterative causal discovery (ICD) with a known order.
 ///
 /// R. Y. Rohekar, S. Nisimov, Y. Gurwicz, G. Novik, "Iterative causal discovery in the possible
 /// presence of latent confounders and selection bias", NeurIPS 2021; the ordered variant as used by
@@ -21,7 +20,6 @@ namespace lvlm::causal
 
 struct LearningOptions
 {
-  OrientationOptions orientation;
   /// Largest conditioning set tried; negative: no limit (the search then ends by itself).
   int maximumConditioningSize = -1;
   /// Looked at before each test and within long searches; Aborted is thrown when it is set. May be
@@ -36,13 +34,10 @@ struct LearnedStructure
 };
 
 /// Ordered ICD: `order` is a permutation of the test's variables in which no node is an ancestor of
-/// an earlier one (tokens: their positions). Equal to causality-lab's LearnStructOrderedICD with
-/// is_selection_bias = orientation.selectionBias. Throws Error when `order` is no permutation.
+/// an earlier one (tokens: their positions). Equal to causality-lab's LearnStructOrderedICD without
+/// selection bias. Throws Error when `order` is no permutation.
 LearnedStructure learnOrdered(
   const std::vector<int>& order, IndependenceTest& test, const LearningOptions& options = {});
-
-/// Plain ICD, no order known. Equal to causality-lab's LearnStructICD.
-LearnedStructure learnUnordered(IndependenceTest& test, const LearningOptions& options = {});
 
 } // namespace lvlm::causal
 

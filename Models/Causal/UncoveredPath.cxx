@@ -31,15 +31,8 @@ public:
 private:
   NodeSet stepsFrom(int node) const
   {
-    switch (this->Edge)
-    {
-      case PathEdge::Circles:
-        return this->Graph.near(node, Mark::Circle) & this->Graph.far(node, Mark::Circle);
-      case PathEdge::PossiblyDirected:
-        return this->Graph.possibleChildren(node);
-      default:
-        return this->Graph.neighbours(node);
-    }
+    return this->Edge == PathEdge::PossiblyDirected ? this->Graph.possibleChildren(node)
+                                                    : this->Graph.neighbours(node);
   }
   NodeSet stepsInto(int node) const
   {

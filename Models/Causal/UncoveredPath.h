@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file UncoveredPath.h
-/// Uncovered paths: no node's two neighbours on the path are adjacent (Zhang 2008, needed by R5,
-/// R9, R10).
+/// Uncovered paths: no node's two neighbours on the path are adjacent (Zhang 2008, needed by R9 and
+/// R10).
 #ifndef LVLM_CAUSAL_UNCOVERED_PATH_H
 #define LVLM_CAUSAL_UNCOVERED_PATH_H
 
@@ -17,7 +17,6 @@ namespace lvlm::causal
 enum class PathEdge
 {
   Any,
-  Circles,         ///< o-o
   PossiblyDirected ///< from a possible parent to its possible child
 };
 

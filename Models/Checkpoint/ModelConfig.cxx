@@ -203,6 +203,7 @@ TextConfig standardText(const std::string& type, const std::string& where)
   {
     text.intermediate = 22016;
     text.vocabulary = 151936;
+    text.queryKeyValueBias = true;
     return text;
   }
   fail(where, ": language model '", type, "' is not supported (llama, mistral, qwen2 are)");
@@ -241,6 +242,12 @@ TextConfig textOf(const Section& section)
   text.ropeScaling = ropeScalingOf(section);
   text.slidingWindow = slidingWindowOf(section, text);
   text.activation = activationOf(section, "hidden_act", "silu");
+  if (text.modelType == "llama") // the others have no choice
+  {
+    text.queryKeyValueBias = text.outputBias = section.flag("attention_bias", false);
+    text.feedForwardBias = section.flag("mlp_bias", false);
+  }
+  text.tiedEmbedding = section.flag("tie_word_embeddings", false);
   if (text.heads % text.keyValueHeads != 0)
   {
     fail(section.where, ": num_attention_heads ", text.heads,
@@ -299,6 +306,7 @@ LlavaConfig configOf(const Section& root)
     config.vision = VisionConfig{ 1024, 4096, 24, 16, 336, 14, 1e-5, Activation::QuickGelu };
   }
   config.text = textOf(root.section("text_config"));
+  config.text.tiedEmbedding = config.text.tiedEmbedding || root.flag("tie_word_embeddings", false);
   config.imageTokenId = root.integer("image_token_index",
     root.integer("image_token_id", config.imageTokenId, 0, MaximumVocabulary), 0,
     MaximumVocabulary);
@@ -310,6 +318,7 @@ LlavaConfig configOf(const Section& root)
   }
   config.dropClassToken = strategy == "default";
   config.projectorActivation = activationOf(root, "projector_hidden_act", "gelu");
+  config.projectorBias = root.flag("multimodal_projector_bias", true);
   return config;
 }
 

@@ -74,6 +74,12 @@ struct TextConfig
   double ropeTheta = 10000;
   RopeScaling ropeScaling;
   Activation activation = Activation::Silu;
+  /// Which linear maps have a bias. One in the file that is not asked for here is not used.
+  bool queryKeyValueBias = false;
+  bool outputBias = false;
+  bool feedForwardBias = false;
+  /// The output projection is the embedding matrix, unless the file has one of its own.
+  bool tiedEmbedding = false;
 };
 
 struct LlavaConfig
@@ -85,6 +91,7 @@ struct LlavaConfig
   std::int64_t visionLayersUsed = 0;
   bool dropClassToken = true; ///< vision_feature_select_strategy "default"
   Activation projectorActivation = Activation::Gelu;
+  bool projectorBias = true;
   std::set<std::int64_t> endTokens; ///< empty when no file names one
 
   std::int64_t imageTokens() const

@@ -7,8 +7,7 @@
 
 #include "Models/Checkpoint/ModelConfig.h"
 #include "Models/Picture/ImageProcessor.h"
-#include "Models/Ranks/RankChannel.h"
-#include "Models/Ranks/RankLayers.h"
+#include "Models/Ranks/LayerShare.h"
 #include "Models/Trace/Error.h"
 #include "Models/Trace/Trace.h"
 
@@ -16,6 +15,11 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+namespace lvlm::ranks
+{
+class Team;
+}
 
 namespace lvlm::llava
 {
@@ -115,7 +119,7 @@ public:
   /// that of its own layers, and that of the tower on rank 0. What one of them throws is thrown on
   /// all.
   Trace ask(const Question& question, const Progress& progress = Progress()) const;
-  Trace ask(const Question& question, const Progress& progress, ranks::RankChannel& ranks) const;
+  Trace ask(const Question& question, const Progress& progress, ranks::Team& team) const;
 
   struct Impl;
   /// The parts, for code inside Models/Llava and its tests.

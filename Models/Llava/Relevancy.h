@@ -52,7 +52,7 @@ struct RelevancyOptions
 /// In a parallel run all ranks call it at the same time, on the same trace but for the attention,
 /// and all get the maps. `progress` is rank 0's.
 AnswerMaps relevancyMaps(const LlavaModel& model, const Trace& trace, const Indices& tokens,
-  const RelevancyOptions& options, const Progress& progress, ranks::RankChannel& ranks);
+  const RelevancyOptions& options, const Progress& progress, ranks::Team& team);
 
 } // namespace lvlm::llava
 

@@ -23,9 +23,6 @@ void useThreads(int threads);
 /// Bytes that can still be allocated: the system's or the control group's, whichever is less.
 std::size_t availableMemory();
 
-/// True when this LibTorch can run on CUDA and a device is there.
-bool hasCuda();
-
 /// "1.5 GB", "230 MB" ...
 std::string byteText(std::size_t bytes);
 

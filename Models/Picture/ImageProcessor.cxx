@@ -200,16 +200,4 @@ std::vector<float> normalizePixels(const RgbImage& seen, const ImageProcessorCon
   return values;
 }
 
-RgbImage resizeLikePillow(
-  const RgbImage& image, std::int64_t width, std::int64_t height, Resample resample)
-{
-  checkPicture(image);
-  if (width < 1 || height < 1 || width > MaximumImageEdge || height > MaximumImageEdge)
-  {
-    fail("cannot resize a picture to ", width, " x ", height,
-      " pixels: each edge must be from 1 to ", MaximumImageEdge);
-  }
-  return resizeWindow(Canvas(image), width, height, resample, { 0, 0, width, height });
-}
-
 } // namespace lvlm::picture

@@ -87,11 +87,6 @@ ProcessedImage processImage(
 /// extents.
 std::vector<float> normalizePixels(const RgbImage& seen, const ImageProcessorConfig& config);
 
-/// Pillow's `Image.resize((width, height), resample)` on 8-bit RGB, bit-exact (Pillow 13). Throws
-/// Error on an empty picture or result, or edges above MaximumImageEdge.
-RgbImage resizeLikePillow(
-  const RgbImage& image, std::int64_t width, std::int64_t height, Resample resample);
-
 } // namespace lvlm::picture
 
 #endif

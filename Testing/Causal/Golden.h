@@ -86,19 +86,12 @@ inline lvlm::causal::Correlation correlationOf(const std::vector<float>& matrix,
     std::vector<double>(matrix.begin(), matrix.end()), n, static_cast<std::int64_t>(n));
 }
 
-/// The learner that a golden run names: "ordered", "icd", "icd_bias".
-inline lvlm::causal::LearnedStructure learnAs(
-  const std::string& run, lvlm::causal::IndependenceTest& test)
+/// Ordered ICD of nodes in the order of their numbers.
+inline lvlm::causal::LearnedStructure learn(lvlm::causal::IndependenceTest& test)
 {
-  lvlm::causal::LearningOptions options;
-  options.orientation.selectionBias = run == "icd_bias";
-  if (run != "ordered")
-  {
-    return lvlm::causal::learnUnordered(test, options);
-  }
   std::vector<int> order(static_cast<std::size_t>(test.size()));
   std::iota(order.begin(), order.end(), 0);
-  return lvlm::causal::learnOrdered(order, test, options);
+  return lvlm::causal::learnOrdered(order, test);
 }
 
 } // namespace lvlm_test

@@ -25,8 +25,7 @@ Tensor attentionGradient(const LlavaModel& model, const Trace& trace, std::int64
   const at::NoGradGuard guard;
   const checkpoint::LlavaConfig& config = model.config();
   const TracedSequence sequence(model.impl(), trace);
-  ranks::SingleRank alone;
-  ranks::RankTeam team(alone);
+  ranks::Team team;
   RelevancySweep sweep(model.impl(), sequence, token, team, Progress());
   std::vector<GradientJob> jobs{ sweep.logits(token, token, 1) };
   const std::int64_t S = visionTower ? config.vision.tokens() : sequence.position(token) + 1;

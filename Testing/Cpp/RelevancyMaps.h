@@ -5,6 +5,7 @@
 #define LVLM_TESTING_RELEVANCYMAPS_H
 
 #include "Models/Llava/Relevancy.h"
+#include "Models/Ranks/Team.h"
 
 #include <map>
 #include <memory>
@@ -37,12 +38,12 @@ public:
   RelevancyMaps compute(const std::vector<std::int64_t>& tokens, const RelevancyOptions& options,
     const lvlm::Progress& progress = {})
   {
-    lvlm::ranks::SingleRank alone;
+    lvlm::ranks::Team alone;
     return this->compute(tokens, options, progress, alone);
   }
 
   RelevancyMaps compute(const std::vector<std::int64_t>& tokens, const RelevancyOptions& options,
-    const lvlm::Progress& progress, lvlm::ranks::RankChannel& ranks)
+    const lvlm::Progress& progress, lvlm::ranks::Team& team)
   {
     const std::int64_t T = this->Trace.answerLength();
     RelevancyMaps maps;
@@ -60,7 +61,7 @@ public:
       [&](const lvlm::Indices& missing)
       {
         return lvlm::llava::relevancyMaps(
-          *this->Model, this->Trace, missing, options, progress, ranks);
+          *this->Model, this->Trace, missing, options, progress, team);
       });
     maps.decoder = stacked(found, maps.tokens, "relevancy.decoder", options.normalize);
     maps.vision = stacked(found, maps.tokens, "relevancy.vision", options.normalize);

@@ -76,14 +76,13 @@ void testParts()
     CHECK(parts[i].kind == expected[i].first);
     CHECK(parts[i].text == expected[i].second);
   }
-  for (const std::string& name : lvlm::text::chatTemplateNames())
+  for (const char* name : { "Vicuna", "Mistral", "Llama2", "Llama3", "ChatML", "Gemma" })
   {
     for (const PromptPart& part : lvlm::text::ChatTemplate{ name }.apply("Why?", ""))
     {
       CHECK(!part.text.empty());
     }
   }
-  CHECK(lvlm::text::chatTemplateNames().front() == "Vicuna");
 }
 
 void testImageInPrompt()

@@ -5,7 +5,7 @@
 // Tolerances: same greedy tokens; in float32 attention 1e-5 and logits 1e-3, or three times
 // Hugging Face's own float32 error where that is larger (in the tower, whose random weights are
 // large, it is up to 7e-6: how float32 rounds is the CPU's choice); in float64 1e-9 and the
-// rounding to the trace's float32. TestLlavaFloat64 compares what lies before that rounding.
+// rounding to the trace's float32. TestNetwork compares what lies before that rounding.
 #include "Check.h"
 #include "RelevancyMaps.h"
 #include "TempFolder.h"
@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 namespace
 {
@@ -139,6 +140,91 @@ void compare(const std::string& folder, const SafetensorsFile& golden, const Que
   }
 }
 
+/// A text with every `from` replaced.
+std::string replaced(std::string text, const std::string& from, const std::string& to)
+{
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at))
+  {
+    text.replace(at, from.size(), to);
+    at += to.size();
+  }
+  return text;
+}
+
+/// Biases for all linear maps of the decoder's layers, those of llava_goldens.py.
+void addBiases(const std::string& path)
+{
+  const SafetensorsFile file(path);
+  std::map<std::string, Tensor> tensors = file.tensors();
+  for (const auto& [name, weight] : file.tensors())
+  {
+    const std::size_t at = name.find("_proj.weight");
+    if (at != std::string::npos && name.find("language_model.model.layers.") == 0)
+    {
+      std::vector<float> bias(static_cast<std::size_t>(weight.extent(0)));
+      for (std::size_t i = 0; i < bias.size(); ++i)
+      {
+        bias[i] = (static_cast<float>(i * 7 % 11) - 5) / 32;
+      }
+      tensors[name.substr(0, at) + "_proj.bias"] = Tensor::of(bias, { weight.extent(0) });
+    }
+  }
+  writeSafetensors(path + ".new", tensors, file.metadata());
+  std::filesystem::rename(path + ".new", path);
+}
+
+/// A copy of a checkpoint with a text in its configuration replaced.
+std::string variant(const lvlm_test::TempFolder& temp, const std::string& original,
+  const std::string& name, const std::string& from, const std::string& to)
+{
+  const std::string folder = temp.copyOf(original, name);
+  const std::string config = lvlm_test::readFile(folder + "/config.json");
+  CHECK(config.find(from) != std::string::npos);
+  temp.write(name + "/config.json", replaced(config, from, to));
+  return folder;
+}
+
+/// Weights in the file that the configuration does not ask for, and what it asks for that few
+/// checkpoints have: each as transformers 5.24 takes it.
+void compareVariants(const std::string& root)
+{
+  const lvlm_test::TempFolder temp;
+  const std::string original = root + "/multihead-f32";
+  const auto compareWith = [&](const std::string& name, const std::string& folder)
+  {
+    const SafetensorsFile golden(root + "/" + name + ".golden.safetensors");
+    Question question = questionFor(root, golden.metadata().at("prompt"));
+    question.maxNewTokens = golden.tensor("answer").count();
+    compare(folder, golden, question);
+    return LlavaModel::open(folder)->ask(question);
+  };
+  const auto changed = [&](const std::string& name, const std::string& from, const std::string& to)
+  { return variant(temp, original, name, from, to); };
+  std::string folder = temp.copyOf(original, "unwanted-biases");
+  addBiases(folder + "/model.safetensors");
+  compareWith("unwanted-biases", folder);
+  folder = changed("biases", "_bias\": false", "_bias\": true");
+  CHECK_THROWS(LlavaModel::open(folder), "proj.bias");
+  addBiases(folder + "/model.safetensors");
+  compareWith("biases", folder);
+  compareWith("projector-without-biases",
+    changed("projector", "\"model_type\": \"llava\"",
+      "\"model_type\": \"llava\", \"multimodal_projector_bias\": false"));
+  compareWith("tied-with-a-head",
+    changed("head", "\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true"));
+  CHECK_THROWS(LlavaModel::open(variant(temp, root + "/tied-f32", "untied",
+                 "\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false")),
+    "no tensor 'lm_head.weight'");
+  const std::string layer = "\"vision_feature_layer\": ";
+  compareWith("no-vision-layers", changed("layer-4", layer + "-2", layer + "-4"));
+  const std::string first = changed("layer0", layer + "-2", layer + "0");
+  const Trace trace = compareWith("no-vision-layers", first);
+  CHECK(!trace.has(tensor_name::AttentionVision)); // though it was asked for: no layer has any
+  const lvlm_test::RelevancyMaps maps =
+    lvlm_test::Relevancy(LlavaModel::open(first), trace).compute({ 0 }, {});
+  CHECK(maps.joint.count() == 9);
+}
+
 /// The shipped model, on a shipped scene.
 void compareEmbedded(const std::string& root)
 {
@@ -253,17 +339,6 @@ void checkErrors(const std::string& root)
   CHECK_THROWS(LlavaModel::open(root + "/multihead-f32", options), "toaster");
 }
 
-/// A text with every `from` replaced.
-std::string replaced(std::string text, const std::string& from, const std::string& to)
-{
-  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at))
-  {
-    text.replace(at, from.size(), to);
-    at += to.size();
-  }
-  return text;
-}
-
 /// A picture whose patches leave a rim: the model neither sees it nor lets the trace show it.
 void checkUnseenRim(const std::string& root)
 {
@@ -342,6 +417,7 @@ int main(int argc, char** argv)
       compare(root + "/" + name, golden, questionFor(root, golden.metadata().at("prompt")));
     }
     compareEmbedded(root);
+    compareVariants(root);
     checkCapture(root);
     checkSampling(root);
     checkErrors(root);

@@ -10,7 +10,7 @@
 #include "ThreadRanks.h"
 
 #include "Models/Llava/LlavaModel.h"
-#include "Models/Ranks/RankTeam.h"
+#include "Models/Ranks/Team.h"
 #include "Models/Trace/Safetensors.h"
 
 #include <cstring>
@@ -111,12 +111,12 @@ void testAnswers(const std::string& name, int size, const Question& asked)
   ThreadRanks ranks(size);
   std::vector<Trace> traces(static_cast<std::size_t>(size));
   const auto thrown = ranks.run(
-    [&](RankChannel& channel)
+    [&](Team& team)
     {
       Question mine = asked;
-      mine.image = channel.rank() == 0 ? mine.image : RgbImage(); // the picture is rank 0's
-      traces[static_cast<std::size_t>(channel.rank())] =
-        openPart(Root + "/" + name, channel.rank(), size)->ask(mine, Progress(), channel);
+      mine.image = team.rank() == 0 ? mine.image : RgbImage(); // the picture is rank 0's
+      traces[static_cast<std::size_t>(team.rank())] =
+        openPart(Root + "/" + name, team.rank(), size)->ask(mine, Progress(), team);
     });
   if (!CHECK(noneThrew(thrown)))
   {
@@ -135,16 +135,14 @@ std::vector<std::string> askIn(ThreadRanks& ranks, const std::vector<std::string
   const Question& asked, const Progress& progress = Progress())
 {
   return ranks.run(
-    [&](RankChannel& channel)
+    [&](Team& team)
     {
       const auto size = static_cast<int>(folders.size());
       // As the filter does: a rank that cannot open its model must not leave the others waiting.
       std::shared_ptr<const LlavaModel> model;
-      RankTeam(channel).together(
-        [&] {
-          model = openPart(folders[static_cast<std::size_t>(channel.rank())], channel.rank(), size);
-        });
-      model->ask(asked, progress, channel);
+      team.together([&]
+        { model = openPart(folders[static_cast<std::size_t>(team.rank())], team.rank(), size); });
+      model->ask(asked, progress, team);
     });
 }
 
@@ -242,12 +240,12 @@ std::vector<RelevancyMaps> mapsOn(ThreadRanks& ranks, int size, const RelevancyC
 {
   std::vector<RelevancyMaps> maps(static_cast<std::size_t>(size));
   CHECK(noneThrew(ranks.run(
-    [&](RankChannel& channel)
+    [&](Team& team)
     {
-      Relevancy relevancy(openPart(golden.folder, channel.rank(), size), trace);
-      RelevancyMaps& mine = maps[static_cast<std::size_t>(channel.rank())];
-      mine = relevancy.compute({ 3 }, options, Progress(), channel);
-      mine = relevancy.compute({}, options, Progress(), channel); // the others, then all together
+      Relevancy relevancy(openPart(golden.folder, team.rank(), size), trace);
+      RelevancyMaps& mine = maps[static_cast<std::size_t>(team.rank())];
+      mine = relevancy.compute({ 3 }, options, Progress(), team);
+      mine = relevancy.compute({}, options, Progress(), team); // the others, then all together
     })));
   CHECK(ranks.leftOver() == 0);
   return maps;
@@ -289,10 +287,10 @@ void testRelevancyFailures()
   const auto compute = [&](const Progress& progress, std::vector<std::int64_t> tokens)
   {
     return ranks.run(
-      [&](RankChannel& channel)
+      [&](Team& team)
       {
-        Relevancy(openPart(golden.folder, channel.rank(), 3), trace)
-          .compute(tokens, RelevancyOptions(), progress, channel);
+        Relevancy(openPart(golden.folder, team.rank(), 3), trace)
+          .compute(tokens, RelevancyOptions(), progress, team);
       });
   };
   int reports = 0;

@@ -66,6 +66,28 @@ void testDefaults()
   CHECK(parse(R"({"model_type":"llava"})").vision.gridEdge() == 24);
 }
 
+void testBiasesAndTies()
+{
+  const TextConfig plain = parse(llava("")).text;
+  CHECK(!plain.queryKeyValueBias && !plain.outputBias && !plain.feedForwardBias);
+  CHECK(!plain.tiedEmbedding);
+  const TextConfig all = parse(llava(R"("attention_bias":true,"mlp_bias":true)")).text;
+  CHECK(all.queryKeyValueBias && all.outputBias && all.feedForwardBias);
+  // Only the LLaMA of Hugging Face looks at these.
+  for (const char* type : { "mistral", "qwen2" })
+  {
+    const TextConfig fixed = parse(
+      llava(R"("attention_bias":true,"mlp_bias":true,"model_type":")" + std::string(type) + "\""))
+                               .text;
+    CHECK(fixed.queryKeyValueBias == (fixed.modelType == "qwen2"));
+    CHECK(!fixed.outputBias && !fixed.feedForwardBias);
+  }
+  CHECK(parse(llava(R"("tie_word_embeddings":true)")).text.tiedEmbedding);
+  CHECK(parse(llava("", R"(,"tie_word_embeddings":true)")).text.tiedEmbedding);
+  CHECK(parse(llava("")).projectorBias);
+  CHECK(!parse(llava("", R"(,"multimodal_projector_bias":false)")).projectorBias);
+}
+
 void testBad()
 {
   CHECK_THROWS(parse("{"), "malformed");
@@ -110,6 +132,7 @@ int main()
   {
     testLlava15();
     testDefaults();
+    testBiasesAndTies();
     testBad();
   }
   catch (const std::exception& error)

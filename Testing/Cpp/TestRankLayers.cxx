@@ -2,7 +2,7 @@
 // The layers of each rank: every layer on one rank, in order, evenly.
 #include "Check.h"
 
-#include "Models/Ranks/RankLayers.h"
+#include "Models/Ranks/LayerShare.h"
 
 #include <climits>
 
@@ -23,8 +23,7 @@ void testSpans()
         good = good && span.begin == next && span.count() == expected;
         for (std::int64_t layer = span.begin; layer < span.end; ++layer)
         {
-          good =
-            good && span.contains(layer) && lvlm::ranks::rankOfLayer(layer, layers, ranks) == rank;
+          good = good && span.contains(layer);
         }
         good = good && !span.contains(span.begin - 1) && !span.contains(span.end);
         next = span.end;
@@ -43,9 +42,6 @@ void testBeyond()
   CHECK_THROWS(lvlm::ranks::layersOfRank(4, 2, 2), "rank 2 is not one of 2");
   CHECK_THROWS(lvlm::ranks::layersOfRank(4, -1, 2), "rank -1 is not one of 2");
   CHECK_THROWS(lvlm::ranks::layersOfRank(4, 0, 0), "rank 0 is not one of 0");
-  CHECK_THROWS(lvlm::ranks::rankOfLayer(4, 4, 2), "layer 4 of 4");
-  CHECK_THROWS(lvlm::ranks::rankOfLayer(-1, 4, 2), "layer -1 of 4");
-  CHECK_THROWS(lvlm::ranks::rankOfLayer(0, 4, 0), "0 ranks");
 }
 }
 

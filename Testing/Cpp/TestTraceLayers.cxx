@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A trace cut into the layers of each process: views of the same memory, together the whole.
 #include "Check.h"
+#include "RolloutRows.h"
 
-#include "Models/Ranks/RankLayers.h"
-#include "Models/Trace/Rollout.h"
+#include "Models/Ranks/LayerShare.h"
 #include "Models/Trace/TraceLayers.h"
 
+#include <algorithm>
 #include <random>
 
 namespace
@@ -119,20 +120,26 @@ void testRefused()
 void testRollout()
 {
   const lvlm::Trace whole = wholeTrace({ 2, 0, 1, 4, 3 });
-  const auto expected = lvlm::attentionRollout(whole, {}, lvlm::Reduction::Mean);
+  const auto expected = lvlm_test::rolloutRows(whole, {}, lvlm::Reduction::Mean);
   for (const int ranks : { 2, 3, 7 })
   {
     std::vector<lvlm::Trace> parts;
+    std::vector<int> owners; // [layer]
     for (int rank = 0; rank < ranks; ++rank)
     {
-      parts.push_back(lvlm::withLayers(whole, lvlm::ranks::layersOfRank(L, rank, ranks)));
+      const lvlm::LayerSpan span = lvlm::ranks::layersOfRank(L, rank, ranks);
+      owners.insert(owners.end(), static_cast<std::size_t>(span.count()), rank);
+      parts.push_back(lvlm::withLayers(whole, span));
     }
     std::vector<double> rows = lvlm::Rollout(parts[0], {}, lvlm::Reduction::Mean).rows;
     for (std::int64_t layer = L; layer-- > 0;)
     {
-      const auto owner = static_cast<std::size_t>(lvlm::ranks::rankOfLayer(layer, L, ranks));
-      lvlm::Rollout here(parts[owner], {}, lvlm::Reduction::Mean);
-      CHECK(here.layers() == L && here.holds(layer));
+      const auto owner = std::find_if(parts.begin(), parts.end(),
+        [&](const lvlm::Trace& part)
+        { return lvlm::Rollout(part, {}, lvlm::Reduction::Mean).holds(layer); });
+      CHECK(owner - parts.begin() == owners[static_cast<std::size_t>(layer)]);
+      lvlm::Rollout here(*owner, {}, lvlm::Reduction::Mean);
+      CHECK(here.layers() == L);
       here.rows = rows;
       here.descend(layer);
       rows = here.rows;

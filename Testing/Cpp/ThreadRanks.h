@@ -5,7 +5,7 @@
 #ifndef LVLM_TESTING_THREADRANKS_H
 #define LVLM_TESTING_THREADRANKS_H
 
-#include "Models/Ranks/RankChannel.h"
+#include "Models/Ranks/Team.h"
 #include "Models/Trace/Error.h"
 
 #include <chrono>
@@ -28,7 +28,7 @@ public:
   explicit ThreadRanks(int size) : Size(size) {}
 
   /// What `work` threw on each rank, "" where it threw nothing.
-  std::vector<std::string> run(const std::function<void(lvlm::ranks::RankChannel&)>& work)
+  std::vector<std::string> run(const std::function<void(lvlm::ranks::Team&)>& work)
   {
     std::vector<std::string> thrown(static_cast<std::size_t>(this->Size));
     std::vector<std::thread> threads;
@@ -37,10 +37,10 @@ public:
       threads.emplace_back(
         [this, rank, &work, &thrown]
         {
-          Channel channel(*this, rank);
+          lvlm::ranks::Team team(std::make_unique<Channel>(*this, rank));
           try
           {
-            work(channel);
+            work(team);
           }
           catch (const std::exception& error)
           {
@@ -69,7 +69,7 @@ public:
 private:
   using Message = std::vector<char>;
 
-  class Channel : public lvlm::ranks::RankChannel
+  class Channel : public lvlm::ranks::Channel
   {
   public:
     Channel(ThreadRanks& ranks, int rank) : Ranks(ranks), Rank(rank) {}

@@ -25,14 +25,14 @@ from causal_matrices import attention, image_attention
 from causal_reference import OrderedSet, Reference, attempt, graph_code, learn
 
 
-def golden_run(plain, ordered, algorithm, matrix, nodes, samples, alpha, targets, selection_bias):
+def golden_run(plain, ordered, matrix, nodes, samples, alpha, targets):
     OrderedSet.rank = None
     conditions = []
-    golden = attempt(ordered, algorithm, matrix, nodes, samples, alpha, targets, selection_bias, watch=conditions)
+    golden = attempt(ordered, matrix, nodes, samples, alpha, targets, watch=conditions)
     if "raises" in golden:
         return golden
     golden["ill_conditioned"] = bool(max(conditions, default=1.0) > 1e9)
-    others = [attempt(plain, algorithm, matrix, nodes, samples, alpha, targets, selection_bias)]
+    others = [attempt(plain, matrix, nodes, samples, alpha, targets)]
     native_same = all(others[0].get(k) == golden[k] for k in others[0] if k != "largest_p")
     shuffled = sorted(nodes)
     for seed in range(2 if len(nodes) <= 16 else 0):
@@ -41,7 +41,7 @@ def golden_run(plain, ordered, algorithm, matrix, nodes, samples, alpha, targets
         else:
             random.Random(seed).shuffle(shuffled)
         OrderedSet.rank = {node: i for i, node in enumerate(shuffled)}
-        others.append(attempt(ordered, algorithm, matrix, nodes, samples, alpha, targets, selection_bias))
+        others.append(attempt(ordered, matrix, nodes, samples, alpha, targets))
     OrderedSet.rank = None
     fields = ("graph", "separators", "tests", "explanations")
     golden["order_dependent"] = [f for f in fields if any(o.get(f) != golden[f] for o in others)]
@@ -89,18 +89,12 @@ def make_cases(plain, ordered, limit, finished):
         matrix = attention(kind, n, seed, sparsity)
         targets = [n - 1, n // 2]
         case = {"kind": kind, "tokens": n, "seed": seed, "sparsity": sparsity, "samples": samples, "alpha": alpha,
-                "targets": targets, "runs": {}}
-        algorithms = (("ordered", "ordered", False), ("icd", "icd", False), ("icd_bias", "icd", True))
-        for name, algorithm, bias in algorithms[:3 if n <= 16 else 2]:
-            run = golden_run(plain, ordered, algorithm, matrix, list(range(n)), samples, alpha, targets, bias)
-            if name == "icd_bias":
-                run.pop("largest_p", None)
-            case["runs"][name] = run
+                "targets": targets, "run": golden_run(plain, ordered, matrix, list(range(n)), samples, alpha, targets)}
         result.append(case)
         with finished.open("a") as file:
             file.write(json.dumps(case, separators=(",", ":")) + "\n")
-        flags = {k: (r.get("raises") or (r["order_dependent"], r["ill_conditioned"], sum(r["tests"])))
-                 for k, r in case["runs"].items()}
+        run = case["run"]
+        flags = run.get("raises") or (run["order_dependent"], run["ill_conditioned"], sum(run["tests"]))
         print(f"{number} {kind} {n} {sparsity} {alpha} {time.process_time() - started:.1f} s {flags}", flush=True)
         if limit and number + 1 >= limit:
             break
@@ -122,7 +116,7 @@ def explain(reference, matrix, image_start, image_count, target, threshold=.005,
     """What LVLM-Interpret's causality page computes for one head, with causality-lab."""
     row = matrix[target].astype(np.float64)
     nodes = select(row, image_start, image_count, target, threshold, maximum)
-    run = learn(reference, "ordered", matrix, nodes, samples, alpha, [target], False, radii)
+    run = learn(reference, matrix, nodes, samples, alpha, [target], radii)
     # The page sets num_records to the number of tokens, which makes each of its weights NaN; here it stays `samples`.
     test = reference.CLEANN(matrix.astype(np.float64), samples, alpha, None, nodes_set=reference.set(nodes)).ci_test
     image = range(image_start, image_start + image_count)
@@ -221,21 +215,17 @@ def make_truth(ordered):
         case = {"seed": seed, "samples": samples, "alpha": .01,
                 "correlation": upper(np.corrcoef(data, rowvar=False), 12),
                 "population": upper(population * scale * scale[:, None], 17)}
-        for name in ("ordered", "icd"):
-            graphs = []
-            for test in (ordered.DSep(true_dag=dag, count_tests=True, use_cache=True),
-                         ordered.ParCorr(.01, data, count_tests=True, use_cache=True)):
-                # The data test numbers the observed nodes from 0.
-                its = nodes if test.__class__.__name__ == "DSep" else list(range(observed))
-                if name == "ordered":
-                    learner = ordered.OrderedICD(ordered.set(its), its, test, is_selection_bias=False)
-                else:
-                    learner = ordered.ICD(ordered.set(its), test, is_selection_bias=False)
-                learner.learn_structure()
-                graphs.append(graph_code(learner.graph, its))
-            case[name] = {"truth": graphs[0], "reference_errors": marks_differ(graphs[1], graphs[0])}
+        graphs = []
+        for test in (ordered.DSep(true_dag=dag, count_tests=True, use_cache=True),
+                     ordered.ParCorr(.01, data, count_tests=True, use_cache=True)):
+            # The data test numbers the observed nodes from 0.
+            its = nodes if test.__class__.__name__ == "DSep" else list(range(observed))
+            learner = ordered.OrderedICD(ordered.set(its), its, test, is_selection_bias=False)
+            learner.learn_structure()
+            graphs.append(graph_code(learner.graph, its))
+        case |= {"truth": graphs[0], "reference_errors": marks_differ(graphs[1], graphs[0])}
         cases.append(case)
-        print("truth", seed, case["ordered"]["reference_errors"], case["icd"]["reference_errors"], flush=True)
+        print("truth", seed, case["reference_errors"], flush=True)
     return cases
 
 

@@ -103,7 +103,6 @@ class Reference:
             sys.meta_path.insert(0, finder)
         algorithms = importlib.import_module("causal_discovery_algs")
         self.OrderedICD = algorithms.LearnStructOrderedICD
-        self.ICD = algorithms.LearnStructICD
         self.CLEANN = importlib.import_module("causal_reasoning").CLEANN
         tests = importlib.import_module("causal_discovery_utils.cond_indep_tests")
         self.ParCorr, self.DSep = tests.CondIndepParCorr, tests.DSep
@@ -161,7 +160,7 @@ def result_of(learner, test, targets, cleann, radii, nodes):
             "explanations": explanations}
 
 
-def learn(reference, algorithm, matrix, nodes, samples, alpha, targets, selection_bias, radii=3, watch=None):
+def learn(reference, matrix, nodes, samples, alpha, targets, radii=3, watch=None):
     """Runs CLEANN's correlation, the learner and the explanations; an exception becomes {"raises": text}."""
     node_set = reference.set(nodes)
     cleann = reference.CLEANN(matrix.astype(np.float64), samples, alpha, None, nodes_set=node_set)
@@ -176,10 +175,7 @@ def learn(reference, algorithm, matrix, nodes, samples, alpha, targets, selectio
                 watch.append(np.inf)
             return value
         test.calc_statistic = watched
-    if algorithm == "ordered":
-        learner = reference.OrderedICD(node_set, sorted(nodes), test, is_selection_bias=selection_bias)
-    else:
-        learner = reference.ICD(node_set, test, is_selection_bias=selection_bias)
+    learner = reference.OrderedICD(node_set, sorted(nodes), test, is_selection_bias=False)
     learner.learn_structure()
     return result_of(learner, test, targets, cleann, radii, nodes)
 

@@ -5,29 +5,33 @@
     python llava_goldens.py OUTPUT_DIR NAME ...             # some of them
     python llava_goldens.py --numbers OUTPUT_DIR [NAME ...] # golden numbers alone, of checkpoints and the picture that are there
     python llava_goldens.py --model DIR GOLDEN              # golden numbers of an existing checkpoint folder
+    python llava_goldens.py --variants OUTPUT_DIR           # golden numbers of multihead-f32 with other settings (VARIANTS)
 
 Run with transformers 4.46 for the old tensor names and with transformers >= 4.52 for the new ones; a checkpoint whose
-names need the other version is skipped with a message. Each checkpoint folder is a genuine one (config.json,
+names need the other version is skipped with a message; the variants are those of the newest version. Each checkpoint folder is a genuine one (config.json,
 *.safetensors, tokenizer.json, preprocessor_config.json, generation_config.json); `golden.safetensors` in it holds
 
     pixel_values [3, H, W] (float32), ids [P] (expanded), answer [T], logits [T, V],
     attention.answer [L, Hd, T, K], attention.full [L, Hd, K, K], attention.vision [Lv, Hv, Nv, Nv]
 
 all from one eager run of the whole sequence (teacher-forced with the greedy answer), so they do not depend on a key/value
-cache; and in float64, so they do not depend on a CPU (see float64.py). How far Hugging Face's float32 run of the same sequence is
-from them is metadata, `float32_error.NAME` (largest absolute difference): what a float32 computation of this model can be asked to
-meet. The prompt is metadata, too.
+cache; and in float64, so they do not depend on a CPU (see float64.py). How far Hugging Face's float32 run of the same sequence is from
+them is metadata, `float32_error.NAME` (largest absolute difference): what a float32 computation of this model can be asked to
+meet; and `bfloat16_error.NAME`. The prompt is metadata, too.
 """
 
 import json
+import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
 from transformers import (
     CLIPImageProcessor,
@@ -48,6 +52,7 @@ ImageProcessor = getattr(transformers, "CLIPImageProcessorPil", CLIPImageProcess
 NEW_NAMES = tuple(map(int, transformers.__version__.split(".")[:2])) >= (4, 52)
 STEPS = 24
 QUESTION = "What color is the star?"
+PROMPT = f"USER: <image>\n{QUESTION} ASSISTANT:"
 
 TEXT = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=4, vocab_size=320,
             max_position_embeddings=512, rms_norm_eps=1e-5)
@@ -126,52 +131,56 @@ def expanded(ids: list, image_id: int, patches: int) -> list:
     return [token for one in ids for token in [one] * (patches if one == image_id else 1)]
 
 
-def greedy(model, ids: list, pixels) -> list:
+def load(folder: Path, dtype) -> LlavaForConditionalGeneration:
+    return LlavaForConditionalGeneration.from_pretrained(folder, torch_dtype=dtype, attn_implementation="eager").eval()
+
+
+def greedy(model, ids: list, pixels, steps: int) -> list:
     """The answer, each step from the start: no cache."""
     eos = model.generation_config.eos_token_id
     end = set(eos if isinstance(eos, list) else [eos])
     answer = []
-    while len(answer) < STEPS and not (answer and answer[-1] in end):
+    while len(answer) < steps and not (answer and answer[-1] in end):
         sequence = torch.tensor([ids + answer])
-        out = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence))
+        out = model(input_ids=sequence, pixel_values=pixels.to(model.dtype), attention_mask=torch.ones_like(sequence))
         answer.append(int(out.logits[0, -1].argmax()))
     return answer
 
 
-def run(folder: Path, ids: list, pixels, dtype) -> tuple[list, dict]:
-    """The greedy answer in `dtype` and the numbers of the whole sequence."""
-    model = LlavaForConditionalGeneration.from_pretrained(folder, torch_dtype=dtype, attn_implementation="eager").eval()
-    pixels = pixels.to(dtype)
+def numbers_of(model, ids: list, answer: list, pixels) -> dict:
+    """What the whole sequence gives, in the model's type."""
+    pixels = pixels.to(model.dtype)
     vision = model.config.vision_config
-    with torch.no_grad():
-        answer = greedy(model, ids, pixels)
-        sequence = torch.tensor([ids + answer[:-1]])
-        out = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence),
-                    output_attentions=True)
-        tower = model.vision_tower if hasattr(model, "vision_tower") else model.model.vision_tower
-        seen = tower(pixels, output_attentions=True)
+    sequence = torch.tensor([ids + answer[:-1]])
+    out = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence), output_attentions=True)
+    tower = model.vision_tower if hasattr(model, "vision_tower") else model.model.vision_tower
+    seen = tower(pixels, output_attentions=True)
     P, T = len(ids), len(answer)
     assert out.logits.shape[1] == P + T - 1, out.logits.shape
     attention = torch.cat(out.attentions)  # [L, Hd, K, K]
-    used = vision.num_hidden_layers + 1 + model.config.vision_feature_layer
-    numbers = {"logits": out.logits[0, P - 1:], "attention.answer": attention[:, :, P - 1:], "attention.full": attention,
-               "attention.vision": torch.cat(seen.attentions[:used])}
-    assert {value.dtype for value in numbers.values()} == {dtype}
-    return answer, numbers
+    used = seen.attentions[:vision.num_hidden_layers + 1 + model.config.vision_feature_layer]
+    return {"logits": out.logits[0, P - 1:], "attention.answer": attention[:, :, P - 1:], "attention.full": attention,
+            "attention.vision": torch.cat(used) if used else None}
 
 
-def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bool = True) -> None:
-    config = LlavaConfig.from_pretrained(folder)
+@torch.no_grad()
+def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bool = True, steps: int = STEPS) -> None:
+    vision = LlavaConfig.from_pretrained(folder).vision_config
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     pixels = ImageProcessor.from_pretrained(folder)(image, return_tensors="pt")["pixel_values"]
-    patches = (config.vision_config.image_size // config.vision_config.patch_size) ** 2
+    patches = (vision.image_size // vision.patch_size) ** 2
     ids = expanded(tokenizer(prompt)["input_ids"], tokenizer.convert_tokens_to_ids("<image>"), patches)
     with float64_throughout():
-        answer, numbers = run(folder, ids, pixels, torch.float64)
-    answer32, numbers32 = run(folder, ids, pixels, torch.float32)
-    assert answer == answer32, "an answer that hangs on rounding is no golden one"
+        model = load(folder, torch.float64)
+        answer = greedy(model, ids, pixels, steps)
+        numbers = numbers_of(model, ids, answer, pixels)
+    assert greedy(load(folder, torch.float32), ids, pixels, steps) == answer, "an answer that hangs on rounding is no golden one"
     kept = list(numbers) if full else ["logits", "attention.answer"]
-    errors = {f"float32_error.{name}": repr(largest_difference(numbers[name], numbers32[name])) for name in kept}
+    assert all(numbers[name].dtype == torch.float64 for name in kept)
+    errors = {}
+    for kind in ("float32", "bfloat16"):
+        others = numbers_of(load(folder, getattr(torch, kind)), ids, answer, pixels)
+        errors |= {f"{kind}_error.{name}": repr(largest_difference(numbers[name], others[name])) for name in kept}
     tensors = {"pixel_values": pixels[0].numpy(), "ids": np.array(ids, dtype=np.int64),
                "answer": np.array(answer, dtype=np.int64), **{name: numbers[name].numpy() for name in kept}}
     text = tokenizer.decode(answer, skip_special_tokens=True)
@@ -180,12 +189,53 @@ def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bo
     print(f"{target}: P {len(ids)}, T {len(answer)}, answer {text!r}, {target.stat().st_size} bytes, {errors}")
 
 
+def small_biases(tensors: dict) -> dict:
+    """A bias for every linear map of the decoder's layers, of numbers that TestLlava makes again."""
+    pattern = re.compile(r"language_model\.model\.layers\..*_proj\.weight")
+    return {name.replace("weight", "bias"): ((np.arange(len(value)) * 7 % 11 - 5) / 32).astype(np.float32)
+            for name, value in tensors.items() if pattern.fullmatch(name)}
+
+
+# Folders whose weights say one thing and whose configuration another, and a rare configuration: changes to the top and to the
+# text_config of multihead-f32, whether biases are added.
+VARIANTS = {
+    "unwanted-biases": ({}, {}, True),
+    "biases": ({}, {"attention_bias": True, "mlp_bias": True}, True),
+    "projector-without-biases": ({"multimodal_projector_bias": False}, {}, False),
+    "tied-with-a-head": ({"tie_word_embeddings": True}, {"tie_word_embeddings": True}, False),
+    "no-vision-layers": ({"vision_feature_layer": -4}, {}, False),  # of three; transformers 5.24 fails at 0, which means the same
+}
+
+
+def make_variant(original: Path, folder: Path, top: dict, text: dict, biases: bool) -> None:
+    shutil.copytree(original, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= top
+    config["text_config"] |= text
+    (folder / "config.json").write_text(json.dumps(config))
+    if biases:
+        tensors = load_file(folder / "model.safetensors")
+        save_file(tensors | small_biases(tensors), folder / "model.safetensors", {"format": "pt"})
+
+
+def make_variants(root: Path, prompt: str, image: Image.Image) -> None:
+    for name, changes in VARIANTS.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / name
+            make_variant(root / "multihead-f32", folder, *changes)
+            golden(folder, prompt, image, root / f"{name}.golden.safetensors", full=False, steps=4)
+
+
 def main() -> None:
     if sys.argv[1] == "--model":
         folder = Path(sys.argv[2])
         scene = folder / "scenes" / "star_left_of_circle.png"
         golden(folder, "USER: <image>\nDescribe the image. ASSISTANT:", Image.open(scene).convert("RGB"), Path(sys.argv[3]),
                full=False)
+        return
+    if sys.argv[1] == "--variants":
+        root = Path(sys.argv[2])
+        make_variants(root, PROMPT, Image.open(root / "picture.png").convert("RGB"))
         return
     numbers_only = sys.argv[1] == "--numbers"
     root, *names = sys.argv[2 if numbers_only else 1:]
@@ -203,7 +253,7 @@ def main() -> None:
         folder = root / name
         if not numbers_only:
             make_checkpoint(folder, case, seed)
-        prompt = f"<image>\n{QUESTION}" if case.get("image_first") else f"USER: <image>\n{QUESTION} ASSISTANT:"
+        prompt = f"<image>\n{QUESTION}" if case.get("image_first") else PROMPT
         golden(folder, prompt, image, folder / "golden.safetensors")
 
 

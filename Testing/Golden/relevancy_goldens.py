@@ -1,24 +1,26 @@
 #!/usr/bin/env python3
 """Makes the golden numbers of TestRelevancy from the tiny checkpoints of llava_goldens.py.
 
-    python relevancy_goldens.py LVLM_INTERPRET_DIR CHECKPOINTS_DIR OUTPUT_DIR
+    python relevancy_goldens.py LVLM_INTERPRET_DIR CHECKPOINTS_DIR OUTPUT_DIR [CASE ...]
 
 LVLM_INTERPRET_DIR is a clone of https://github.com/IntelLabs/lvlm-interpret, whose own `construct_relevancy_map` is run on
-Hugging Face's eager float32 model (transformers 4.41 to 4.46). Each OUTPUT_DIR/<case>.safetensors holds
+Hugging Face's eager model (transformers 4.41 to 4.46). Each OUTPUT_DIR/<case>.safetensors holds
 
-    image u8 [H, W, 3], ids [P], answer [T], logprob [T]
+    image u8 [H, W, 3], ids [P], answer [T], logprob [T] (float32, as in a trace)
     compatible.<map>, compatible.raw.<map>   LVLM-Interpret, normalized and not: [T, K] (decoder) or [T, patches]
-    exact.<map>, exact.raw.<map>             Chefer's rules with full matrices, float64 autograd through Hugging Face's model
-    gradient.decoder [L, Hd, S, S], gradient.vision [Lv, Hv, N, N]   of the logit of token GRADIENT_TOKEN, float64
+    exact.<map>, exact.raw.<map>             Chefer's rules with full matrices, autograd through Hugging Face's model
+    gradient.decoder [L, Hd, S, S], gradient.vision [Lv, Hv, N, N]   of the logit of token GRADIENT_TOKEN
 
-with the maps decoder, vision, joint and joint_token. The case `grid24` has a checkpoint of its own (24 x 24 patches, so that
-upstream runs as it is; elsewhere its literal 576 is replaced) and no more than `compatible.*`. The decoder's rows are without the identity.
+with the maps decoder, vision, joint and joint_token, all in float64, so that they do not depend on a CPU (see float64.py). How far the
+same code in float32 is from a map is metadata, `float32_error.NAME`: the largest difference in a row, relative to the row's maximum.
+The case `grid24` has a checkpoint of its own (made where it is not there; 24 x 24 patches, so that upstream runs as it is; elsewhere its
+literal 576 is replaced) and no more than `compatible.*`. The decoder's rows are without the identity.
 """
 
 import copy
 import sys
 import types
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,8 @@ from transformers import (
     LlavaForConditionalGeneration,
     PreTrainedTokenizerFast,
 )
+
+from float64 import float64_throughout
 
 ANSWER = 12
 GRADIENT_TOKEN = 2
@@ -65,9 +69,8 @@ def load_upstream(folder: str, patches: int):
     return module.construct_relevancy_map
 
 
-def load_model(folder: Path, feature_layer) -> LlavaForConditionalGeneration:
-    model = LlavaForConditionalGeneration.from_pretrained(
-        folder, torch_dtype=torch.float32, attn_implementation="eager").eval()
+def load_model(folder: Path, feature_layer, dtype=torch.float32) -> LlavaForConditionalGeneration:
+    model = LlavaForConditionalGeneration.from_pretrained(folder, torch_dtype=dtype, attn_implementation="eager").eval()
     model.generation_config.eos_token_id = None  # answers of a fixed length
     model.generation_config.pad_token_id = 0
     if feature_layer is not None:
@@ -95,6 +98,17 @@ def hook_attention(model) -> tuple[list, list]:
     return decoder, vision
 
 
+@contextmanager
+def sampled(answer):
+    """Sampling draws these tokens, so that an answer can be given again in another precision."""
+    multinomial, tokens = torch.multinomial, iter(answer)
+    torch.multinomial = lambda probabilities, num_samples: torch.tensor([[next(tokens)]])
+    try:
+        yield
+    finally:
+        torch.multinomial = multinomial
+
+
 def compatible_maps(construct, model, ids, pixels, length, temperature, normalize):
     """LVLM-Interpret on an answer of `length` tokens: ids, log-probabilities, {map: [length, ...]}."""
     model.enc_attn_weights, model.enc_attn_weights_vit = hook_attention(model)
@@ -113,7 +127,7 @@ def compatible_maps(construct, model, ids, pixels, length, temperature, normaliz
     found = construct(None, model, ids, list(names), outputs, answer, image_start, apply_normalization=normalize)
     P, K = ids.shape[1], ids.shape[1] + ANSWER - 1
     patches = model.enc_attn_weights_vit[0].shape[-1] - 1
-    maps = {m: np.zeros((length, K if m == "decoder" else patches), np.float32) for m in MAPS}
+    maps = {m: np.zeros((length, K if m == "decoder" else patches)) for m in MAPS}
     for t, name in enumerate(names):
         row = found["llama_token"][name][-1].detach().clone()
         row[P - 1 + t] -= 1 if normalize else 0  # upstream adds the identity again after normalizing
@@ -134,28 +148,10 @@ def chain(layers, start):
 
 
 def normalized(relevancy):
-    rest = relevancy - torch.eye(relevancy.shape[0], dtype=relevancy.dtype)
+    rest = relevancy - torch.eye(relevancy.shape[0])
     total = rest.sum(-1, keepdim=True)
     total[total == 0] = 1
     return rest / total
-
-
-@contextmanager
-def float64_throughout(model):
-    """Hugging Face computes softmax and RMSNorm in float32 whatever the model's type is; not inside of this."""
-    softmax = torch.nn.functional.softmax
-
-    def rms_norm(self, x):
-        return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon))
-
-    for module in model.modules():
-        if type(module).__name__.endswith("RMSNorm"):
-            module.forward = types.MethodType(rms_norm, module)
-    torch.nn.functional.softmax = lambda x, dim=None, dtype=None: softmax(x, dim=dim)
-    try:
-        yield
-    finally:
-        torch.nn.functional.softmax = softmax
 
 
 def exact_maps(model, ids, pixels, answer) -> dict:
@@ -176,19 +172,19 @@ def exact_maps(model, ids, pixels, answer) -> dict:
         pairs = [(a[0].detach(), g[0]) for a, g in zip(attentions, gradients)]
         text, seen = pairs[:len(decoder)], pairs[len(decoder):]
         S, N = P + t, seen[0][0].shape[-1]
-        full = chain(text, torch.eye(S, dtype=torch.float64))
+        full = chain(text, torch.eye(S))
         image = slice(start, start + N - 1)
-        joint = torch.zeros(N, N, dtype=torch.float64)
+        joint = torch.zeros(N, N)
         joint[0, 0] = 1
         joint[1:, 1:] = full[image, image]
-        token_start = torch.eye(N, dtype=torch.float64)
+        token_start = torch.eye(N)
         token_start[0, 1:] += full[-1, image]
         token_start[1:, 0] += full[-1, image]
-        results = {"decoder": full, "vision": chain(seen, torch.eye(N, dtype=torch.float64)),
+        results = {"decoder": full, "vision": chain(seen, torch.eye(N)),
                    "joint": chain(seen, joint), "joint_token": chain(seen, token_start)}
         for name, relevancy in results.items():
             for kind, value in (("exact", normalized(relevancy)),
-                                ("exact.raw", relevancy - torch.eye(relevancy.shape[0], dtype=torch.float64))):
+                                ("exact.raw", relevancy - torch.eye(relevancy.shape[0]))):
                 rows = tensors.setdefault(f"{kind}.{name}", np.zeros((len(answer), K if name == "decoder" else N - 1)))
                 if name == "decoder":
                     rows[t, :S] = value[-1]
@@ -220,6 +216,28 @@ def make_grid24(folder: Path, tokenizer_from: Path) -> None:
     CLIPImageProcessor(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48}).save_pretrained(folder)
 
 
+def all_maps(construct, model, ids, pixels, answer, temperature, lengths, small) -> dict:
+    """Every number of a golden file in the model's type. For `answer` None one is sampled."""
+    tensors = {}
+    for kind, normalize in (("compatible", True), ("compatible.raw", False))[:1 if small else 2]:
+        for length in lengths:  # a fresh model: upstream's gradients stay in its graph
+            with sampled(answer) if answer else nullcontext():
+                found, logprob, maps = compatible_maps(construct, copy.deepcopy(model), ids, pixels, length, temperature, normalize)
+            assert not answer or found == answer[:length]
+            if length == lengths[0]:
+                tensors |= {f"{kind}.{m}": v for m, v in maps.items()}
+                tensors |= {"answer": np.array(found, np.int64), "logprob": np.array(logprob, np.float32)}
+            for m, rows in maps.items():  # so one set of maps stands for answers of every length
+                assert np.allclose(rows, tensors[f"{kind}.{m}"][:length], rtol=1e-9, atol=1e-12), (m, length)
+    if not small:
+        tensors |= exact_maps(copy.deepcopy(model), ids, pixels, tensors["answer"].tolist())
+    return tensors
+
+
+def row_error(ours, theirs) -> float:
+    return float((np.abs(ours - theirs).max(-1) / np.abs(theirs).max(-1)).max())
+
+
 def golden(upstream: str, folder: Path, picture: Path, target: Path, temperature, feature_layer, small=False) -> None:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     processor = CLIPImageProcessor.from_pretrained(folder)
@@ -233,25 +251,18 @@ def golden(upstream: str, folder: Path, picture: Path, target: Path, temperature
     image_id = model.config.image_token_index
     ids = torch.tensor([[i for token in tokenizer(PROMPT)["input_ids"]
                          for i in [token] * (patches if token == image_id else 1)]])
-    tensors = {"image": np.ascontiguousarray(seen.transpose(1, 2, 0)).astype(np.uint8), "ids": ids[0].numpy()}
-    for kind, normalize in (("compatible", True), ("compatible.raw", False))[:1 if small else 2]:
-        for length in (ANSWER,) if small else range(ANSWER, 0, -1):  # a fresh model: upstream's gradients stay in its graph
-            answer, logprob, maps = compatible_maps(construct, copy.deepcopy(model), ids, pixels, length, temperature,
-                                                    normalize)
-            if length == ANSWER:
-                tensors |= {f"{kind}.{m}": v for m, v in maps.items()}
-                tensors |= {"answer": np.array(answer, np.int64), "logprob": np.array(logprob, np.float32)}
-            for m, rows in maps.items():  # so one set of maps stands for answers of every length
-                assert np.allclose(rows, tensors[f"{kind}.{m}"][:length], rtol=1e-4, atol=1e-6), (m, length)
-    if not small:
-        wide = copy.deepcopy(model).double()
-        with float64_throughout(wide):
-            tensors |= exact_maps(wide, ids, pixels.double(), tensors["answer"].tolist())
+    narrow = all_maps(construct, model, ids, pixels, None, temperature, [ANSWER], small)
+    with float64_throughout():
+        numbers = all_maps(construct, load_model(folder, feature_layer, torch.float64), ids, pixels.double(),
+                           narrow["answer"].tolist(), temperature, [ANSWER] if small else range(ANSWER, 0, -1), small)
+    tensors = {"image": np.ascontiguousarray(seen.transpose(1, 2, 0)).astype(np.uint8), "ids": ids[0].numpy(), **numbers}
+    errors = {f"float32_error.{name}": repr(row_error(narrow[name], value)) for name, value in numbers.items()
+              if name.startswith(("compatible", "exact"))}
     metadata = {"checkpoint": folder.name, "prompt": PROMPT, "temperature": str(temperature or 1), "image_start":
                 str(int((ids[0] == image_id).nonzero()[0])), "gradient_token": str(GRADIENT_TOKEN),
-                "feature_layer": str(model.config.vision_feature_layer), "transformers": transformers.__version__}
+                "feature_layer": str(model.config.vision_feature_layer), "transformers": transformers.__version__, **errors}
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, target, metadata)
-    print(f"{target}: P {ids.shape[1]}, answer {tensors['answer'].tolist()}, {target.stat().st_size} bytes")
+    print(f"{target}: P {ids.shape[1]}, answer {tensors['answer'].tolist()}, {target.stat().st_size} bytes, {errors}")
 
 
 def main() -> None:
@@ -259,7 +270,7 @@ def main() -> None:
     for name in sys.argv[4:] or list(CASES):
         checkpoint, temperature, feature_layer = CASES[name]
         folder = checkpoints / checkpoint if checkpoint else output / f"{name}-bf16"
-        if not checkpoint:
+        if not folder.exists():
             make_grid24(folder, checkpoints / "multihead-f32")
         golden(upstream, folder, checkpoints / "picture.png", output / f"{name}.safetensors", temperature, feature_layer,
                small=not checkpoint)

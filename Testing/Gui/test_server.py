@@ -59,7 +59,7 @@ def start_server():
 
 
 def connects():
-    simple.Connect("localhost", start_server())
+    simple.Connect("127.0.0.1", start_server())
     simple.LoadPlugin(os.environ.get("LVLM_SERVER_PLUGIN") or os.environ["LVLM_PLUGIN"], remote=True, ns=None)
     gui.wait(500)
     gui.equal(servermanager.ActiveConnection.GetNumberOfDataPartitions(), RANKS, "ranks")

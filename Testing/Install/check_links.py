@@ -17,10 +17,10 @@ ALLOWED = {
     "lvlmCheckpoint": set(),
     "lvlmCausal": set(),
     "lvlmText": {"text"},
-    "lvlmPicture": {"picture", "opencv"},
-    "lvlmLlava": {"text", "picture", "opencv", "torch"},
+    "lvlmPicture": {"picture"},
+    "lvlmLlava": {"text", "picture", "torch"},
     "lvlmReaders": {"vtk"},
-    "lvlmReadersPicture": {"vtk", "picture", "opencv"},
+    "lvlmReadersPicture": {"vtk", "picture"},
     "lvlmFiltersCommon": {"vtk"},
     "lvlmFiltersDrawing": {"vtk", "picture", "opencv"},
     "lvlmFiltersAnalysis": {"vtk", "picture", "opencv"},
@@ -28,7 +28,7 @@ ALLOWED = {
     "lvlmServer": {"vtk"},
 }
 # The libraries that talk to them themselves; the plugin to none.
-DIRECT = {"text": {"lvlmText"}, "picture": {"lvlmPicture"}, "opencv": {"lvlmPicture", "lvlmFiltersDrawing"}, "torch": {"lvlmLlava"}}
+DIRECT = {"text": {"lvlmText"}, "picture": {"lvlmPicture"}, "opencv": {"lvlmFiltersDrawing"}, "torch": {"lvlmLlava"}}
 KINDS = {"text": r"lib(icu|onig)", "picture": r"lib(png|jpeg|tiff|webp|gif|lcms)", "opencv": r"libopencv",
          "torch": r"lib(torch|c10)", "vtk": r"libvtk"}
 

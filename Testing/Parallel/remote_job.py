@@ -25,7 +25,7 @@ def connect():
     if os.environ.get("LVLM_CLIENT_PLUGIN"):
         simple.LoadPlugin(os.environ["LVLM_CLIENT_PLUGIN"], remote=False, ns=None)
         say("client %s inference" % ("with" if hasattr(servermanager.filters, "LLaVAInference") else "without"))
-    simple.Connect("localhost", PORT)
+    simple.Connect("127.0.0.1", PORT)
     # Another client may have loaded the server's plugin: of the two, a thin client's own has no LLaVAInference.
     mark = "LLaVAInference" if os.environ.get("LVLM_CLIENT_PLUGIN") else "LVLMTokens"
     if not hasattr(servermanager.filters, mark):

@@ -55,20 +55,22 @@ def write_traces(folder):
         file.write(content[:-100])
 
 
-def pvbatch(ranks, *arguments):
+def mpirun(ranks, *program):
+    """What a program on several ranks writes. Raises when it fails, or takes too long because its ranks wait for ever."""
     command = [os.environ["LVLM_MPIRUN"], "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
-               "-np", str(ranks), os.environ["LVLM_PVBATCH"], *arguments]
+               "-np", str(ranks), *program]
     # pvpython is an MPI process of its own: its variables would make mpirun believe to be one of its ranks.
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PMI_", "OPAL_", "ORTE_"))}
     done = subprocess.run(command, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200, check=False)
     if done.returncode:
         raise AssertionError("%d ranks: exit code %d\n%s" % (ranks, done.returncode, done.stdout))
+    return done.stdout
 
 
 def run(ranks, folder):
     out = os.path.join(folder, "ranks-%d" % ranks)
     os.mkdir(out)
-    pvbatch(ranks, "--sym", os.path.join(FOLDER, "analysis_job.py"), folder)
+    mpirun(ranks, os.environ["LVLM_PVBATCH"], "--sym", os.path.join(FOLDER, "analysis_job.py"), folder)
     results = []
     for rank in range(ranks):
         with open(os.path.join(out, "rank-%d" % rank), "rb") as file:
@@ -187,7 +189,7 @@ class Ranks(unittest.TestCase):
         for ranks in (1, 2):
             out = os.path.join(self.folder.name, "pictures-%d" % ranks)
             os.mkdir(out)
-            pvbatch(ranks, "--force-offscreen-rendering", os.path.join(FOLDER, "render_job.py"),
+            mpirun(ranks, os.environ["LVLM_PVBATCH"], "--force-offscreen-rendering", os.path.join(FOLDER, "render_job.py"),
                     os.path.join(self.folder.name, "four.lvlm"), out)
             pictures[ranks] = {name: lt.pixels(os.path.join(out, name + ".png")) for name in ("volume", "contour")}
         for name, one in pictures[1].items():

@@ -42,6 +42,27 @@ class InferenceCase(TestCase):
         settings = {"ModelDirectory": MODEL, "Prompt": QUESTION, "MaxNewTokens": 4, **properties}
         return simple.LLaVAInference(Input=picture or self.golden_picture(), **settings)
 
+    def damaged(self, change):
+        folder = self.path("model%d" % len(os.listdir(self.folder.name)))
+        shutil.copytree(MODEL, folder)
+        change(folder)
+        return folder
+
+    def edited(self, file_name="config.json", **numbers):
+        def change(folder):
+            path = os.path.join(folder, file_name)
+            with open(path) as file:
+                config = json.load(file)
+            for key, value in numbers.items():
+                where = config
+                *parts, last = key.split("__")
+                for part in parts:
+                    where = where[part]
+                where[last] = value
+            with open(path, "w") as file:
+                json.dump(config, file)
+        return self.damaged(change)
+
     def seen(self, trace):
         """What the model saw, [H, W, 3], row 0 at the top."""
         image = block(fetch(trace), "image")
@@ -155,6 +176,18 @@ class Answers(InferenceCase):
         data = fetch(trace)
         answer = data.GetFieldData().GetAbstractArray("answer").GetValue(0)
         self.assertEqual(trace.Answer, answer)
+
+    def test_a_nul_in_the_answer(self):
+        """A property ends at a NUL character, so it shows the sign for one; the trace has the character itself."""
+        with open(os.path.join(MODEL, "tokenizer.json")) as file:
+            vocabulary = json.load(file)["model"]["vocab"]
+        vocabulary[","], vocabulary["<0x00>"] = vocabulary["<0x00>"], vocabulary[","]  # the answer starts with a comma
+        trace = self.ask(ModelDirectory=self.edited("tokenizer.json", model__vocab=vocabulary))
+        answer = fetch(trace).GetFieldData().GetAbstractArray("answer").GetValue(0)
+        self.assertEqual(answer[0], "\0")
+        self.assertGreater(len(answer), 1)
+        trace.UpdatePipelineInformation()
+        self.assertEqual(trace.Answer, answer.replace("\0", "\u2400"))
 
     def test_state_round_trip(self):
         from paraview import simple
@@ -276,27 +309,6 @@ class BadInput(InferenceCase):
         from paraview import simple
         self.fails("slices in z", picture=simple.Wavelet(WholeExtent=[0, 3, 0, 3, 0, 3]))
         self.fails("40000 x 1", picture=self.picture(np.zeros((1, 40000, 3), np.uint8)))
-
-    def damaged(self, change):
-        folder = self.path("model%d" % len(os.listdir(self.folder.name)))
-        shutil.copytree(MODEL, folder)
-        change(folder)
-        return folder
-
-    def edited(self, file_name="config.json", **numbers):
-        def change(folder):
-            path = os.path.join(folder, file_name)
-            with open(path) as file:
-                config = json.load(file)
-            for key, value in numbers.items():
-                where = config
-                *parts, last = key.split("__")
-                for part in parts:
-                    where = where[part]
-                where[last] = value
-            with open(path, "w") as file:
-                json.dump(config, file)
-        return self.damaged(change)
 
     def test_folders(self):
         self.fails("/nowhere: there is no such model folder", ModelDirectory="/nowhere")

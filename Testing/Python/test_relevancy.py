@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """LVLMRelevancy: recorded maps, rollout against numpy, and gradients against LVLM-Interpret and float64 autograd.
 
-Recorded numbers come back to float32 rounding (2e-7). Goldens (Testing/Golden/relevancy_goldens.py) are met within 1e-4 of
-each map's maximum, as in the C++ tests: they compare float32 sums in another order.
+Recorded numbers come back to float32 rounding (2e-7). Goldens (Testing/Golden/relevancy_goldens.py, float64) are met within 1e-4 of
+each map's maximum or three times the references' own float32 error, as in the C++ tests.
 """
 import json
 import os
 import pathlib
 import shutil
-import struct
 
 import numpy as np
 
@@ -19,21 +18,6 @@ DATA = pathlib.Path(__file__).resolve().parents[1] / "Data"
 EQUAL = dict(rtol=2e-7, atol=0)
 MAPS = ("decoder", "vision", "joint", "joint_token")
 IMAGE = ("image_mean", "image_maximum", "image_share", "image_percentile")
-
-
-def read_safetensors(path):
-    """Tensors and metadata, for the types that the tests use."""
-    content = pathlib.Path(path).read_bytes()
-    size = struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8:8 + size])
-    types = {"F32": "<f4", "F64": "<f8", "U8": "u1", "I64": "<i8"}
-    metadata = header.pop("__metadata__", {})
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        values = np.frombuffer(content[8 + size + begin:8 + size + end], types[entry["dtype"]])
-        tensors[name] = values.reshape(entry["shape"])
-    return tensors, metadata
 
 
 def has_inference():
@@ -276,7 +260,7 @@ class WithModel(lt.TestCase):
 
     def golden_trace(self, case, **metadata):
         """(numbers, reader) of a golden file as the trace that its model would have made."""
-        numbers, about = read_safetensors(DATA / "relevancy" / (case + ".safetensors"))
+        numbers, about = lt.read_safetensors(DATA / "relevancy" / (case + ".safetensors"))
         start, ids = int(about["image_start"]), np.concatenate([numbers["ids"], numbers["answer"]])
         P, patches = len(numbers["ids"]), numbers["compatible.vision"].shape[1]
         edge = int(round(patches ** 0.5))
@@ -284,7 +268,7 @@ class WithModel(lt.TestCase):
         roles[start:start + patches] = ["image"] * patches
         folder = DATA / "relevancy" / about["checkpoint"]
         folder = folder if folder.exists() else DATA / "llava" / about["checkpoint"]
-        self.numbers, self.P, self.span = numbers, P, slice(start, start + patches)
+        self.numbers, self.about, self.P, self.span = numbers, about, P, slice(start, start + patches)
         path = self.path(case + ".lvlm")
         written = {
             "format": "lvlm-trace", "version": "1", "model": about["checkpoint"], "prompt": "", "answer": "",
@@ -295,13 +279,16 @@ class WithModel(lt.TestCase):
                              {k: v for k, v in written.items() if v is not None})
         return simple.LVLMTraceReader(FileName=path)
 
+    def allowed(self, name):
+        return max(1e-4, 3 * float(self.about["float32_error." + name]))
+
     def assertGolden(self, found, kind, token):
         self.assertEqual(tuple(found), MAPS)
         for name, values in found.items():
-            expected = self.numbers["%s.%s" % (kind, name)][token].astype("f8")
+            expected = self.numbers["%s.%s" % (kind, name)][token]
             largest = np.abs(expected).max()
             expected = expected[self.span] if name == "decoder" else expected
-            self.assertLess(np.abs(values - expected).max() / largest, 1e-4, (kind, name, token))
+            self.assertLess(np.abs(values - expected).max() / largest, self.allowed("%s.%s" % (kind, name)), (kind, name, token))
 
     def test_goldens(self):
         for case in ("multihead", "grouped-sampled", "bias", "window-sampled"):
@@ -347,7 +334,7 @@ class WithModel(lt.TestCase):
         relevancy = simple.LVLMRelevancy(Input=self.golden_trace("multihead"), AnswerTokens=[4])
         table, row = lt.fetch(relevancy, 1), self.numbers["exact.decoder"][4]
         found = lt.column(table, "relevancy")
-        np.testing.assert_allclose(found, row[lt.column(table, "position")], atol=1e-4 * np.abs(row).max())
+        np.testing.assert_allclose(found, row[lt.column(table, "position")], atol=self.allowed("exact.decoder") * np.abs(row).max())
         self.assertAlmostEqual(lt.column(table, "image_share")[0], row[self.span].sum() / row.sum(), places=4)
 
     def progress_of(self, relevancy, work):
@@ -380,7 +367,7 @@ class WithModel(lt.TestCase):
         reader = self.golden_trace("multihead")
         relevancy = simple.LVLMRelevancy(Input=reader, AnswerTokens=[2])
         before = maps_of(lt.fetch(relevancy))
-        tensors, metadata = read_safetensors(reader.FileName)
+        tensors, metadata = lt.read_safetensors(reader.FileName)
         tensors["image"] = 255 - tensors["image"]
         del tensors["answer.logprob"]  # they belong to the other picture
         other = self.path("other.lvlm")
@@ -405,7 +392,7 @@ class WithModel(lt.TestCase):
                 self.assertEqual(*(lt.column(lt.fetch(p, 1), column) for p in (shown, again)))
         one = simple.LVLMRelevancy(Input=live)
         rows = {name: [] for name in MAPS[1:]}
-        tensors, metadata = read_safetensors(path)
+        tensors, metadata = lt.read_safetensors(path)
         for token in range(len(tensors["answer.logprob"])):
             one.AnswerTokens = [token]
             found = maps_of(lt.fetch(one))
@@ -448,7 +435,7 @@ class WithModel(lt.TestCase):
         trace = self.golden_trace("multihead", model_directory=folder)
         relevancy = simple.LVLMRelevancy(Input=trace, AnswerTokens=[1])
         self.assertGolden(maps_of(lt.fetch(relevancy)), "exact", 1)
-        tensors, metadata = read_safetensors(os.path.join(folder, "model.safetensors"))
+        tensors, metadata = lt.read_safetensors(os.path.join(folder, "model.safetensors"))
         tensors["language_model.lm_head.weight"] = tensors["language_model.lm_head.weight"][::-1].copy()
         os.remove(os.path.join(folder, "model.safetensors"))
         lt.write_safetensors(os.path.join(folder, "model.safetensors"), tensors, metadata)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "AnswerTrace.h"
 
+#include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Text/Chat/ChatTemplate.h"
 #include "Models/Text/Chat/CheckpointTemplate.h"
 #include "Models/Trace/Json.h"
@@ -26,11 +27,6 @@ std::vector<T> listOf(const at::Tensor& tensor)
 {
   const at::Tensor values = tensor.contiguous();
   return std::vector<T>(values.data_ptr<T>(), values.data_ptr<T>() + values.numel());
-}
-
-Tensor imageTensor(const picture::RgbImage& seen)
-{
-  return Tensor::of(seen.pixels, { seen.height, seen.width, 3 });
 }
 
 void describeQuestion(Trace& trace, const Question& question, const LlavaModel::Impl& model)
@@ -71,27 +67,36 @@ std::string alternativePieces(
 }
 }
 
-ranks::Parcel scoredToken(
+Tensor imageTensor(const picture::RgbImage& seen)
+{
+  return Tensor::of(seen.pixels, { seen.height, seen.width, 3 });
+}
+
+ranks::Message scoredToken(
   std::int64_t id, const at::Tensor& logits, std::int64_t alternatives, bool withLogits)
 {
   const at::Tensor logprobs = at::log_softmax(logits, 0).to(at::kCPU, at::kFloat);  // [V]
   const auto [best, index] = logprobs.topk(std::min(alternatives, logits.size(0))); // [k], [k]
-  ranks::Parcel parcel;
-  parcel.put(id);
-  parcel.put(logprobs[id].item<float>());
-  parcel.put(listOf<std::int64_t>(index));
-  parcel.put(listOf<float>(best));
-  parcel.put(withLogits ? listOf<float>(logits.to(at::kCPU, at::kFloat)) : std::vector<float>());
-  return parcel;
+  ranks::Message token;
+  token.head = { { "id", id }, { "logprob", logprobs[id].item<float>() },
+    { "topkId", listOf<std::int64_t>(index) }, { "topkLogprob", listOf<float>(best) } };
+  if (withLogits)
+  {
+    token.tensors.push_back(fromTorch(logits.to(at::kFloat)));
+  }
+  return token;
 }
 
-void Answer::add(ranks::Parcel token)
+void Answer::add(const ranks::Message& token)
 {
-  this->ids.push_back(token.take<std::int64_t>());
-  this->logprob.push_back(token.take<float>());
-  append(this->topkId, token.takeList<std::int64_t>());
-  append(this->topkLogprob, token.takeList<float>());
-  append(this->logits, token.takeList<float>());
+  this->ids.push_back(token.head.at("id").get<std::int64_t>());
+  this->logprob.push_back(token.head.at("logprob").get<float>());
+  append(this->topkId, token.head.at("topkId").get<std::vector<std::int64_t>>());
+  append(this->topkLogprob, token.head.at("topkLogprob").get<std::vector<float>>());
+  if (!token.tensors.empty())
+  {
+    append(this->logits, ranks::listOf<float>(token));
+  }
 }
 
 Prompt promptOf(const LlavaModel::Impl& model, const Question& question)

@@ -8,7 +8,7 @@
 #include "Prompt.h"
 
 #include "Models/Llava/Network/LlavaModelImpl.h"
-#include "Models/Ranks/Parcel.h"
+#include "Models/Ranks/Message.h"
 
 namespace lvlm::llava
 {
@@ -24,13 +24,16 @@ struct Answer
 
   std::int64_t length() const { return static_cast<std::int64_t>(this->ids.size()); }
   /// Takes in what scoredToken() gave.
-  void add(ranks::Parcel token);
+  void add(const ranks::Message& token);
 };
 
 /// A chosen token with its log-probability, those of the `alternatives` best ones and, if asked
 /// for, all logits.
-ranks::Parcel scoredToken(
+ranks::Message scoredToken(
   std::int64_t id, const at::Tensor& logits, std::int64_t alternatives, bool withLogits);
+
+/// u8 [H, W, 3]
+Tensor imageTensor(const picture::RgbImage& seen);
 
 /// The trace without attention. Throws Error when it contradicts itself.
 Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Answering.h"
 
-#include "Models/Llava/Network/TensorParcel.h"
+#include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
 
 #include <algorithm>
@@ -31,7 +31,7 @@ Progress part(const Progress& progress, double from, double size)
 }
 }
 
-Answering::Answering(const LlavaModel& model, const Question& question, ranks::RankTeam& team)
+Answering::Answering(const LlavaModel& model, const Question& question, ranks::Team& team)
   : Owner(model), Model(model.impl()), Asked(question), Team(team)
 {
 }
@@ -83,14 +83,11 @@ void Answering::checkAlike() const
         << this->Input.ids.size() << " prompt positions, MaxNewTokens " << this->Asked.maxNewTokens;
     return all.str();
   };
-  ranks::Parcel first = this->Team.fromFirst(
-    [&summary]
-    {
-      ranks::Parcel parcel;
-      parcel.put(summary());
-      return parcel;
-    });
-  const std::string wanted = first.takeText();
+  const auto wanted = this->Team.fromFirst(
+                                  [&summary] {
+                                    return ranks::Message{ summary(), {} };
+                                  })
+                        .head.get<std::string>();
   this->Team.together(
     [&]
     {
@@ -104,19 +101,15 @@ void Answering::checkAlike() const
 
 void Answering::sharePicture()
 {
-  ranks::Parcel parcel = this->Team.fromFirst(
+  const ranks::Message seen = this->Team.fromFirst(
     [this]
     {
-      const picture::RgbImage seen = this->Model.see(this->Asked.image, this->Asked.imageMode);
-      ranks::Parcel result;
-      result.put(seen.width);
-      result.put(seen.height);
-      result.put(seen.pixels);
-      return result;
+      const picture::RgbImage own = this->Model.see(this->Asked.image, this->Asked.imageMode);
+      return ranks::Message{ nullptr, { imageTensor(own) } };
     });
-  this->Seen.width = parcel.take<std::int64_t>();
-  this->Seen.height = parcel.take<std::int64_t>();
-  this->Seen.pixels = parcel.takeList<std::uint8_t>();
+  this->Seen.height = seen.tensors.at(0).extent(0);
+  this->Seen.width = seen.tensors.at(0).extent(1);
+  this->Seen.pixels = ranks::listOf<std::uint8_t>(seen);
 }
 
 /// What enters the first layer: the prompt, or the last token.
@@ -126,7 +119,8 @@ at::Tensor Answering::embed(const Answer& soFar, const Progress& progress)
                            : this->Steps->embedToken(soFar.ids.back());
 }
 
-ranks::Parcel Answering::turn(const Answer& soFar, ranks::Parcel given, const Progress& progress)
+ranks::Message Answering::turn(
+  const Answer& soFar, const ranks::Message& given, const Progress& progress)
 {
   const bool prompt = soFar.ids.empty();
   const Decoder& decoder = this->Model.decoder;
@@ -137,7 +131,8 @@ ranks::Parcel Answering::turn(const Answer& soFar, ranks::Parcel given, const Pr
   const std::int64_t n = prompt ? this->Steps->promptLength() : 1;
   const at::Tensor entering = decoder.hasFirst()
     ? this->embed(soFar, part(progress, 0, visionShare))
-    : takeTensor(given, { n, decoder.config().hidden }, this->Steps->tensorOptions()); // [n, D]
+    : received(given.tensors.at(0), { n, decoder.config().hidden },
+        this->Steps->tensorOptions()); // [n, D]
   const at::Tensor hidden = this->Steps->layers(entering,
     part(progress, visionShare, 1 - visionShare), prompt ? "Reading the prompt" : "Answering");
   if (decoder.hasLast())
@@ -146,9 +141,7 @@ ranks::Parcel Answering::turn(const Answer& soFar, ranks::Parcel given, const Pr
     return scoredToken(
       this->Choice->next(logits), logits, this->Asked.alternatives, this->Asked.captureLogits);
   }
-  ranks::Parcel parcel;
-  putTensor(parcel, hidden);
-  return parcel;
+  return { nullptr, { fromTorch(hidden) } };
 }
 
 Trace Answering::finish(const Answer& answer, const Progress& progress)
@@ -179,11 +172,11 @@ Trace Answering::run(const Progress& progress)
     const Progress share =
       answer.ids.empty() ? part(progress, 0, 0.5) : part(progress, 0.5 + (t - 1) * step, step);
     answer.add(this->Team.pass(
-      ranks::RankTeam::Direction::Forwards, workers,
-      [&](ranks::Parcel given, const Progress& own)
+      ranks::Direction::Forwards, workers,
+      [&](const ranks::Message& given, const Progress& own)
       {
         const Pulse::Scope scope(this->Steps->pulse(), own);
-        return translated([&] { return this->turn(answer, std::move(given), scope.progress()); });
+        return translated([&] { return this->turn(answer, given, scope.progress()); });
       },
       share));
   } while (answer.length() < this->Asked.maxNewTokens &&

@@ -8,7 +8,7 @@
 #include "Generation.h"
 #include "Sampler.h"
 
-#include "Models/Ranks/RankTeam.h"
+#include "Models/Ranks/Team.h"
 
 #include <optional>
 
@@ -20,7 +20,7 @@ namespace lvlm::llava
 class Answering
 {
 public:
-  Answering(const LlavaModel& model, const Question& question, ranks::RankTeam& team);
+  Answering(const LlavaModel& model, const Question& question, ranks::Team& team);
 
   /// Throws the same on all ranks.
   Trace run(const Progress& progress);
@@ -30,14 +30,14 @@ private:
   void checkMemory() const;
   void checkAlike() const;
   void sharePicture();
-  ranks::Parcel turn(const Answer& soFar, ranks::Parcel given, const Progress& progress);
+  ranks::Message turn(const Answer& soFar, const ranks::Message& given, const Progress& progress);
   at::Tensor embed(const Answer& soFar, const Progress& progress);
   Trace finish(const Answer& answer, const Progress& progress);
 
   const LlavaModel& Owner;
   const LlavaModel::Impl& Model;
   const Question& Asked;
-  ranks::RankTeam& Team;
+  ranks::Team& Team;
   Prompt Input;
   picture::RgbImage Seen; ///< on all ranks
   std::optional<Generation> Steps;

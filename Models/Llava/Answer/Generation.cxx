@@ -85,7 +85,7 @@ Generation::Generation(
   {
     this->Full.emplace(static_cast<std::int64_t>(this->FullLayers.size()), text.heads, K, K);
   }
-  if (question.captureVision && model.decoder.hasFirst())
+  if (question.captureVision && model.decoder.hasFirst() && model.vision.layers() > 0)
   {
     this->Vision.emplace(
       model.config.visionLayersUsed, vision.heads, vision.tokens(), vision.tokens());

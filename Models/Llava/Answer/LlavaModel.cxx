@@ -7,6 +7,7 @@
 
 #include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Ranks/Team.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -249,16 +250,14 @@ QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLengt
 
 Trace LlavaModel::ask(const Question& question, const Progress& progress) const
 {
-  ranks::SingleRank alone;
+  ranks::Team alone;
   return this->ask(question, progress, alone);
 }
 
-Trace LlavaModel::ask(
-  const Question& question, const Progress& progress, ranks::RankChannel& ranks) const
+Trace LlavaModel::ask(const Question& question, const Progress& progress, ranks::Team& team) const
 {
   const at::NoGradGuard guard;
   useThreads(this->Self->options.threads);
-  ranks::RankTeam team(ranks);
   return Answering(*this, question, team).run(progress);
 }
 

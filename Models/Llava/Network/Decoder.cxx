@@ -16,17 +16,18 @@ DecoderLayer::DecoderLayer(
   const std::int64_t queryWidth = config.heads * config.headSize;
   const std::int64_t keyWidth = config.keyValueHeads * config.headSize;
   const std::string layer = "decoder.layers." + std::to_string(index) + ".";
-  const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in)
-  { return weights.linear(layer + name, "decoder." + name, out, in); };
+  const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in, bool bias)
+  { return weights.linear(layer + name, "decoder." + name, out, in, bias); };
+  const bool inner = config.queryKeyValueBias, wide = config.feedForwardBias;
   this->InputNorm = weights.small(layer + "input_layernorm.weight", { D });
   this->PostNorm = weights.small(layer + "post_attention_layernorm.weight", { D });
-  this->Query = linear("self_attn.q_proj", queryWidth, D);
-  this->Key = linear("self_attn.k_proj", keyWidth, D);
-  this->Value = linear("self_attn.v_proj", keyWidth, D);
-  this->Out = linear("self_attn.o_proj", D, queryWidth);
-  this->Gate = linear("mlp.gate_proj", config.intermediate, D);
-  this->Up = linear("mlp.up_proj", config.intermediate, D);
-  this->Down = linear("mlp.down_proj", D, config.intermediate);
+  this->Query = linear("self_attn.q_proj", queryWidth, D, inner);
+  this->Key = linear("self_attn.k_proj", keyWidth, D, inner);
+  this->Value = linear("self_attn.v_proj", keyWidth, D, inner);
+  this->Out = linear("self_attn.o_proj", D, queryWidth, config.outputBias);
+  this->Gate = linear("mlp.gate_proj", config.intermediate, D, wide);
+  this->Up = linear("mlp.up_proj", config.intermediate, D, wide);
+  this->Down = linear("mlp.down_proj", D, config.intermediate, wide);
 }
 
 at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::int64_t first,
@@ -78,7 +79,8 @@ Decoder::Decoder(
   {
     this->Layers.emplace_back(config, weights, i);
   }
-  const bool tied = !weights.has("lm_head.weight"); // Hugging Face does not save the matrix twice
+  // Hugging Face does not save a tied matrix twice; one that the file has is used all the same.
+  const bool tied = config.tiedEmbedding && !weights.has("lm_head.weight");
   if (this->hasFirst() || (this->hasLast() && tied))
   {
     this->Embedding =
@@ -96,7 +98,7 @@ Decoder::Decoder(
   }
   else
   {
-    this->Head = weights.linear("lm_head", "lm_head", config.vocabulary, config.hidden);
+    this->Head = weights.linear("lm_head", "lm_head", config.vocabulary, config.hidden, false);
   }
 }
 

@@ -8,7 +8,7 @@
 #include "Layers.h"
 #include "WeightStore.h"
 
-#include "Models/Ranks/RankLayers.h"
+#include "Models/Ranks/LayerShare.h"
 
 #include <vector>
 

@@ -129,6 +129,15 @@ at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps)
   return weight * (h * at::rsqrt(variance + eps)).to(x.scalar_type()); // [n, D]
 }
 
+at::Tensor layerNorm(
+  const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps)
+{
+  // LibTorch 1.13 rounds within, where activations are bfloat16.
+  const at::ScalarType wide = atLeastFloat32(x.scalar_type());
+  return at::layer_norm(x.to(wide), weight.sizes(), weight.to(wide), bias.to(wide), eps)
+    .to(x.scalar_type());
+}
+
 Rope ropeAngles(
   const checkpoint::TextConfig& config, std::int64_t first, std::int64_t n, const at::Tensor& like)
 {

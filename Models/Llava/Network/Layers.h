@@ -27,6 +27,10 @@ at::Tensor activate(checkpoint::Activation activation, const at::Tensor& x);
 /// LLaMA's RMSNorm: normalizes in float32 (or wider), casts back, then scales.
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
+/// CLIP's LayerNorm over the last axis: computed in float32 (or wider), rounded once.
+at::Tensor layerNorm(
+  const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps);
+
 /// Cosines and sines of rotary position embedding for some positions, each [n, headSize].
 struct Rope
 {

@@ -98,11 +98,6 @@ std::size_t availableMemory()
   return available;
 }
 
-bool hasCuda()
-{
-  return at::hasCUDA();
-}
-
 std::string byteText(std::size_t bytes)
 {
   const char* units[] = { "bytes", "kB", "MB", "GB", "TB" };

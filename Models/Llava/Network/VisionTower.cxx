@@ -13,7 +13,7 @@ VisionLayer::VisionLayer(
   const std::int64_t D = config.hidden;
   const std::string layer = "vision.encoder.layers." + std::to_string(index) + ".";
   const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in)
-  { return weights.linear(layer + name, "vision." + name, out, in); };
+  { return weights.linear(layer + name, "vision." + name, out, in, true); };
   this->Norm1Weight = weights.small(layer + "layer_norm1.weight", { D });
   this->Norm1Bias = weights.small(layer + "layer_norm1.bias", { D });
   this->Norm2Weight = weights.small(layer + "layer_norm2.weight", { D });
@@ -30,16 +30,15 @@ at::Tensor VisionLayer::forward(
   const at::Tensor& hidden, Workspace& workspace, const AttentionTap& tap) const
 {
   const checkpoint::VisionConfig& config = this->Config;
-  const at::Tensor x = at::layer_norm(
-    hidden, { config.hidden }, this->Norm1Weight, this->Norm1Bias, config.layerNormEps); // [N, D]
+  const at::Tensor x =
+    layerNorm(hidden, this->Norm1Weight, this->Norm1Bias, config.layerNormEps); // [N, D]
   const double scale = 1.0 / std::sqrt(static_cast<double>(config.headSize()));
   const at::Tensor q = splitHeads(apply(this->Query, x, workspace), config.heads); // [Hv, N, d]
   const at::Tensor k = splitHeads(apply(this->Key, x, workspace), config.heads);   // [Hv, N, d]
   const at::Tensor v = splitHeads(apply(this->Value, x, workspace), config.heads); // [Hv, N, d]
   const at::Tensor mixed = attend(q * scale, k, v, 1.0, AttentionMask(), tap);     // [N, D]
   const at::Tensor middle = hidden + apply(this->Out, mixed, workspace);           // [N, D]
-  const at::Tensor y = at::layer_norm(
-    middle, { config.hidden }, this->Norm2Weight, this->Norm2Bias, config.layerNormEps);
+  const at::Tensor y = layerNorm(middle, this->Norm2Weight, this->Norm2Bias, config.layerNormEps);
   const at::Tensor wide = activate(config.activation, apply(this->Fc1, y, workspace)); // [N, I]
   return middle + apply(this->Fc2, wide, workspace);
 }
@@ -69,10 +68,10 @@ VisionTower::VisionTower(
   {
     this->Layers.emplace_back(vision, weights, i);
   }
-  this->Projector1 =
-    weights.linear("projector.linear_1", "projector.linear_1", config.text.hidden, D);
-  this->Projector2 = weights.linear(
-    "projector.linear_2", "projector.linear_2", config.text.hidden, config.text.hidden);
+  const auto projector = [&](const std::string& name, std::int64_t in)
+  { return weights.linear(name, name, config.text.hidden, in, config.projectorBias); };
+  this->Projector1 = projector("projector.linear_1", D);
+  this->Projector2 = projector("projector.linear_2", config.text.hidden);
 }
 
 at::Tensor VisionTower::embed(const at::Tensor& pixels) const
@@ -84,8 +83,8 @@ at::Tensor VisionTower::embed(const at::Tensor& pixels) const
                                .reshape({ g * g, 3 * p * p });
   const at::Tensor embedded = at::matmul(patches, this->PatchWeight.t());                // [g g, D]
   const at::Tensor tokens = at::cat({ this->ClassEmbedding.unsqueeze(0), embedded }, 0); // [N, D]
-  return at::layer_norm(tokens + this->PositionEmbedding, { vision.hidden }, this->PreNormWeight,
-    this->PreNormBias, vision.layerNormEps);
+  return layerNorm(
+    tokens + this->PositionEmbedding, this->PreNormWeight, this->PreNormBias, vision.layerNormEps);
 }
 
 at::Tensor VisionTower::project(const at::Tensor& hidden, Workspace& workspace) const

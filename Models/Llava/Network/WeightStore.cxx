@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "WeightStore.h"
 
+#include "TorchTensors.h"
+
 #include "MatVec.h"
 
 #include "Models/Trace/Error.h"
@@ -10,28 +12,6 @@ namespace lvlm::llava
 
 namespace
 {
-at::ScalarType scalarType(DType type)
-{
-  switch (type)
-  {
-    case DType::F32:
-      return at::kFloat;
-    case DType::BF16:
-      return at::kBFloat16;
-    case DType::F16:
-      return at::kHalf;
-    case DType::F64:
-      return at::kDouble;
-    default:
-      fail("weights of type ", nameOf(type), " are not supported");
-  }
-}
-
-DType coreType(at::ScalarType type)
-{
-  return type == at::kBFloat16 ? DType::BF16 : type == at::kHalf ? DType::F16 : DType::F32;
-}
-
 /// A row or two during decoding: bandwidth is all that counts, so the stored weights are read once
 /// per row.
 constexpr std::int64_t MaximumDirectRows = 2;
@@ -83,11 +63,7 @@ WeightStore::WeightStore(
 
 at::Tensor WeightStore::stored(const std::string& name, at::IntArrayRef shape) const
 {
-  const Tensor& tensor = this->Files->tensor(name, shape.vec());
-  // The mapping is read-only; nothing here writes to a weight.
-  void* data = const_cast<std::byte*>(tensor.data);
-  return at::from_blob(
-    data, shape, [owner = tensor.owner](void*) {}, at::TensorOptions(scalarType(tensor.dtype)));
+  return inTorch(this->Files->tensor(name, shape.vec()));
 }
 
 at::Tensor WeightStore::small(const std::string& name, at::IntArrayRef shape) const
@@ -95,13 +71,13 @@ at::Tensor WeightStore::small(const std::string& name, at::IntArrayRef shape) co
   return this->stored(name, shape).to(this->Device, this->Type);
 }
 
-Linear WeightStore::linear(
-  const std::string& prefix, const std::string& slot, std::int64_t out, std::int64_t in) const
+Linear WeightStore::linear(const std::string& prefix, const std::string& slot, std::int64_t out,
+  std::int64_t in, bool bias) const
 {
   Linear linear;
   linear.slot = slot;
   linear.weight = this->stored(prefix + ".weight", { out, in });
-  if (this->has(prefix + ".bias"))
+  if (bias)
   {
     linear.bias = this->small(prefix + ".bias", { out });
   }

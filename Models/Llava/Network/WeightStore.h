@@ -58,9 +58,9 @@ public:
   at::Tensor small(const std::string& name, at::IntArrayRef shape) const;
   /// A tensor in its stored type, on the mapped file.
   at::Tensor stored(const std::string& name, at::IntArrayRef shape) const;
-  /// `prefix.weight` [out, in] and, where present, `prefix.bias` [out].
-  Linear linear(
-    const std::string& prefix, const std::string& slot, std::int64_t out, std::int64_t in) const;
+  /// `prefix.weight` [out, in] and, where the configuration has one, `prefix.bias` [out].
+  Linear linear(const std::string& prefix, const std::string& slot, std::int64_t out,
+    std::int64_t in, bool bias) const;
   bool has(const std::string& name) const { return this->Files->has(name); }
 
 private:

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 namespace lvlm::llava
 {
@@ -110,7 +111,7 @@ class MapMaker
 public:
   /// `tokens` ascend, each once.
   MapMaker(const LlavaModel::Impl& model, const TracedSequence& sequence, const Indices& tokens,
-    bool tower, ranks::RankTeam& team, const Progress& progress)
+    bool tower, ranks::Team& team, const Progress& progress)
     : Model(model), Sequence(sequence), Tokens(tokens), Tower(tower), Report(progress),
       Sweep(model, sequence, tokens.back(), team, part(progress, 0, 0.1))
   {
@@ -196,7 +197,7 @@ void MapMaker::sweep(
     [&work]
     {
       translated(work);
-      return ranks::Parcel();
+      return ranks::Message();
     });
 }
 
@@ -331,40 +332,34 @@ void MapMaker::compatible(double factor)
 
 AnswerMaps MapMaker::spread()
 {
-  ranks::Parcel parcel = this->Sweep.team().fromFirst(
+  const ranks::Message all = this->Sweep.team().fromFirst(
     [this]
     {
-      ranks::Parcel all;
+      ranks::Message own;
       for (const auto& [token, maps] : this->Maps)
       {
-        all.put(static_cast<std::int64_t>(maps.size()));
         for (const auto& [name, map] : maps)
         {
-          all.put(name);
-          all.put(map.row);
-          all.put(map.total);
+          own.head.push_back({ token, name, map.total });
+          own.tensors.push_back(Tensor::of(map.row, { static_cast<std::int64_t>(map.row.size()) }));
         }
       }
-      return all;
+      return own;
     });
   AnswerMaps result;
-  for (const std::int64_t token : this->Tokens)
+  for (std::size_t i = 0; i < all.head.size(); ++i)
   {
-    for (auto left = parcel.take<std::int64_t>(); left > 0; --left)
-    {
-      RelevancyMap& map = result[token][parcel.takeText()];
-      map.row = parcel.takeList<double>();
-      map.total = parcel.take<double>();
-    }
+    const auto [token, name, total] =
+      all.head[i].get<std::tuple<std::int64_t, std::string, double>>();
+    result[token][name] = { ranks::listOf<double>(all, i), total };
   }
   return result;
 }
 }
 
 AnswerMaps relevancyMaps(const LlavaModel& model, const Trace& trace, const Indices& tokens,
-  const RelevancyOptions& options, const Progress& progress, ranks::RankChannel& ranks)
+  const RelevancyOptions& options, const Progress& progress, ranks::Team& team)
 {
-  ranks::RankTeam team(ranks);
   std::unique_ptr<TracedSequence> sequence;
   Indices wanted;
   team.together(

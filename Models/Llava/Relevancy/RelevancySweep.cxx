@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "RelevancySweep.h"
 
-#include "Models/Llava/Network/TensorParcel.h"
+#include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
 
 #include <algorithm>
@@ -38,14 +38,14 @@ void LayerProduct::commit()
   this->Delta.zero_();
 }
 
-void LayerProduct::put(ranks::Parcel& parcel) const
+Tensor LayerProduct::sent() const
 {
-  putTensor(parcel, this->Rows);
+  return fromTorch(this->Rows);
 }
 
-void LayerProduct::take(ranks::Parcel& parcel)
+void LayerProduct::receive(const Tensor& rows)
 {
-  this->Rows = takeTensor(parcel, this->Rows.sizes(), this->Rows.options());
+  this->Rows = received(rows, this->Rows.sizes(), this->Rows.options());
 }
 
 namespace
@@ -67,13 +67,13 @@ std::string layerText(const char* what, std::int64_t layer, std::int64_t layers)
 }
 
 RelevancySweep::RelevancySweep(const LlavaModel::Impl& model, const TracedSequence& sequence,
-  std::int64_t last, ranks::RankTeam& team, const Progress& progress)
+  std::int64_t last, ranks::Team& team, const Progress& progress)
   : Model(model), Sequence(sequence), Team(team), Ids(sequence.ids(sequence.position(last) + 1))
 {
   team.together([this] { this->checkBeforehand(); });
   this->pass(
-    ranks::RankTeam::Direction::Forwards,
-    [this](ranks::Parcel given, const Progress& own)
+    ranks::Direction::Forwards,
+    [this](ranks::Message given, const Progress& own)
     { return this->forwardTurn(std::move(given), own); },
     progress);
   team.together([this] { translated([this] { this->checkLogprobs(); }); });
@@ -179,14 +179,14 @@ void RelevancySweep::forwardVision(const Progress& progress)
 }
 
 /// Over the ranks that have layers.
-ranks::Parcel RelevancySweep::pass(
-  ranks::RankTeam::Direction direction, const ranks::RankTeam::Turn& turn, const Progress& progress)
+ranks::Message RelevancySweep::pass(
+  ranks::Direction direction, const ranks::Team::Turn& turn, const Progress& progress)
 {
   const auto workers =
     static_cast<int>(std::min<std::int64_t>(this->Team.size(), this->Model.decoder.layers()));
   return this->Team.pass(
     direction, workers,
-    [&](ranks::Parcel given, const Progress& own)
+    [&](ranks::Message given, const Progress& own)
     {
       const Pulse::Scope scope(this->Buffers.pulse, own);
       return translated([&] { return turn(std::move(given), scope.progress()); });
@@ -205,12 +205,13 @@ at::Tensor RelevancySweep::embed(const Progress& progress)
   return hidden;
 }
 
-ranks::Parcel RelevancySweep::forwardTurn(ranks::Parcel given, const Progress& progress)
+ranks::Message RelevancySweep::forwardTurn(ranks::Message given, const Progress& progress)
 {
   const Decoder& decoder = this->Model.decoder;
   at::Tensor hidden = decoder.hasFirst()
     ? this->embed(progress)
-    : takeTensor(given, { this->positions(), decoder.config().hidden }, this->options());
+    : received(
+        given.tensors.at(0), { this->positions(), decoder.config().hidden }, this->options());
   this->DecoderInputs.assign(1, hidden);
   const std::int64_t layers = decoder.layers();
   for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
@@ -221,12 +222,7 @@ ranks::Parcel RelevancySweep::forwardTurn(ranks::Parcel given, const Progress& p
     checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i) + "'s output");
     this->DecoderInputs.push_back(hidden);
   }
-  ranks::Parcel parcel;
-  if (!decoder.hasLast())
-  {
-    putTensor(parcel, hidden);
-  }
-  return parcel;
+  return decoder.hasLast() ? ranks::Message() : ranks::Message{ nullptr, { fromTorch(hidden) } };
 }
 
 void RelevancySweep::checkGradient(const GradientJob& job, const std::string& where) const
@@ -311,21 +307,22 @@ void RelevancySweep::decoderLayer(
   }
 }
 
-ranks::Parcel RelevancySweep::decoderTurn(
-  std::vector<GradientJob>& jobs, bool toImage, ranks::Parcel given, const Progress& progress)
+ranks::Message RelevancySweep::decoderTurn(
+  std::vector<GradientJob>& jobs, bool toImage, ranks::Message given, const Progress& progress)
 {
   const Decoder& decoder = this->Model.decoder;
   if (!decoder.hasLast())
   {
-    for (GradientJob& job : jobs)
+    auto next = given.tensors.begin(); // of as many as the jobs here have
+    for (std::size_t i = 0; i < jobs.size(); ++i, ++next)
     {
-      job.first = given.take<std::int64_t>();
-      const auto rows = given.take<std::int64_t>();
-      job.gradient = takeTensor(given, { rows, decoder.config().hidden }, this->options());
+      jobs[i].first = given.head.at(i).get<std::int64_t>();
+      jobs[i].gradient =
+        received(*next, { next->extent(0), decoder.config().hidden }, this->options());
     }
     for (LayerProduct* product : productsOf(jobs))
     {
-      product->take(given);
+      product->receive(*next++);
     }
   }
   for (std::int64_t i = decoder.span().end - 1; i >= decoder.span().begin; --i)
@@ -333,28 +330,27 @@ ranks::Parcel RelevancySweep::decoderTurn(
     this->decoderLayer(i, jobs, toImage, progress);
     commit(jobs);
   }
-  ranks::Parcel parcel;
+  ranks::Message handed;
   if (!decoder.hasFirst())
   {
     for (const GradientJob& job : jobs)
     {
-      parcel.put(job.first);
-      parcel.put(job.gradient.size(0));
-      putTensor(parcel, job.gradient);
+      handed.head.push_back(job.first);
+      handed.tensors.push_back(fromTorch(job.gradient));
     }
     for (const LayerProduct* product : productsOf(jobs))
     {
-      product->put(parcel);
+      handed.tensors.push_back(product->sent());
     }
   }
-  return parcel;
+  return handed;
 }
 
 void RelevancySweep::decoder(std::vector<GradientJob>& jobs, bool toImage, const Progress& progress)
 {
   this->pass(
-    ranks::RankTeam::Direction::Backwards,
-    [&](ranks::Parcel given, const Progress& own)
+    ranks::Direction::Backwards,
+    [&](ranks::Message given, const Progress& own)
     { return this->decoderTurn(jobs, toImage, std::move(given), own); },
     progress);
   for (GradientJob& job : jobs)

@@ -10,7 +10,7 @@
 #include "TracedSequence.h"
 
 #include "Models/Llava/Network/LlavaModelImpl.h"
-#include "Models/Ranks/RankTeam.h"
+#include "Models/Ranks/Team.h"
 
 #include <memory>
 #include <vector>
@@ -36,8 +36,8 @@ public:
   /// The layer is complete.
   void commit();
   /// On the way to the rank that goes on with the layers before.
-  void put(ranks::Parcel& parcel) const;
-  void take(ranks::Parcel& parcel);
+  Tensor sent() const;
+  void receive(const Tensor& rows);
 
 private:
   at::Tensor Rows, Delta;
@@ -63,9 +63,9 @@ public:
   /// together. Throws Error on too little memory, values that are not finite, and
   /// log-probabilities other than the recorded ones.
   RelevancySweep(const LlavaModel::Impl& model, const TracedSequence& sequence, std::int64_t last,
-    ranks::RankTeam& team, const Progress& progress);
+    ranks::Team& team, const Progress& progress);
 
-  ranks::RankTeam& team() { return this->Team; }
+  ranks::Team& team() { return this->Team; }
   /// The gradient of the logits of answer tokens from..to, times `factor`: a row each. All ranks
   /// together.
   GradientJob logits(std::int64_t from, std::int64_t to, double factor);
@@ -85,20 +85,20 @@ private:
   at::Tensor top() const;
   void checkBeforehand() const;
   void checkLogprobs();
-  ranks::Parcel forwardTurn(ranks::Parcel given, const Progress& progress);
+  ranks::Message forwardTurn(ranks::Message given, const Progress& progress);
   at::Tensor embed(const Progress& progress);
   void forwardVision(const Progress& progress);
-  ranks::Parcel decoderTurn(
-    std::vector<GradientJob>& jobs, bool toImage, ranks::Parcel given, const Progress& progress);
+  ranks::Message decoderTurn(
+    std::vector<GradientJob>& jobs, bool toImage, ranks::Message given, const Progress& progress);
   void decoderLayer(
     std::int64_t layer, std::vector<GradientJob>& jobs, bool toImage, const Progress& progress);
-  ranks::Parcel pass(ranks::RankTeam::Direction direction, const ranks::RankTeam::Turn& turn,
-    const Progress& progress);
+  ranks::Message pass(
+    ranks::Direction direction, const ranks::Team::Turn& turn, const Progress& progress);
   void checkGradient(const GradientJob& job, const std::string& where) const;
 
   const LlavaModel::Impl& Model;
   const TracedSequence& Sequence;
-  ranks::RankTeam& Team;
+  ranks::Team& Team;
   std::vector<std::int64_t> Ids; ///< [S]
   Workspace Buffers;
   std::vector<at::Tensor> DecoderInputs; ///< of this rank's layers, [S, D] each; last the output

@@ -179,20 +179,6 @@ Parts ChatTemplate::apply(
   return parts;
 }
 
-const std::vector<std::string>& chatTemplateNames()
-{
-  static const std::vector<std::string> names = []
-  {
-    std::vector<std::string> list;
-    for (const Layout& layout : Layouts)
-    {
-      list.emplace_back(layout.name);
-    }
-    return list;
-  }();
-  return names;
-}
-
 std::string layoutForModel(const std::string& modelDirectory)
 {
   const std::string path = (std::filesystem::path(modelDirectory) / "config.json").string();

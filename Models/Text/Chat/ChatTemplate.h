@@ -25,8 +25,8 @@ struct PromptPart
   std::string text;
 };
 
-/// One of the names of chatTemplateNames(), or free-form text with `{image}` and `{prompt}` (and
-/// optionally `{system}`).
+/// "Vicuna" (v1.5, of LLaVA-1.5), "Mistral", "Llama2", "Llama3", "ChatML", "Gemma", or free-form
+/// text with `{image}` and `{prompt}` (and optionally `{system}`).
 ///
 /// | name | prompt without a system prompt | as in |
 /// |---|---|---|
@@ -54,9 +54,6 @@ struct ChatTemplate
   std::vector<PromptPart> apply(const std::string& prompt, const std::string& system,
     const std::string& imageToken = "<image>") const;
 };
-
-/// {"Vicuna", "Mistral", "Llama2", "Llama3", "ChatML", "Gemma"}: Vicuna v1.5 of LLaVA-1.5 first.
-const std::vector<std::string>& chatTemplateNames();
 
 /// The name for a checkpoint that brings no template of its own (CheckpointTemplate.h): by the
 /// language model's type in config.json. Throws Error when that file is missing or malformed.

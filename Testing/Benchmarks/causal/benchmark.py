@@ -88,7 +88,7 @@ def main():
         differing = {}
         for name, reference in (("untouched", plain), ("ascending", ascending)):
             started, started_cpu = time.perf_counter(), time.process_time()
-            run = learn(reference, "ordered", matrix, chosen, 128, 1e-5, [target], False)
+            run = learn(reference, matrix, chosen, 128, 1e-5, [target])
             if name == "untouched":
                 seconds += time.perf_counter() - started
                 cpu += time.process_time() - started_cpu

@@ -6,6 +6,7 @@
 // Writes the trace with its maps, and one line of JSON: seconds, seconds of all threads, peak of
 // anonymous memory in bytes.
 #include "Models/Llava/Relevancy.h"
+#include "Models/Ranks/Team.h"
 #include "Models/Trace/TraceFile.h"
 #include "Testing/Benchmarks/Memory.h"
 
@@ -52,7 +53,7 @@ int run(int argc, char** argv)
   const auto model = LlavaModel::open(argv[1]);
   const std::clock_t cpuStart = std::clock();
   const auto start = std::chrono::steady_clock::now();
-  ranks::SingleRank alone;
+  ranks::Team alone;
   const AnswerMaps maps = relevancyMaps(*model, trace, {}, options, {}, alone);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const double cpu = static_cast<double>(std::clock() - cpuStart) / CLOCKS_PER_SEC;

@@ -88,7 +88,7 @@ def upstream(args, trace: Path) -> None:
     sequence = ids[0].tolist() + answer
     tensors = {"image": np.ascontiguousarray(seen.transpose(1, 2, 0)).astype(np.uint8),
                "tokens.id": np.array(sequence, np.int64), "answer.logprob": np.array(logprob, np.float32)}
-    tensors |= {f"relevancy.{m}": v for m, v in maps.items()}
+    tensors |= {f"relevancy.{m}": v.astype(np.float32) for m, v in maps.items()}
     edge = int(patches ** 0.5)
     save_file(tensors, trace, {
         "format": "lvlm-trace", "version": "1", "model": args.checkpoint.name, "prompt": PROMPT, "answer": "",
