@@ -135,9 +135,13 @@ RelevancyModel openModel(const Trace& trace, const RelevancyRequest& request, ra
 /// The caches of all ranks stay alike: what one of them does not know, none does.
 void agree(RelevancyCache& cache, const RelevancyCache::Key& key, ranks::Team& team)
 {
-  if (!team.allAgree([&] { return cache.has(key); }))
+  const std::vector<std::int64_t> own{ cache.has(key) ? 1 : 0 };
+  for (const std::vector<std::int64_t>& other : team.gather(own))
   {
-    cache.clear();
+    if (other != own)
+    {
+      cache.clear();
+    }
   }
 }
 }
