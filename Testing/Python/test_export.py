@@ -267,9 +267,9 @@ class Run(ExportCase):
     def test_the_picture_ends_the_prompt(self):
         question, template = "What color is the star? <image>", "{image}{prompt}"
         exported = self.export("--template", template, "--max-new-tokens", "2", "--relevancy", question=question)
-        live = self.ask(STAR, question, ChatTemplate=template, MaxNewTokens=2)
-        self.assertSameTrace(live, exported)
-        self.assertSameRelevancy(live, exported, 2)
+        traces = self.with_live(exported, STAR, question, ChatTemplate=template, MaxNewTokens=2)
+        self.assertSameTrace(*traces)
+        self.assertSameRelevancy(*traces, 2)
 
     def test_half_precision_payloads(self):
         live = self.ask(STAR, "What color is the star?")
