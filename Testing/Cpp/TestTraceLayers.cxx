@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A trace cut into the layers of each process: views of the same memory, together the whole.
 #include "Check.h"
+#include "RolloutRows.h"
 
 #include "Models/Ranks/LayerShare.h"
-#include "Models/Trace/Rollout.h"
 #include "Models/Trace/TraceLayers.h"
 
 #include <random>
@@ -119,7 +119,7 @@ void testRefused()
 void testRollout()
 {
   const lvlm::Trace whole = wholeTrace({ 2, 0, 1, 4, 3 });
-  const auto expected = lvlm::attentionRollout(whole, {}, lvlm::Reduction::Mean);
+  const auto expected = lvlm_test::rolloutRows(whole, {}, lvlm::Reduction::Mean);
   for (const int ranks : { 2, 3, 7 })
   {
     std::vector<lvlm::Trace> parts;
