@@ -260,7 +260,7 @@ class Run(ExportCase):
                                question="Is there a red star?")
         self.assertSameTrace(*self.with_live(
             exported, ROOT / "Testing/Data/image/odd.png", "Is there a red star?", SystemPrompt="Be brief.", MaxNewTokens=3,
-            Alternatives=2, CaptureFullLayers=[0, 2]))
+            ChatTemplate="{system} USER: {image}\n{prompt} ASSISTANT:", Alternatives=2, CaptureFullLayers=[0, 2]))
         roles = lt.column(lt.block(lt.fetch(exported), "tokens"), "role")
         self.assertIn("system", roles)
 
