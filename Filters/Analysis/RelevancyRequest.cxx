@@ -57,11 +57,13 @@ AnswerMaps recordedMaps(const Trace& trace, const Indices& tokens)
 
 /// Attention rollout whose rows go from rank to rank, each taking them through its own layers.
 AnswerMaps rolloutMaps(const Trace& trace, const Indices& tokens, Reduction reduction,
-  ranks::Team& ranks, const Progress& progress)
+  ranks::Team& team, const Progress& progress)
 {
-  const auto holders = ranks.gather(trace.fullLayers()); // [ranks, layers there]
+  Rollout rollout(trace, tokens, reduction);
+  const auto holders = team.gather(trace.fullLayers()); // [ranks, layers there]
+  const Progress own = team.progress(progress);
   int owner = -1;
-  const auto handOver = [&](std::int64_t layer, std::vector<double>& rows)
+  for (std::int64_t layer = rollout.layers(); layer-- > 0;)
   {
     const auto has = [layer](const Indices& held)
     { return std::find(held.begin(), held.end(), layer) != held.end(); };
@@ -73,15 +75,18 @@ AnswerMaps rolloutMaps(const Trace& trace, const Indices& tokens, Reduction redu
     const int before = std::exchange(owner, static_cast<int>(found - holders.begin()));
     if (before >= 0 && before != owner)
     {
-      ranks.broadcast(rows, before);
+      team.broadcast(rollout.rows, before);
     }
-    return owner == ranks.rank();
-  };
-  std::vector<float> rows =
-    attentionRollout(trace, tokens, reduction, ranks.progress(progress), handOver); // [n, K]
-  ranks.broadcast(rows, owner);
+    if (owner == team.rank())
+    {
+      report(own, 1 - static_cast<double>(layer + 1) / static_cast<double>(rollout.layers()),
+        "Rollout, layer " + std::to_string(layer));
+      rollout.descend(layer);
+    }
+  }
+  team.broadcast(rollout.rows, owner); // [n, K]
   AnswerMaps maps;
-  auto row = rows.begin();
+  auto row = rollout.rows.begin();
   for (const std::int64_t token : tokens)
   {
     maps[token][tn::RelevancyDecoder].row.assign(row, row + trace.keys());
@@ -128,12 +133,12 @@ RelevancyModel openModel(const Trace& trace, const RelevancyRequest& request, ra
 }
 
 /// The caches of all ranks stay alike: what one of them does not know, none does.
-void agree(RelevancyCache& cache, const RelevancyCache::Key& key, ranks::Team& ranks)
+void agree(RelevancyCache& cache, const RelevancyCache::Key& key, ranks::Team& team)
 {
   const std::vector<std::int64_t> own{ cache.has(key) ? 1 : 0 };
-  for (const auto& known : ranks.gather(own))
+  for (const std::vector<std::int64_t>& other : team.gather(own))
   {
-    if (known != own)
+    if (other != own)
     {
       cache.clear();
     }
@@ -142,7 +147,7 @@ void agree(RelevancyCache& cache, const RelevancyCache::Key& key, ranks::Team& r
 }
 
 AnswerMaps relevancyMaps(const RelevancyRequest& request, const Trace& trace, vtkDataObject* data,
-  RelevancyCache& cache, ranks::Team& ranks, const Progress& progress)
+  RelevancyCache& cache, ranks::Team& team, const Progress& progress)
 {
   if (request.tokens.empty())
   {
@@ -156,7 +161,7 @@ AnswerMaps relevancyMaps(const RelevancyRequest& request, const Trace& trace, vt
   RelevancyCache::Compute compute;
   if (request.method == RelevancyRequest::Method::Gradient)
   {
-    const RelevancyModel model = openModel(trace, request, ranks);
+    const RelevancyModel model = openModel(trace, request, team);
     key = { model.model, inputsOf(trace, request) };
     compute = [=](const Indices& missing) { return model.compute(missing, progress); };
   }
@@ -169,10 +174,10 @@ AnswerMaps relevancyMaps(const RelevancyRequest& request, const Trace& trace, vt
     compute = [&, mean](const Indices& missing)
     {
       return rolloutMaps(
-        trace, missing, mean ? Reduction::Mean : Reduction::Maximum, ranks, progress);
+        trace, missing, mean ? Reduction::Mean : Reduction::Maximum, team, progress);
     };
   }
-  agree(cache, key, ranks);
+  agree(cache, key, team);
   return cache.get(key, request.tokens, compute);
 }
 

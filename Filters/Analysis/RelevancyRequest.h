@@ -49,7 +49,7 @@ inline constexpr const char* RelevancyNames[] = { tensor_name::RelevancyDecoder,
 /// or computed. Recorded ones have nothing left to normalize. `data` is the trace in VTK form. All
 /// ranks together. Throws Error, and Aborted when `progress` says so.
 AnswerMaps relevancyMaps(const RelevancyRequest& request, const Trace& trace, vtkDataObject* data,
-  RelevancyCache& cache, ranks::Team& ranks, const Progress& progress);
+  RelevancyCache& cache, ranks::Team& team, const Progress& progress);
 
 /// The model that made a trace.
 struct RelevancyModel
@@ -57,7 +57,7 @@ struct RelevancyModel
   std::shared_ptr<const void> model; ///< the same one as long as it gives the same numbers
   std::function<AnswerMaps(const Indices& tokens, const Progress& progress)> compute;
 };
-/// `trace` has its picture and stays; all ranks together. Throws Error.
+/// `trace` and `team` stay; all ranks together. Throws Error.
 using OpenRelevancyModel = RelevancyModel (*)(
   const Trace& trace, const RelevancyRequest& request, ranks::Team& team);
 

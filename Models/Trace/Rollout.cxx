@@ -135,22 +135,6 @@ void Rollout::descend(std::int64_t layer)
   this->rows.swap(next);
 }
 
-std::vector<float> attentionRollout(const Trace& trace, const Indices& answerTokens,
-  Reduction reduction, const Progress& progress, const HandOver& handOver)
-{
-  Rollout rollout(trace, answerTokens, reduction);
-  for (std::int64_t layer = rollout.layers(); layer-- > 0;)
-  {
-    if (!handOver || handOver(layer, rollout.rows))
-    {
-      report(progress, 1 - static_cast<double>(layer + 1) / static_cast<double>(rollout.layers()),
-        "Rollout, layer " + std::to_string(layer));
-      rollout.descend(layer);
-    }
-  }
-  return { rollout.rows.begin(), rollout.rows.end() };
-}
-
 std::vector<float> imageSpan(const Trace& trace, const std::vector<float>& rows)
 {
   const auto K = static_cast<std::size_t>(trace.keys());

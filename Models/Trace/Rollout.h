@@ -7,8 +7,6 @@
 
 #include "Analysis.h"
 
-#include <functional>
-
 namespace lvlm
 {
 
@@ -43,14 +41,6 @@ private:
   std::size_t LastQuery = 0;
   Indices Slabs; ///< of `attention.full` by layer, -1 where it is in another process
 };
-
-/// Called before each layer where layers are spread over processes: brings the rows from the one
-/// that had the layer above to the one that has this layer, and answers whether that is this one.
-using HandOver = std::function<bool(std::int64_t layer, std::vector<double>& rows)>;
-
-/// All the way: [n, K], of the process that has layer 0. Throws Aborted when `progress` says so.
-std::vector<float> attentionRollout(const Trace& trace, const Indices& answerTokens,
-  Reduction reduction, const Progress& progress = {}, const HandOver& handOver = {});
 
 /// The image span of such rows: [n, K] -> [n, rows*cols].
 std::vector<float> imageSpan(const Trace& trace, const std::vector<float>& rows);

@@ -43,7 +43,7 @@ public:
   }
 
   RelevancyMaps compute(const std::vector<std::int64_t>& tokens, const RelevancyOptions& options,
-    const lvlm::Progress& progress, lvlm::ranks::Team& ranks)
+    const lvlm::Progress& progress, lvlm::ranks::Team& team)
   {
     const std::int64_t T = this->Trace.answerLength();
     RelevancyMaps maps;
@@ -61,7 +61,7 @@ public:
       [&](const lvlm::Indices& missing)
       {
         return lvlm::llava::relevancyMaps(
-          *this->Model, this->Trace, missing, options, progress, ranks);
+          *this->Model, this->Trace, missing, options, progress, team);
       });
     maps.decoder = stacked(found, maps.tokens, "relevancy.decoder", options.normalize);
     maps.vision = stacked(found, maps.tokens, "relevancy.vision", options.normalize);

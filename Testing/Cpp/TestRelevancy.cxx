@@ -211,7 +211,7 @@ void testProperties()
 {
   const RelevancyCase golden("multihead");
   const auto model = openSmall(golden.folder);
-  const Trace trace = golden.trace(4, *model);
+  Trace trace = golden.trace(4, *model);
   Relevancy relevancy(model, trace);
   const RelevancyMaps maps = relevancy.compute({}, RelevancyOptions());
   const std::int64_t K = trace.keys();
@@ -230,6 +230,11 @@ void testProperties()
     CHECK_NEAR(sum, 1, 1e-6); // float32 rounding
     CHECK(smallest >= 0);
   }
+  trace.tensors[tensor_name::RelevancyDecoder] = maps.decoder;
+  trace.tensors[tensor_name::RelevancyVision] = maps.vision;
+  trace.tensors[tensor_name::RelevancyJoint] = maps.joint;
+  trace.tensors[tensor_name::RelevancyJointToken] = maps.jointToken;
+  trace.validate(); // they are what a trace takes
   // Temperature 0 is greedy decoding: raw logits.
   const RelevancyMaps cold = relevancy.compute({}, optionsOf(RelevancyMode::Compatible, 0, true));
   checkMaps(cold, golden, "compatible");

@@ -10,8 +10,6 @@
 #include "RelevancyCase.h"
 #include "WholeSequence.h"
 
-#include "Models/Llava/Network/LlavaModelImpl.h"
-
 #undef CHECK // Torch's own count nothing
 #undef CHECK_NEAR
 #include "Check.h"

@@ -3,8 +3,7 @@
 // it: R = A_L ... A_1 with A_l = (heads reduced + I), rows divided by their sum. Tolerance 1e-6:
 // float32 results.
 #include "Check.h"
-
-#include "Models/Trace/Rollout.h"
+#include "RolloutRows.h"
 
 #include <algorithm>
 #include <random>
@@ -12,6 +11,7 @@
 namespace
 {
 using namespace lvlm;
+using lvlm_test::rolloutRows;
 
 constexpr std::int64_t L = 3, Hd = 2, P = 7, T = 3, K = P + T - 1;
 using Matrix = std::vector<std::vector<double>>;
@@ -96,7 +96,7 @@ void testAgainstProduct()
   {
     const Matrix R = product(trace, mean);
     const std::vector<float> rows =
-      lvlm::attentionRollout(trace, { 2, 0, -2 }, mean ? Reduction::Mean : Reduction::Maximum);
+      rolloutRows(trace, { 2, 0, -2 }, mean ? Reduction::Mean : Reduction::Maximum);
     CHECK(rows.size() == 3 * K);
     const std::int64_t tokens[] = { 2, 0, 1 };
     for (std::size_t i = 0; i < 3; ++i)
@@ -112,21 +112,21 @@ void testAgainstProduct()
     const std::vector<float> image = imageSpan(trace, rows);
     CHECK(image.size() == 3 * 4 && image[4] == rows[K + 1] && image[11] == rows[2 * K + 4]);
   }
-  CHECK(lvlm::attentionRollout(trace, {}, Reduction::Mean).size() == T * K);
+  CHECK(rolloutRows(trace, {}, Reduction::Mean).size() == T * K);
 }
 
 void testRefusals()
 {
-  CHECK_THROWS(lvlm::attentionRollout(randomTrace(), { 3 }, Reduction::Mean), "AnswerTokens");
+  CHECK_THROWS(rolloutRows(randomTrace(), { 3 }, Reduction::Mean), "AnswerTokens");
   Trace lacking = randomTrace();
   lacking.tensors.erase(tensor_name::AttentionFull);
-  CHECK_THROWS(lvlm::attentionRollout(lacking, {}, Reduction::Mean), "attention.full");
+  CHECK_THROWS(rolloutRows(lacking, {}, Reduction::Mean), "attention.full");
   const auto withLayers = [](const std::vector<std::int64_t>& layers, std::int64_t total)
   {
     Trace trace = randomTrace();
     trace.tensors[tensor_name::AttentionFullLayers] = Tensor::of(layers, { L });
     trace.layerTotal = total;
-    return lvlm::attentionRollout(trace, {}, Reduction::Mean);
+    return rolloutRows(trace, {}, Reduction::Mean);
   };
   CHECK_THROWS(withLayers({ 0, 1, 1 }, 0), "each once");
   CHECK_THROWS(withLayers({ 0, 1, 3 }, 0), "layer 3");
@@ -134,7 +134,7 @@ void testRefusals()
   Trace damaged = randomTrace();
   std::vector<float> values(L * Hd * K * K, NAN);
   damaged.tensors[tensor_name::AttentionFull] = Tensor::of(values, { L, Hd, K, K });
-  CHECK_THROWS(lvlm::attentionRollout(damaged, {}, Reduction::Mean), "not finite");
+  CHECK_THROWS(rolloutRows(damaged, {}, Reduction::Mean), "not finite");
   CHECK_THROWS(imageSpan(randomTrace(), std::vector<float>(K + 1)), "not rows");
 }
 }

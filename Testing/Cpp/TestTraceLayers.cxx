@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A trace cut into the layers of each process: views of the same memory, together the whole.
 #include "Check.h"
+#include "RolloutRows.h"
 
 #include "Models/Ranks/LayerShare.h"
-#include "Models/Trace/Rollout.h"
 #include "Models/Trace/TraceLayers.h"
 
 #include <random>
@@ -119,22 +119,22 @@ void testRefused()
 void testRollout()
 {
   const lvlm::Trace whole = wholeTrace({ 2, 0, 1, 4, 3 });
-  const auto expected = lvlm::attentionRollout(whole, {}, lvlm::Reduction::Mean);
+  const auto expected = lvlm_test::rolloutRows(whole, {}, lvlm::Reduction::Mean);
   for (const int ranks : { 2, 3, 7 })
   {
     std::vector<lvlm::Trace> parts;
-    std::vector<std::size_t> owners; // [layer]
+    std::vector<int> owners; // [layer]
     for (int rank = 0; rank < ranks; ++rank)
     {
       const lvlm::LayerSpan span = lvlm::ranks::layersOfRank(L, rank, ranks);
-      owners.insert(owners.end(), static_cast<std::size_t>(span.count()), parts.size());
+      owners.insert(owners.end(), static_cast<std::size_t>(span.count()), rank);
       parts.push_back(lvlm::withLayers(whole, span));
     }
     std::vector<double> rows = lvlm::Rollout(parts[0], {}, lvlm::Reduction::Mean).rows;
     for (std::int64_t layer = L; layer-- > 0;)
     {
-      // Another one may hold it, too: of layers out of order in the file a rank keeps all.
-      lvlm::Rollout here(parts[owners[static_cast<std::size_t>(layer)]], {}, lvlm::Reduction::Mean);
+      const auto owner = static_cast<std::size_t>(owners[static_cast<std::size_t>(layer)]);
+      lvlm::Rollout here(parts[owner], {}, lvlm::Reduction::Mean);
       CHECK(here.layers() == L && here.holds(layer));
       here.rows = rows;
       here.descend(layer);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 namespace lvlm::llava
 {
@@ -335,7 +336,6 @@ AnswerMaps MapMaker::spread()
     [this]
     {
       ranks::Message own;
-      own.head = nlohmann::json::array(); // of each row: token, name, total
       for (const auto& [token, maps] : this->Maps)
       {
         for (const auto& [name, map] : maps)
@@ -349,10 +349,9 @@ AnswerMaps MapMaker::spread()
   AnswerMaps result;
   for (std::size_t i = 0; i < all.head.size(); ++i)
   {
-    const nlohmann::json& row = all.head[i];
-    RelevancyMap& map = result[row.at(0).get<std::int64_t>()][row.at(1).get<std::string>()];
-    map.row = ranks::listOf<double>(all, i);
-    map.total = row.at(2).get<double>();
+    const auto [token, name, total] =
+      all.head[i].get<std::tuple<std::int64_t, std::string, double>>();
+    result[token][name] = { ranks::listOf<double>(all, i), total };
   }
   return result;
 }
