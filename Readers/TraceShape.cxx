@@ -83,7 +83,6 @@ bool announcedTrace(vtkInformation* info, TraceShape& shape)
 
 TraceShape inputShape(vtkAlgorithm* self)
 {
-  TraceShape shape;
   int port = 0;
   vtkAlgorithm* source = self->GetInputAlgorithm(0, 0, port);
   // ParaView puts one of these behind every source. It passes data on, but not our announcement;
@@ -92,27 +91,29 @@ TraceShape inputShape(vtkAlgorithm* self)
   {
     source = source->GetInputAlgorithm(0, 0, port);
   }
-  if (!source || announcedTrace(source->GetOutputInformation(port), shape))
+  TraceShape shape;
+  const bool announced = source && announcedTrace(source->GetOutputInformation(port), shape);
+  if (!source || (announced && shape.answerTokens >= 0))
   {
     return shape;
   }
   try
   {
-    // The sources of this plugin announce what they will give and never run here. But nothing says
-    // how large blocks are that a script or another filter will make, before they are there; and
-    // VTK wants the extent of a structured output now, once, and gives less than all of it later
-    // when it turns out larger.
-    if (!vtkLVLMTrace::IsTrace(self->GetInputDataObject(0, 0)))
+    // Two kinds of input have to be there to be known, and VTK leaves no later moment: it wants the
+    // extent of a structured output before any data, and when a filter has run it takes its
+    // information for new as well, so that time steps found by the same update never reach it.
+    // One is blocks that a script or another filter makes, which nothing announces. The other is a
+    // question that was not asked yet: how long will its answer be?
+    if (announced || !vtkLVLMTrace::IsTrace(self->GetInputDataObject(0, 0)))
     {
       self->GetInputAlgorithm()->Update(self->GetInputConnection(0, 0)->GetIndex());
     }
-    shape = shapeOf(*vtkLVLMTrace::TraceOf(self->GetInputDataObject(0, 0)));
+    return shapeOf(*vtkLVLMTrace::TraceOf(self->GetInputDataObject(0, 0)));
   }
   catch (const std::exception&)
   {
-    // RequestData meets the same problem and reports it.
+    return {}; // RequestData meets the same problem and reports it
   }
-  return shape;
 }
 
 void setAnswerTime(vtkInformation* outInfo, std::int64_t steps)

@@ -41,8 +41,9 @@ LVLMREADERS_EXPORT void announceTrace(vtkInformation* outInfo, const TraceShape&
 /// What announceTrace said. False when nothing was announced.
 LVLMREADERS_EXPORT bool announcedTrace(vtkInformation* info, TraceShape& shape);
 
-/// For the RequestInformation of whatever takes a trace at its first input: what was announced,
-/// else what the data there look like. Empty when that is no trace, or a broken one.
+/// For the RequestInformation of whatever takes a trace at its first input: what was announced if
+/// that tells everything, else what the data there look like, for which it may have to be made.
+/// Empty when that is no trace, or a broken one.
 LVLMREADERS_EXPORT TraceShape inputShape(vtkAlgorithm* self);
 
 /// For the RequestUpdateExtent of whatever takes a trace: asks for the layers of this rank, always,
