@@ -104,6 +104,8 @@ class Pipeline:
             cols, rows = (n - 1 for n in image.GetDimensions()[:2])
             cells = image.GetCellData()
             for i in range(cells.GetNumberOfArrays()):
+                if cells.GetArrayName(i).startswith("patch"):  # where a cell is, not a map
+                    continue
                 label = name if name not in ("exact", "compatible") else f"relevancy, {name}: {cells.GetArrayName(i)}"
                 found[label] = vtk_to_numpy(cells.GetArray(i)).reshape(rows, cols)[::-1].astype(float)
         found["attention, mean of layers"] = found.pop("attention")
