@@ -8,19 +8,19 @@ asked for the colour of another shape, which it gets right, and for that of the 
 is written has a row for each question: the picture, where the colour word's relevancy lies on it, and how the relevancy
 is divided between the image and the words.
 
-How to read it. The first row is the control: 46 % of the relevancy of "green" falls on the image, and there on the
-circle that was asked about. In the second row the image's share drops to 8 %; what is left of the map lies on the
-star, which nobody asked about, and the words "What", "color", "The" and "heart" carry nearly all: "red" was made from
+How to read it. The first row is the control: 76 % of the relevancy of "green" falls on the image, and there on the
+circle that was asked about. In the second row the image's share drops to 3.5 %; what is left of the map lies at the
+circle, which nobody asked about, and the words "is", "color", "What" and "The" carry nearly all: "red" was made from
 the question. The third row asks the same question where a red heart is shown and the answer happens to be true; its
-share, 3 %, is that of the habit, not that of the control, and the map is brightest at the square. The answer is right
-and yet not taken from the picture, which a test of right and wrong answers would not find.
+share, 1.4 %, is that of the habit, not that of the control, though the little that is left lies on the heart. The answer
+is right and yet not taken from the picture, which a test of right and wrong answers would not find.
 
 What it does not show. Each map has its own colour scale, so a bright map need not be an important one: read it
 together with the image's share. And relevancy is a first-order reading of one forward pass
 (Plugin/Documentation/reading.md). What confirms this reading is to intervene: the heart of the second row is blue and
 that of the third is red, and neither the answer nor the image's share follows (the two scenes differ in more than
 that; for a clean test change the heart alone). The percentile, after LVLM-Interpret's number for "looks at the image",
-is 0 for both, and one half for the control.
+is a quarter and 0 for them, and one half for the control.
 """
 import argparse
 import json
