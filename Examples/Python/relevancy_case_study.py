@@ -19,8 +19,8 @@ What it does not show. Each map has its own colour scale, so a bright map need n
 together with the image's share. And relevancy is a first-order reading of one forward pass
 (Plugin/Documentation/reading.md). What confirms this reading is to intervene: the heart of the second row is blue and
 that of the third is red, and neither the answer nor the image's share follows (the two scenes differ in more than
-that; for a clean test change the heart alone). The percentile, LVLM-Interpret's number for "looks at the image", is 0
-for both, and one half for the control.
+that; for a clean test change the heart alone). The percentile, after LVLM-Interpret's number for "looks at the image",
+is 0 for both, and one half for the control.
 """
 import argparse
 import json

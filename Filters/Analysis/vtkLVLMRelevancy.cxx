@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMRelevancy.h"
 
-#include "GradientRelevancy.h"
+#include "RelevancyRequest.h"
 
 #include "Filters/Common/OutputVTK.h"
-#include "Models/Ranks/Team.h"
 #include "Models/Trace/Rollout.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TensorVTK.h"
@@ -19,23 +18,13 @@
 #include "vtkTable.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 #include <set>
+#include <utility>
 
 vtkStandardNewMacro(vtkLVLMRelevancy);
 
-namespace tn = lvlm::tensor_name;
-
 namespace
 {
-/// One row a token under each name of `relevancy.*`: f32 [n, K] (decoder) or [n, rows*cols].
-using Rows = std::map<std::string, lvlm::Tensor>;
-
-/// In the order of the output; the first one that is there is shown.
-constexpr const char* MapNames[] = { tn::RelevancyDecoder, tn::RelevancyVision, tn::RelevancyJoint,
-  tn::RelevancyJointToken };
-
 /// `relevancy.joint_token` -> `joint_token`.
 std::string arrayName(const std::string& tensor)
 {
@@ -60,103 +49,6 @@ lvlm::Indices tokensOfWords(const lvlm::Trace& trace, const lvlm::Indices& chose
   return tokens;
 }
 
-/// Whether the trace carries relevancy, of the wanted kind as far as it says which kind it is.
-bool carriesRelevancy(const lvlm::Trace& trace, bool compatible, bool normalize)
-{
-  const auto fits = [&trace](const char* key, const char* wanted)
-  {
-    const auto found = trace.extra.find(key);
-    return found == trace.extra.end() || found->second == wanted;
-  };
-  return std::any_of(std::begin(MapNames), std::end(MapNames),
-           [&trace](const char* name) { return trace.has(name); }) &&
-    fits("relevancy.mode", compatible ? "compatible" : "exact") &&
-    fits("relevancy.normalized", normalize ? "1" : "0");
-}
-
-/// The recorded rows of some tokens.
-Rows recordedRows(const lvlm::Trace& trace, const lvlm::Indices& tokens)
-{
-  Rows rows;
-  for (const char* name : MapNames)
-  {
-    if (!trace.has(name))
-    {
-      continue;
-    }
-    const lvlm::Tensor& all = trace.tensor(name); // [T, width]
-    const std::int64_t width = all.extent(1);
-    std::vector<float> values(tokens.size() * static_cast<std::size_t>(width));
-    for (std::size_t i = 0; i < tokens.size(); ++i)
-    {
-      all.toFloat(tokens[i] * width, width, values.data() + i * static_cast<std::size_t>(width));
-    }
-    rows[name] = lvlm::Tensor::of(values, { static_cast<std::int64_t>(tokens.size()), width });
-  }
-  return rows;
-}
-
-/// Attention rollout whose rows go from rank to rank, each taking them through its own layers.
-std::vector<float> rolloutOfRanks(const lvlm::Trace& trace, const lvlm::Indices& tokens,
-  lvlm::Reduction reduction, lvlm::ranks::Team& ranks, const lvlm::Progress& progress)
-{
-  lvlm::Rollout rollout(trace, tokens, reduction);
-  std::vector<std::int64_t> held;
-  for (std::int64_t layer = 0; layer < rollout.layers(); ++layer)
-  {
-    held.push_back(rollout.holds(layer) ? 1 : 0);
-  }
-  const auto holders = ranks.gather(held); // [ranks, layers]
-  int owner = -1;
-  for (std::int64_t layer = rollout.layers(); layer-- > 0;)
-  {
-    const int before = owner;
-    const auto has = [layer](const auto& one) { return one[static_cast<std::size_t>(layer)] != 0; };
-    const auto found = std::find_if(holders.begin(), holders.end(), has);
-    if (found == holders.end())
-    {
-      lvlm::fail("the complete attention of layer ", layer, " is on none of the ranks");
-    }
-    owner = static_cast<int>(found - holders.begin());
-    if (before >= 0 && before != owner)
-    {
-      ranks.broadcast(rollout.rows, before);
-    }
-    if (owner == ranks.rank())
-    {
-      lvlm::report(progress,
-        1 - static_cast<double>(layer + 1) / static_cast<double>(rollout.layers()),
-        "Rollout, layer " + std::to_string(layer));
-      rollout.descend(layer);
-    }
-  }
-  ranks.broadcast(rollout.rows, owner);
-  return { rollout.rows.begin(), rollout.rows.end() };
-}
-
-/// [n, width] -> [width]. Throws for a number that is not finite, as a recorded one may be.
-std::vector<float> meanRow(const lvlm::Tensor& rows, const std::string& name)
-{
-  const auto n = static_cast<std::size_t>(rows.extent(0));
-  const auto width = static_cast<std::size_t>(rows.extent(1));
-  const float* values = rows.as<float>();
-  std::vector<float> mean(width);
-  for (std::size_t i = 0; i < width; ++i)
-  {
-    double sum = 0;
-    for (std::size_t row = 0; row < n; ++row)
-    {
-      sum += values[row * width + i];
-    }
-    if (!std::isfinite(sum))
-    {
-      lvlm::fail(name, " has a value that is not finite at element ", i, " of a chosen token");
-    }
-    mean[i] = static_cast<float>(sum / static_cast<double>(n));
-  }
-  return mean;
-}
-
 /// Of the row's sum, what falls on each word.
 std::vector<float> sharesOf(const std::vector<lvlm::Word>& words, const std::vector<float>& row)
 {
@@ -179,6 +71,13 @@ std::vector<float> sharesOf(const std::vector<lvlm::Word>& words, const std::vec
   return shares;
 }
 
+/// Of the image, beside the words.
+std::vector<std::pair<const char*, double>> numbersOf(const lvlm::TextRelevancy& text)
+{
+  return { { "image_mean", text.imageMean }, { "image_maximum", text.imageMaximum },
+    { "image_share", text.imageShare }, { "image_percentile", text.imagePercentile } };
+}
+
 void fillTable(vtkTable* table, const lvlm::TextRelevancy& text, const std::vector<float>& row)
 {
   std::vector<std::string> words, roles;
@@ -190,8 +89,6 @@ void fillTable(vtkTable* table, const lvlm::TextRelevancy& text, const std::vect
     position.push_back(word.begin);
     positions.push_back(word.end - word.begin);
   }
-  const auto same = [&](double value)
-  { return std::vector<float>(text.words.size(), static_cast<float>(value)); };
   lvlm::addColumn(table, "word", words);
   lvlm::addColumn(table, "role", roles);
   lvlm::addColumn(table, "position", position);
@@ -199,16 +96,19 @@ void fillTable(vtkTable* table, const lvlm::TextRelevancy& text, const std::vect
   lvlm::addColumn(
     table, "relevancy", std::vector<float>(text.relevancy.begin(), text.relevancy.end()));
   lvlm::addColumn(table, "share", sharesOf(text.words, row));
-  lvlm::addColumn(table, "image_mean", same(text.imageMean));
-  lvlm::addColumn(table, "image_maximum", same(text.imageMaximum));
-  lvlm::addColumn(table, "image_share", same(text.imageShare));
-  lvlm::addColumn(table, "image_percentile", same(text.imagePercentile));
+  for (const auto& [name, value] : numbersOf(text))
+  {
+    lvlm::addColumn(table, name, std::vector<float>(text.words.size(), static_cast<float>(value)));
+  }
 }
 
-void addNumber(vtkDataObject* output, const char* name, double value)
+void addNumbers(vtkDataObject* output, const lvlm::TextRelevancy& text)
 {
-  output->GetFieldData()->AddArray(
-    lvlm::arrayFromTensor(lvlm::Tensor::of(std::vector<double>{ value }, { 1 }), name));
+  for (const auto& [name, value] : numbersOf(text))
+  {
+    output->GetFieldData()->AddArray(
+      lvlm::arrayFromTensor(lvlm::Tensor::of(std::vector<double>{ value }, { 1 }), name));
+  }
 }
 
 /// For a caption: "relevancy (exact)".
@@ -235,52 +135,7 @@ void addMap(vtkImageData* image, const lvlm::Trace& trace, const std::string& na
 }
 }
 
-struct vtkLVLMRelevancy::Internals
-{
-  std::unique_ptr<lvlm::GradientRelevancy> Gradient;
-  /// Rollout rows [K] by reduction and token, of the input as it was at a time.
-  std::map<std::pair<int, std::int64_t>, std::vector<float>> Rollout;
-  vtkDataObject* RolloutInput = nullptr; // compared, never followed
-  vtkMTimeType RolloutTime = 0;
-
-  Rows rollout(const lvlm::Trace& trace, vtkDataObject* data, const lvlm::Indices& tokens,
-    int method, lvlm::ranks::Team& ranks, const lvlm::Progress& progress)
-  {
-    if (this->RolloutInput != data || this->RolloutTime != data->GetMTime())
-    {
-      this->Rollout.clear();
-      this->RolloutInput = data;
-      this->RolloutTime = data->GetMTime();
-    }
-    lvlm::Indices missing;
-    std::copy_if(tokens.begin(), tokens.end(), std::back_inserter(missing),
-      [&](std::int64_t t) {
-        return this->Rollout.count({ method, t }) == 0;
-      });
-    const auto K = static_cast<std::size_t>(trace.keys());
-    if (!missing.empty())
-    {
-      const auto reduction =
-        method == vtkLVLMRelevancy::ROLLOUT_MEAN ? lvlm::Reduction::Mean : lvlm::Reduction::Maximum;
-      const std::vector<float> rows = rolloutOfRanks(trace, missing, reduction, ranks, progress);
-      for (std::size_t i = 0; i < missing.size(); ++i)
-      {
-        const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(i * K);
-        this->Rollout[{ method, missing[i] }].assign(begin, begin + static_cast<std::ptrdiff_t>(K));
-      }
-    }
-    std::vector<float> all;
-    for (const std::int64_t t : tokens)
-    {
-      const std::vector<float>& row = this->Rollout.at({ method, t });
-      all.insert(all.end(), row.begin(), row.end());
-    }
-    return { { tn::RelevancyDecoder,
-      lvlm::Tensor::of(all, { static_cast<std::int64_t>(tokens.size()), trace.keys() }) } };
-  }
-};
-
-vtkLVLMRelevancy::vtkLVLMRelevancy() : Self(std::make_unique<Internals>())
+vtkLVLMRelevancy::vtkLVLMRelevancy() : Known(std::make_unique<lvlm::RelevancyCache>())
 {
   this->SetNumberOfOutputPorts(2);
 }
@@ -309,53 +164,50 @@ void vtkLVLMRelevancy::Announce(const lvlm::TraceShape& shape, vtkInformationVec
   lvlm::announceImage(outputs->GetInformationObject(0), lvlm::gridCells(shape));
 }
 
+lvlm::RelevancyRequest vtkLVLMRelevancy::GetRequest(
+  const lvlm::Trace& trace, vtkInformationVector* outputs) const
+{
+  using Method = lvlm::RelevancyRequest::Method;
+  lvlm::RelevancyRequest request;
+  request.method = this->Method == GRADIENT ? Method::Gradient
+    : this->Method == ROLLOUT_MEAN          ? Method::RolloutMean
+                                            : Method::RolloutMaximum;
+  const lvlm::Indices tokens = lvlm::resolveIndices(
+    this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
+  request.tokens = this->Words ? tokensOfWords(trace, tokens) : tokens;
+  request.compatible = this->Mode == COMPATIBLE;
+  request.normalize = this->Normalize;
+  request.modelDirectory = this->ModelDirectory;
+  request.device = this->Device;
+  return request;
+}
+
 void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector**, vtkInformationVector* outputs)
 {
-  lvlm::Indices tokens = lvlm::resolveIndices(
-    this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
-  tokens = this->Words ? tokensOfWords(trace, tokens) : tokens;
-  Rows rows;
-  if (this->Method != GRADIENT)
-  {
-    rows = this->Self->rollout(
-      trace, data, tokens, this->Method, this->GetRanks(), this->GetRankProgress());
-  }
-  else if (carriesRelevancy(trace, this->Mode == COMPATIBLE, this->Normalize))
-  {
-    rows = recordedRows(trace, tokens);
-  }
-  else
-  {
-    if (!this->Self->Gradient)
-    {
-      this->Self->Gradient = lvlm::makeGradientRelevancy();
-    }
-    rows = this->Self->Gradient->compute(trace,
-      { tokens, this->Mode == COMPATIBLE, this->Normalize, this->ModelDirectory, this->Device },
-      this->GetRanks(), lvlm::progressOf(this));
-  }
-
+  const lvlm::RelevancyRequest request = this->GetRequest(trace, outputs);
+  const lvlm::AnswerMaps maps = lvlm::relevancyMaps(
+    request, trace, data, *this->Known, this->GetRanks(), lvlm::progressOf(this));
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   auto* image = vtkImageData::GetData(outputs, 0);
   lvlm::shapeImage(image, lvlm::gridCells(shape));
-  for (const char* name : MapNames)
+  const bool normalize = this->Method == GRADIENT && this->Normalize;
+  for (const char* name : lvlm::RelevancyNames)
   {
-    if (rows.count(name) == 0)
+    if (maps.begin()->second.count(name) == 0)
     {
       continue;
     }
-    std::vector<float> map = meanRow(rows.at(name), name);
-    if (name == MapNames[0])
+    std::vector<float> map = lvlm::meanMap(maps, name, normalize);
+    if (name == lvlm::RelevancyNames[0])
     {
-      const std::int64_t last = *std::max_element(tokens.begin(), tokens.end());
-      const lvlm::TextRelevancy text = lvlm::textRelevancy(trace, last, map);
-      fillTable(vtkTable::GetData(outputs, 1), text, map);
-      lvlm::addText(vtkTable::GetData(outputs, 1), "method", methodText(this->Method, this->Mode));
-      addNumber(image, "image_mean", text.imageMean);
-      addNumber(image, "image_maximum", text.imageMaximum);
-      addNumber(image, "image_share", text.imageShare);
-      addNumber(image, "image_percentile", text.imagePercentile);
+      const bool compatible = this->Method == GRADIENT && this->Mode == COMPATIBLE;
+      const lvlm::TextRelevancy text =
+        lvlm::textRelevancy(trace, maps.rbegin()->first, map, compatible);
+      auto* table = vtkTable::GetData(outputs, 1);
+      fillTable(table, text, map);
+      lvlm::addText(table, "method", methodText(this->Method, this->Mode));
+      addNumbers(image, text);
       map = lvlm::imageSpan(trace, map);
     }
     addMap(image, trace, arrayName(name), map);

@@ -9,10 +9,12 @@
  * token: `word`, `role`, `position` (the first), `positions` (how many), `relevancy` (their mean),
  * `share` (of the row's sum), and, the same in every row, the image's `image_mean`,
  * `image_maximum`, `image_share` and `image_percentile`. Port 0 has these four numbers in its field
- * data, port 1 the `method` in words.
+ * data, port 1 the `method` in words. `image_percentile` is where the image's maximum stands among
+ * the question's three most relevant words; in COMPATIBLE mode LVLM-Interpret's number, whose words
+ * lack the last one.
  *
  * The gradients come from the trace where it carries `relevancy.*`, else from the model that made
- * it. Computed maps are kept while model, picture and tokens stay the same.
+ * it. Computed maps are kept (64 MiB at most), each for what decides it: model, picture and tokens.
  */
 #ifndef vtkLVLMRelevancy_h
 #define vtkLVLMRelevancy_h
@@ -23,6 +25,12 @@
 
 #include <memory>
 #include <string>
+
+namespace lvlm
+{
+class RelevancyCache;
+struct RelevancyRequest;
+}
 
 class LVLMFILTERSANALYSIS_EXPORT vtkLVLMRelevancy : public vtkLVLMTraceFilter
 {
@@ -103,8 +111,9 @@ private:
   vtkLVLMRelevancy(const vtkLVLMRelevancy&) = delete;
   void operator=(const vtkLVLMRelevancy&) = delete;
 
-  struct Internals;
-  std::unique_ptr<Internals> Self;
+  lvlm::RelevancyRequest GetRequest(const lvlm::Trace& trace, vtkInformationVector* outputs) const;
+
+  std::unique_ptr<lvlm::RelevancyCache> Known;
 };
 
 #endif

@@ -3,21 +3,17 @@
 
 #include "EmbeddedModel.h"
 
-#include "Filters/Analysis/GradientRelevancy.h"
+#include "Filters/Analysis/RelevancyRequest.h"
 #include "Models/Llava/Relevancy.h"
 #include "Models/Ranks/Team.h"
 
-#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 
 namespace lvlm
 {
 
 namespace
 {
-namespace tn = tensor_name;
-
 std::string extraOf(const Trace& trace, const char* key)
 {
   const auto found = trace.extra.find(key);
@@ -56,8 +52,8 @@ double temperatureOf(const Trace& trace)
   return value;
 }
 
-std::shared_ptr<const llava::LlavaModel> openModel(
-  const Trace& trace, const GradientRequest& request, const ranks::Team& team)
+std::shared_ptr<const llava::LlavaModel> modelOf(
+  const Trace& trace, const RelevancyRequest& request, const ranks::Team& team)
 {
   const std::string recorded = extraOf(trace, "model_directory");
   const std::string directory =
@@ -86,89 +82,28 @@ std::shared_ptr<const llava::LlavaModel> openModel(
   }
 }
 
-bool sameBytes(const Tensor& a, const Tensor& b)
+RelevancyModel openRelevancyModel(
+  const Trace& trace, const RelevancyRequest& request, ranks::Team& team)
 {
-  return a.dtype == b.dtype && a.shape == b.shape && std::memcmp(a.data, b.data, a.bytes()) == 0;
+  std::shared_ptr<const llava::LlavaModel> model;
+  llava::RelevancyOptions options;
+  options.mode =
+    request.compatible ? llava::RelevancyMode::Compatible : llava::RelevancyMode::Exact;
+  team.together(
+    [&]
+    {
+      model = modelOf(trace, request, team);
+      options.temperature = temperatureOf(trace);
+    });
+  return { model, [=, &trace, &team](const Indices& tokens, const Progress& progress) {
+            return llava::relevancyMaps(*model, trace, tokens, options, progress, team);
+          } };
 }
-
-class ModelRelevancy : public GradientRelevancy
-{
-public:
-  std::map<std::string, Tensor> compute(const Trace& trace, const GradientRequest& request,
-    ranks::Team& team, const Progress& progress) override
-  {
-    this->follow(trace, request, team);
-    llava::RelevancyOptions options;
-    options.mode =
-      request.compatible ? llava::RelevancyMode::Compatible : llava::RelevancyMode::Exact;
-    options.normalize = request.normalize;
-    options.temperature = temperatureOf(trace);
-    const llava::RelevancyMaps maps = this->Known->compute(request.tokens, options, progress, team);
-    return { { tn::RelevancyDecoder, maps.decoder }, { tn::RelevancyVision, maps.vision },
-      { tn::RelevancyJoint, maps.joint }, { tn::RelevancyJointToken, maps.jointToken } };
-  }
-
-private:
-  /// What decides the maps.
-  static Trace decisive(const Trace& trace)
-  {
-    Trace seen;
-    for (const char* name : { tn::Image, tn::TokenId, tn::AnswerLogprob })
-    {
-      if (trace.has(name))
-      {
-        seen.tensors[name] = trace.tensor(name);
-      }
-    }
-    seen.promptLength = trace.promptLength;
-    seen.imageStart = trace.imageStart;
-    return seen;
-  }
-
-  /// Starts afresh when something that the maps depend on has changed on one of the ranks.
-  void follow(const Trace& trace, const GradientRequest& request, ranks::Team& team)
-  {
-    std::shared_ptr<const llava::LlavaModel> model;
-    Trace seen;
-    const bool same = team.allAgree(
-      [&]
-      {
-        model = openModel(trace, request, team);
-        seen = decisive(trace);
-        return this->Known && this->Model == model && this->isSeen(seen);
-      });
-    if (same)
-    {
-      return;
-    }
-    this->Known.reset();
-    std::unique_ptr<llava::Relevancy> fresh;
-    team.together([&] { fresh = std::make_unique<llava::Relevancy>(model, trace); });
-    this->Known = std::move(fresh);
-    this->Model = std::move(model);
-    this->Seen = std::move(seen);
-  }
-
-  bool isSeen(const Trace& other) const
-  {
-    const auto& mine = this->Seen.tensors;
-    return this->Seen.promptLength == other.promptLength &&
-      this->Seen.imageStart == other.imageStart && mine.size() == other.tensors.size() &&
-      std::equal(mine.begin(), mine.end(), other.tensors.begin(),
-        [](const auto& a, const auto& b)
-        { return a.first == b.first && sameBytes(a.second, b.second); });
-  }
-
-  std::shared_ptr<const llava::LlavaModel> Model;
-  Trace Seen;
-  std::unique_ptr<llava::Relevancy> Known;
-};
 }
 
 bool registerModelRelevancy()
 {
-  registerGradientRelevancy(
-    []() -> std::unique_ptr<GradientRelevancy> { return std::make_unique<ModelRelevancy>(); });
+  registerRelevancyModel(openRelevancyModel);
   return true;
 }
 

@@ -114,6 +114,10 @@ Rollout::Rollout(const Trace& trace, const Indices& answerTokens, Reduction redu
 
 void Rollout::descend(std::int64_t layer)
 {
+  if (!this->holds(layer))
+  {
+    fail("the complete attention of layer ", layer, " is in another process");
+  }
   MixedRow mixed(this->Full, this->Slabs[static_cast<std::size_t>(layer)], this->Kind);
   std::vector<double> next(this->rows.size(), 0.0);
   for (std::size_t query = 0; query <= this->LastQuery; ++query)

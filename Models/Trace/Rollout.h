@@ -29,7 +29,7 @@ public:
   std::int64_t layers() const { return static_cast<std::int64_t>(this->Slabs.size()); }
   /// Whether this process can take the rows through a layer.
   bool holds(std::int64_t layer) const { return this->Slabs[static_cast<std::size_t>(layer)] >= 0; }
-  /// Through a layer that is held. Throws Error for attention that is not finite.
+  /// Through a layer. Throws Error for one that is not held, and for attention that is not finite.
   void descend(std::int64_t layer);
   /// [n, K], as far as they have come.
   std::vector<double> rows;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <set>
 
 namespace lvlm
@@ -15,7 +16,7 @@ namespace
 const std::string Metaspace = "\xe2\x96\x81"; // U+2581, SentencePiece
 const std::string SpaceByte = "\xc4\xa0";     // U+0120, byte-level BPE
 /// How many words compete with the image.
-constexpr std::size_t CompetingWords = 3;
+constexpr std::int64_t CompetingWords = 3;
 
 bool startsWith(const std::string& text, const std::string& prefix)
 {
@@ -48,12 +49,24 @@ std::string trimmed(const std::string& text)
                                     : text.substr(first, text.find_last_not_of(' ') - first + 1);
 }
 
+const std::set<std::string>& separators()
+{
+  static const std::set<std::string> all{ ".", ",", "?", "!", ":", ";", "</s>", "/", "(", ")", "[",
+    "]", "{", "}", "<", ">", "|", "\\", "-", "_", "+", "=", "*", "&", "^", "%", "$", "#", "@", "~",
+    "`", " ", "\t", "\n", "\r", "\v", "\f" };
+  return all;
+}
+
+bool startsWord(const std::string& piece)
+{
+  return startsWith(piece, Metaspace) || startsWith(piece, SpaceByte);
+}
+
 bool joins(const Trace& trace, std::size_t position)
 {
   const std::string& piece = trace.tokens[position];
   return trace.roles[position] == trace.roles[position - 1] &&
-    trace.roles[position] != Role::Special && !startsWith(piece, Metaspace) &&
-    !startsWith(piece, SpaceByte) && !isSeparator(piece);
+    trace.roles[position] != Role::Special && !startsWord(piece) && !isSeparator(piece);
 }
 }
 
@@ -73,10 +86,7 @@ std::string textOfPiece(const std::string& piece)
 
 bool isSeparator(const std::string& piece)
 {
-  static const std::set<std::string> separators{ ".", ",", "?", "!", ":", ";", "</s>", "/", "(",
-    ")", "[", "]", "{", "}", "<", ">", "|", "\\", "-", "_", "+", "=", "*", "&", "^", "%", "$", "#",
-    "@", "~", "`", " ", "\t", "\n", "\r", "\v", "\f" };
-  return separators.count(
+  return separators().count(
            bytePiece(piece) < 0 && piece != "\xc4\x8a" ? piece : textOfPiece(piece)) != 0;
 }
 
@@ -118,8 +128,44 @@ std::vector<Word> answerWords(const Trace& trace)
   return wordsOf(trace, trace.promptLength, trace.positions());
 }
 
+namespace
+{
+/// The question's words by LVLM-Interpret's own rule: an empty word comes first and divides what
+/// joins it by one token too many, the last of the same words counts, and the last of all is
+/// dropped.
+std::vector<double> compatibleWords(const Trace& trace, const std::vector<float>& row)
+{
+  std::map<std::string, double> words;
+  std::string word;
+  double sum = 0, tokens = 1;
+  for (std::size_t at = 0; at < static_cast<std::size_t>(trace.promptLength); ++at)
+  {
+    const std::string& piece = trace.tokens[at];
+    if (trace.roles[at] != Role::Question)
+    {
+      continue;
+    }
+    if (startsWord(piece) || separators().count(piece) != 0)
+    {
+      words[word] = sum / tokens;
+      word.clear();
+      sum = tokens = 0;
+    }
+    word += piece;
+    sum += row[at];
+    ++tokens;
+  }
+  std::vector<double> values;
+  for (const auto& [text, value] : words)
+  {
+    values.push_back(value);
+  }
+  return values;
+}
+}
+
 TextRelevancy textRelevancy(
-  const Trace& trace, std::int64_t answerToken, const std::vector<float>& row)
+  const Trace& trace, std::int64_t answerToken, const std::vector<float>& row, bool compatible)
 {
   if (answerToken < 0 || answerToken >= trace.answerLength())
   {
@@ -161,18 +207,20 @@ TextRelevancy textRelevancy(
   }
   result.imageMean = image / static_cast<double>(trace.grid.count());
   result.imageShare = total == 0 ? 0 : image / total;
-  result.imagePercentile = imagePercentile(std::move(question), result.imageMaximum);
+  const auto most = static_cast<std::size_t>(
+    compatible ? std::min(CompetingWords, trace.answerLength()) : CompetingWords);
+  result.imagePercentile = imagePercentile(
+    compatible ? compatibleWords(trace, row) : std::move(question), result.imageMaximum, most);
   return result;
 }
 
-double imagePercentile(std::vector<double> words, double imageMaximum)
+double imagePercentile(std::vector<double> words, double imageMaximum, std::size_t most)
 {
-  const std::size_t n = std::min(CompetingWords, words.size());
-  std::partial_sort(
-    words.begin(), words.begin() + static_cast<std::ptrdiff_t>(n), words.end(), std::greater<>());
-  const auto below = std::count_if(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(n),
-    [imageMaximum](double value) { return value < imageMaximum; });
-  return static_cast<double>(below) / static_cast<double>(n + 1);
+  const auto best = words.begin() + static_cast<std::ptrdiff_t>(std::min(most, words.size()));
+  std::partial_sort(words.begin(), best, words.end(), std::greater<>());
+  const auto below = std::count_if(
+    words.begin(), best, [imageMaximum](double value) { return value < imageMaximum; });
+  return static_cast<double>(below) / static_cast<double>(best - words.begin() + 1);
 }
 
 } // namespace lvlm

@@ -50,14 +50,17 @@ struct TextRelevancy
   double imagePercentile = 0; ///< imagePercentile(question's words, imageMaximum)
 };
 
-/// `row` [K] of answer token t. Throws Error when t or the size is out of range.
-TextRelevancy textRelevancy(
-  const Trace& trace, std::int64_t answerToken, const std::vector<float>& row);
+/// `row` [K] of answer token t. `compatible`: the percentile among the words that LVLM-Interpret
+/// makes of the question, where the last is missing, the first is too small if nothing marks it as
+/// a word's beginning, and no more words compete than the answer has tokens. Throws Error when t
+/// or the size is out of range.
+TextRelevancy textRelevancy(const Trace& trace, std::int64_t answerToken,
+  const std::vector<float>& row, bool compatible = false);
 
-/// LVLM-Interpret's number for "this token looks at the image": among the three most relevant words
-/// and the image's maximum, the fraction that is strictly below the latter (scipy's
-/// percentileofscore, kind "strict", over 100): 0, 1/4, 1/2 or 3/4 with three words or more.
-double imagePercentile(std::vector<double> words, double imageMaximum);
+/// Among the most relevant words and the image's maximum, the fraction that is strictly below the
+/// latter (scipy's percentileofscore, kind "strict", over 100): 0, 1/4, 1/2 or 3/4 with three words
+/// or more.
+double imagePercentile(std::vector<double> words, double imageMaximum, std::size_t most = 3);
 
 } // namespace lvlm
 

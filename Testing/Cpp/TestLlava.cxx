@@ -7,10 +7,10 @@
 // large, it is up to 7e-6: how float32 rounds is the CPU's choice); in float64 1e-9 and the
 // rounding to the trace's float32. TestNetwork compares what lies before that rounding.
 #include "Check.h"
+#include "RelevancyMaps.h"
 #include "TempFolder.h"
 
 #include "Models/Llava/LlavaModel.h"
-#include "Models/Llava/Relevancy.h"
 #include "Models/Trace/Safetensors.h"
 
 #include <algorithm>
@@ -220,8 +220,8 @@ void compareVariants(const std::string& root)
   const std::string first = changed("layer0", layer + "-2", layer + "0");
   const Trace trace = compareWith("no-vision-layers", first);
   CHECK(!trace.has(tensor_name::AttentionVision)); // though it was asked for: no layer has any
-  const RelevancyMaps maps =
-    Relevancy(LlavaModel::open(first), trace).compute({ 0 }, RelevancyOptions());
+  const lvlm_test::RelevancyMaps maps =
+    lvlm_test::Relevancy(LlavaModel::open(first), trace).compute({ 0 }, {});
   CHECK(maps.joint.count() == 9);
 }
 
@@ -370,7 +370,7 @@ void checkUnseenRim(const std::string& root)
     const Tensor &ours = rim.tensor(name), &theirs = plain.tensor(name);
     CHECK(ours.shape == theirs.shape && std::memcmp(ours.data, theirs.data, ours.bytes()) == 0);
   }
-  const RelevancyMaps maps = Relevancy(model, rim).compute({ 0 }, RelevancyOptions());
+  const lvlm_test::RelevancyMaps maps = lvlm_test::Relevancy(model, rim).compute({ 0 }, {});
   CHECK(maps.joint.count() == model->config().vision.patches());
 }
 

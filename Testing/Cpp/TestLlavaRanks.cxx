@@ -6,10 +6,10 @@
 // so everything is compared bit by bit, all with one thread.
 #include "Check.h"
 #include "RelevancyCase.h"
+#include "RelevancyMaps.h"
 #include "ThreadRanks.h"
 
 #include "Models/Llava/LlavaModel.h"
-#include "Models/Llava/Relevancy.h"
 #include "Models/Ranks/Team.h"
 #include "Models/Trace/Safetensors.h"
 
@@ -25,7 +25,10 @@ using namespace lvlm::llava;
 using namespace lvlm::picture;
 using lvlm_test::allThrew;
 using lvlm_test::noneThrew;
+using lvlm_test::Relevancy;
 using lvlm_test::RelevancyCase;
+using lvlm_test::RelevancyMaps;
+using lvlm_test::RelevancyOptions;
 using lvlm_test::TempFolder;
 using lvlm_test::ThreadRanks;
 namespace tn = tensor_name;
@@ -270,7 +273,7 @@ void testRelevancy(const std::string& name, int size)
       CHECK(sameBytes(maps.joint, single.joint));
       CHECK(sameBytes(maps.jointToken, single.jointToken));
     }
-    options.vision = options.joint = options.jointToken = false;
+    options.tower = false;
     CHECK(sameBytes(mapsOn(ranks, size, golden, trace, options)[0].decoder, single.decoder));
   }
 }

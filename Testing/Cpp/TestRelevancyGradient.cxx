@@ -6,10 +6,9 @@
 // Tolerance: relative 1e-3, the issue's; entries below 1e-7 of the largest are compared absolutely,
 // as the differences themselves carry an error of about 1e-10 there (measured: 2e-8 relative to the
 // largest).
+#include "AttentionGradient.h"
 #include "RelevancyCase.h"
 #include "WholeSequence.h"
-
-#include "Models/Llava/Relevancy.h"
 
 #undef CHECK // Torch's own count nothing
 #undef CHECK_NEAR
@@ -100,7 +99,6 @@ void compare(const std::string& name, std::int64_t token, bool tower, std::int64
   options.threads = 1; // tiny: threads would only wait for each other
   const auto model = LlavaModel::open(golden.folder, options);
   const Trace trace = golden.trace(golden.answerLength(), *model);
-  Relevancy relevancy(model, trace);
   LogitOf logit(model->impl(), trace, token);
   const std::int64_t layers =
     tower ? model->impl().vision.layers() : model->impl().decoder.layers();
@@ -108,7 +106,8 @@ void compare(const std::string& name, std::int64_t token, bool tower, std::int64
   double worst = 0;
   for (std::int64_t layer = 0; layer < layers; ++layer)
   {
-    const Tensor gradient = relevancy.attentionGradient(token, layer, tower); // [heads, S, S]
+    const Tensor gradient =
+      lvlm_test::attentionGradient(*model, trace, token, layer, tower); // [heads, S, S]
     const double* values = gradient.as<double>();
     const std::int64_t S = gradient.extent(2);
     double largest = 0;

@@ -6,7 +6,6 @@
 #include "Models/Ranks/LayerShare.h"
 #include "Models/Trace/TraceLayers.h"
 
-#include <algorithm>
 #include <random>
 
 namespace
@@ -134,12 +133,9 @@ void testRollout()
     std::vector<double> rows = lvlm::Rollout(parts[0], {}, lvlm::Reduction::Mean).rows;
     for (std::int64_t layer = L; layer-- > 0;)
     {
-      const auto owner = std::find_if(parts.begin(), parts.end(),
-        [&](const lvlm::Trace& part)
-        { return lvlm::Rollout(part, {}, lvlm::Reduction::Mean).holds(layer); });
-      CHECK(owner - parts.begin() == owners[static_cast<std::size_t>(layer)]);
-      lvlm::Rollout here(*owner, {}, lvlm::Reduction::Mean);
-      CHECK(here.layers() == L);
+      const auto owner = static_cast<std::size_t>(owners[static_cast<std::size_t>(layer)]);
+      lvlm::Rollout here(parts[owner], {}, lvlm::Reduction::Mean);
+      CHECK(here.layers() == L && here.holds(layer));
       here.rows = rows;
       here.descend(layer);
       rows = here.rows;

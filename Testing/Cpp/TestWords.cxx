@@ -6,6 +6,8 @@
 
 #include "Models/Trace/Words.h"
 
+#include <algorithm>
+
 namespace
 {
 using namespace lvlm;
@@ -93,6 +95,37 @@ void testText()
   CHECK_THROWS(textRelevancy(trace, 0, row), "keys");
 }
 
+/// By hand from LVLM-Interpret's `convert_token2word`: "\nWhat's" has no mark and is halved by one
+/// more (four tokens, five to divide by), "red" is one word of two, "?" is the last and dropped.
+void testCompatiblePercentile()
+{
+  const Trace trace = example();
+  std::vector<float> row(static_cast<std::size_t>(trace.keys()), 0.0f);
+  row[6] = 1.0f;  // "\nWhat's": mean .25, theirs .2
+  row[10] = 0.2f; // "re", "d": mean .3
+  row[11] = 0.4f;
+  row[12] = 0.1f; // "?"
+  const auto percentile = [&](float image, bool compatible)
+  {
+    row[5] = image;
+    return textRelevancy(trace, 1, row, compatible).imagePercentile;
+  };
+  CHECK_NEAR(percentile(0.28f, false), 0.5, 0);        // of .3 .25 .1 and the image
+  CHECK_NEAR(percentile(0.28f, true), 1.0 / 3, 1e-15); // of .3 .2 and the image
+  CHECK_NEAR(percentile(0.22f, false), 0.25, 0);
+  CHECK_NEAR(percentile(0.22f, true), 1.0 / 3, 1e-15);
+  CHECK_NEAR(percentile(0.15f, true), 0, 0);
+  Trace repeated = trace; // two words "red": theirs is the later one's number
+  const std::vector<std::string> pieces{ "▁red", "▁is", "▁red", "▁or", "▁not", "▁b", "?" };
+  std::copy(pieces.begin(), pieces.end(), repeated.tokens.begin() + 6);
+  std::fill(row.begin() + 6, row.begin() + 13, 0.0f);
+  row[5] = 0.28f;
+  row[6] = 0.9f;
+  row[8] = 0.1f;
+  CHECK_NEAR(textRelevancy(repeated, 1, row).imagePercentile, 0.5, 0);
+  CHECK_NEAR(textRelevancy(repeated, 1, row, true).imagePercentile, 0.75, 0);
+}
+
 void testPercentile()
 {
   CHECK_NEAR(imagePercentile({ 0.1, 0.2, 0.3, 0.05 }, 0.25), 0.5, 0); // of .3 .2 .1 .25: two below
@@ -110,5 +143,6 @@ int main()
   testWords();
   testText();
   testPercentile();
+  testCompatiblePercentile();
   return lvlm_test::checkResult();
 }

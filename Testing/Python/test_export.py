@@ -260,9 +260,16 @@ class Run(ExportCase):
                                question="Is there a red star?")
         self.assertSameTrace(*self.with_live(
             exported, ROOT / "Testing/Data/image/odd.png", "Is there a red star?", SystemPrompt="Be brief.", MaxNewTokens=3,
-            Alternatives=2, CaptureFullLayers=[0, 2]))
+            ChatTemplate="{system} USER: {image}\n{prompt} ASSISTANT:", Alternatives=2, CaptureFullLayers=[0, 2]))
         roles = lt.column(lt.block(lt.fetch(exported), "tokens"), "role")
         self.assertIn("system", roles)
+
+    def test_the_picture_ends_the_prompt(self):
+        question, template = "What color is the star? <image>", "{image}{prompt}"
+        exported = self.export("--template", template, "--max-new-tokens", "2", "--relevancy", question=question)
+        traces = self.with_live(exported, STAR, question, ChatTemplate=template, MaxNewTokens=2)
+        self.assertSameTrace(*traces)
+        self.assertSameRelevancy(*traces, 2)
 
     def test_half_precision_payloads(self):
         live = self.ask(STAR, "What color is the star?")

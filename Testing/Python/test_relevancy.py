@@ -300,6 +300,36 @@ class WithModel(lt.TestCase):
                     relevancy.AnswerTokens = [token]
                     self.assertGolden(maps_of(lt.fetch(relevancy)), kind, token)
 
+    def test_the_picture_ends_the_prompt(self):
+        """Patches 0, 1, 71, 142 and 143 of LVLM-Interpret's own `all_v2` for the first answer token, on transformers 4.46 in float32:
+        the query is the last patch, and the identity of its row is part of what the tower's chain starts from."""
+        star = str(DATA.parents[1] / "Models" / "TinyLlava" / "scenes" / "star_left_of_circle.png")
+        live = simple.LLaVAInference(Input=simple.PNGSeriesReader(FileNames=[star]), Prompt="What color is the star? <image>",
+                                     ChatTemplate="{image}{prompt}", MaxNewTokens=2)
+        relevancy = simple.LVLMRelevancy(Input=live, AnswerTokens=[0])
+        for normalize, expected in ((0, (1.9408698e-03, 1.9936494e-03, 5.4055604e-04, 1.6486736e-01, 1.0600318e+00)),
+                                    (1, (6.7653990e-04, 6.9493754e-04, 1.8842464e-04, 5.7468738e-02, 3.6950123e-01))):
+            for mode in ("Exact", "Compatible"):  # the same for token 0 where the tower's last layer is not used
+                relevancy.Mode, relevancy.Normalize = mode, normalize
+                found = maps_of(lt.fetch(relevancy))["joint_token"]
+                np.testing.assert_allclose(found[[0, 1, 71, 142, 143]], expected, rtol=0, atol=1e-4 * expected[-1], err_msg=mode)
+
+    def test_image_percentile_of_lvlm_interpret(self):
+        """Compatible mode gives what its own `handle_text_relevancy` gave on transformers 4.46 in float32; its literal 5, the tokens of
+        LLaVA-1.5's " ASSISTANT:", replaced by the 2 of this tokenizer."""
+        scenes = DATA.parents[1] / "Models" / "TinyLlava" / "scenes"
+        for scene, question, theirs in (
+                ("star_left_of_circle", "What color is the star?", (0.25, 0.25, 0.25, 0.5)),
+                ("star_left_of_circle", "What color is the star", (0.25, 0.5, 0.25)),
+                ("four_shapes", "Describe the image.", (0.5, 0.75, 0.75, 0.5, 0.75, 0.75, 0.5, 0.75))):
+            live = simple.LLaVAInference(Input=simple.PNGSeriesReader(FileNames=[str(scenes / (scene + ".png"))]), Prompt=question,
+                                         MaxNewTokens=len(theirs))
+            found = []
+            for token in range(len(theirs)):
+                relevancy = simple.LVLMRelevancy(Input=live, Mode="Compatible", AnswerTokens=[token])
+                found.append(lt.column(lt.fetch(relevancy, 1), "image_percentile")[0])
+            self.assertEqual(tuple(found), theirs, question)
+
     def test_text_table_of_a_golden(self):
         relevancy = simple.LVLMRelevancy(Input=self.golden_trace("multihead"), AnswerTokens=[4])
         table, row = lt.fetch(relevancy, 1), self.numbers["exact.decoder"][4]
@@ -330,6 +360,8 @@ class WithModel(lt.TestCase):
         self.assertGolden(maps_of(simple.servermanager.Fetch(relevancy)), "exact.raw", 7)
         relevancy.Mode = "Compatible"
         self.assertGreater(min(steps()), 6)
+        relevancy.Mode = "Exact"
+        self.assertLessEqual(max(steps()), 3)
 
     def test_another_picture_is_not_taken_for_the_old_one(self):
         reader = self.golden_trace("multihead")

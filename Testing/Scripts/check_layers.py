@@ -161,7 +161,7 @@ def self_test():
         "Models/Causal/A.cxx": '#include "Models/Llava/LlavaModel.h"',
         "Models/Llava/A.cxx": '#include "Readers/vtkLVLMTrace.h"',
         "Models/Llava/Network/A.cxx": '#include "Models/Llava/Answer/Prompt.h"',
-        "Models/Llava/Answer/A.cxx": '#include "Models/Llava/Relevancy/RelevancyRun.h"',
+        "Models/Llava/Answer/A.cxx": '#include "Models/Llava/Relevancy/RelevancySweep.h"',
         "Readers/A.cxx": "#include <ATen/ATen.h>",
         "Filters/Common/A.cxx": '#include "Filters/Drawing/ShortText.h"',
         "Filters/Analysis/A.cxx": '#include "Models/Llava/LlavaModel.h"',

@@ -59,7 +59,8 @@ class Relevancy:
         row[-1] -= 1  # the identity
         maps = {"decoder": _normalized(row, row.sum())}
         if llava.has_class_token:
-            maps |= self._vision(gradient, rows[:-1, patches], row[patches])
+            # With the identity, which is a patch's where the image ends the prompt.
+            maps |= self._vision(gradient, rows[:-1, patches], rows[-1, patches])
         return maps
 
     def _decoder(self, answer: list[int], token: int, patches: slice):

@@ -1,238 +1,392 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which gradients each mode needs, and which maps they become.
 #include "Models/Llava/Relevancy.h"
 
-#include "RelevancyRun.h"
+#include "RelevancySweep.h"
 
 #include "Models/Llava/Runtime.h"
-#include "Models/Ranks/Team.h"
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 namespace lvlm::llava
 {
 
 namespace
 {
+namespace tn = tensor_name;
+using Values = std::vector<double>;
+
+Values valuesOf(const at::Tensor& tensor)
+{
+  const at::Tensor flat = tensor.to(at::kCPU, at::kDouble).contiguous().view({ -1 });
+  const double* data = flat.data_ptr<double>();
+  return Values(data, data + flat.numel());
+}
+
 double sumOf(const Values& values)
 {
   return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
-/// Equations 8-9: divided by the row's sum, where that is not 0.
-void scaleRow(Values& values, double total)
+/// From a row of R.
+RelevancyMap decoderMap(Values row, std::int64_t position, std::int64_t keys)
 {
-  for (double& value : values)
-  {
-    value = total == 0 ? value : value / total;
-  }
+  row[static_cast<std::size_t>(position)] -= 1;
+  row.resize(static_cast<std::size_t>(keys), 0.0);
+  const double total = sumOf(row);
+  return { std::move(row), total };
 }
 
-/// Row CLS of R_vision times a start matrix whose row CLS is `first` and whose patches give
-/// `patches`.
-Values visionMap(Values patches, double first, bool normalize)
+/// Row CLS of the tower's product times a start matrix: what it has at CLS and at the patches.
+RelevancyMap towerMap(double first, Values patches)
 {
-  if (normalize)
-  {
-    const double total = first - 1 + sumOf(patches);
-    scaleRow(patches, total);
-  }
-  return patches;
+  const double total = first - 1 + sumOf(patches);
+  return { std::move(patches), total };
 }
 
-/// LVLM-Interpret's `all_v2`: the tower's product times (I + w in row and column CLS).
-Values jointTokenMap(const TokenRelevancy& token, std::int64_t imageStart, bool normalize)
+/// LVLM-Interpret's `all_v2`: the tower's product times (I + w in row and column CLS). `w` is the
+/// image span of a row of R: with the identity, which is a patch's where the image ends the prompt.
+RelevancyMap jointTokenMap(double first, const Values& patches, const Values& w)
 {
-  const Values& v = token.vision;
-  Values patches(v.size() - 1);
-  double first = v[0];
+  Values both(patches.size());
   for (std::size_t i = 0; i < patches.size(); ++i)
   {
-    const double w = token.decoder[static_cast<std::size_t>(imageStart) + i];
-    patches[i] = v[i + 1] + v[0] * w;
-    first += v[i + 1] * w;
+    both[i] = patches[i] + first * w[i];
   }
-  return visionMap(std::move(patches), first, normalize);
+  return towerMap(
+    first + std::inner_product(patches.begin(), patches.end(), w.begin(), 0.0), std::move(both));
 }
 
-Values visionOnly(const TokenRelevancy& token, bool normalize)
+/// Answer tokens as numbers from 0 on, each once.
+Indices ascending(const Indices& tokens, std::int64_t T)
 {
-  return visionMap(
-    Values(token.vision.begin() + 1, token.vision.end()), token.vision[0], normalize);
-}
-
-Values decoderMap(const TokenRelevancy& token, bool normalize)
-{
-  Values row = token.decoder;
-  if (normalize)
-  {
-    scaleRow(row, sumOf(row));
-  }
-  return row;
-}
-
-/// One map a token, stacked to f32 [n, width].
-template <typename Map>
-Tensor stacked(const std::vector<const TokenRelevancy*>& tokens, Map&& map)
-{
-  std::vector<float> all;
-  std::int64_t width = 0;
-  for (const TokenRelevancy* token : tokens)
-  {
-    const Values row = map(*token);
-    width = static_cast<std::int64_t>(row.size());
-    all.insert(all.end(), row.begin(), row.end());
-  }
-  return Tensor::of(all, { static_cast<std::int64_t>(tokens.size()), width });
-}
-
-}
-
-struct Relevancy::Impl
-{
-  RelevancyRun run;
-  std::map<std::pair<RelevancyMode, double>, RelevancyRun::Results>
-    known; ///< by mode and temperature
-
-  Impl(std::shared_ptr<const LlavaModel> model, const Trace& trace) : run(std::move(model), trace)
-  {
-  }
-
-  void complete(RelevancyRun::Results& results, const std::vector<std::int64_t>& tokens,
-    const RelevancyOptions& options, double temperature, ranks::Team& team,
-    const Progress& progress) const;
-};
-
-/// Computes what is not known yet of these tokens.
-void Relevancy::Impl::complete(RelevancyRun::Results& results,
-  const std::vector<std::int64_t>& tokens, const RelevancyOptions& options, double temperature,
-  ranks::Team& team, const Progress& progress) const
-{
-  const bool vision = options.vision || options.joint || options.jointToken;
-  RelevancyRun::Tokens missing;
   for (const std::int64_t token : tokens)
   {
-    const auto found = results.find(token);
-    if (found == results.end() || (vision && found->second.vision.empty()) ||
-      (options.joint && found->second.joint.empty()))
+    if (token < -T || token >= T)
     {
-      missing.push_back(token);
+      fail("answer token ", token, " is out of range: the answer has tokens 0 to ", T - 1);
     }
   }
-  std::sort(missing.begin(), missing.end());
-  missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
-  if (missing.empty())
+  Indices all = resolveIndices(tokens, T, "answer tokens");
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+Progress part(const Progress& progress, double from, double size)
+{
+  return [&progress, from, size](double fraction, const std::string& text)
+  { return !progress || progress(from + size * fraction, text); };
+}
+
+/// Some of the tokens with the share of the progress that is theirs; the forward pass took the
+/// first tenth.
+struct Group
+{
+  Indices tokens;
+  double begin, size;
+};
+
+std::vector<Group> groupsOf(const Indices& tokens, std::size_t largest)
+{
+  std::vector<Group> groups;
+  const double share = 0.9 / static_cast<double>(tokens.size());
+  for (std::size_t from = 0; from < tokens.size(); from += largest)
+  {
+    const std::size_t to = std::min(tokens.size(), from + largest);
+    groups.push_back({ Indices(tokens.begin() + static_cast<std::ptrdiff_t>(from),
+                         tokens.begin() + static_cast<std::ptrdiff_t>(to)),
+      0.1 + share * static_cast<double>(from), share * static_cast<double>(to - from) });
+  }
+  return groups;
+}
+
+/// Of a group's time the decoder takes about this much, the tower the rest.
+constexpr double DecoderShare = 0.6;
+
+/// The maps of some tokens of one sequence, by the sweeps of a mode.
+class MapMaker
+{
+public:
+  /// `tokens` ascend, each once.
+  MapMaker(const LlavaModel::Impl& model, const TracedSequence& sequence, const Indices& tokens,
+    bool tower, ranks::Team& team, const Progress& progress)
+    : Model(model), Sequence(sequence), Tokens(tokens), Tower(tower), Report(progress),
+      Sweep(model, sequence, tokens.back(), team, part(progress, 0, 0.1))
+  {
+  }
+
+  void exact();
+  void compatible(double factor); ///< of the logits
+  /// What was made, on all ranks, which call it together.
+  AnswerMaps spread();
+
+private:
+  using Product = std::shared_ptr<LayerProduct>;
+
+  /// What the decoder gave for a token.
+  struct TokenRows
+  {
+    at::Tensor row;   ///< [1, S] of R
+    at::Tensor block; ///< [patches, patches] of R; undefined without the tower
+  };
+
+  std::int64_t patches() const { return this->Model.config.vision.patches(); }
+  at::TensorOptions options() const;
+  std::size_t groupSize(bool squares) const;
+  Product unitRows(const Indices& positions, std::int64_t width) const;
+  Product imageBlock() const;
+  /// The decoder's part of the group, then what rank 0 makes of it.
+  void sweep(const Group& group, std::vector<GradientJob>& jobs, const std::function<void()>& work);
+  std::vector<GradientJob> compatibleJobs(const Product& rows, const Product& block, double factor);
+  void addMaps(const Group& group, const std::vector<TokenRows>& rows,
+    std::vector<GradientJob>& seen, std::int64_t skippedFrom);
+
+  const LlavaModel::Impl& Model;
+  const TracedSequence& Sequence;
+  const Indices& Tokens;
+  bool Tower;
+  const Progress& Report;
+  RelevancySweep Sweep;
+  AnswerMaps Maps; ///< on rank 0
+};
+
+at::TensorOptions MapMaker::options() const
+{
+  return at::TensorOptions(gradientType(this->Model.weights.type()))
+    .device(this->Model.weights.device());
+}
+
+std::size_t MapMaker::groupSize(bool squares) const
+{
+  const std::int64_t S = this->Sequence.position(this->Tokens.back()) + 1;
+  const std::int64_t numbers =
+    S * this->Model.config.text.hidden + (squares ? 2 * this->patches() * this->patches() : 0);
+  const std::int64_t bytes =
+    numbers * static_cast<std::int64_t>(this->options().dtype().itemsize());
+  return static_cast<std::size_t>(
+    std::max<std::int64_t>(1, RelevancyGroupBytes / std::max<std::int64_t>(1, bytes)));
+}
+
+MapMaker::Product MapMaker::unitRows(const Indices& positions, std::int64_t width) const
+{
+  // float64: the identity must not swallow the digits of a small relevancy.
+  at::Tensor rows = at::zeros(
+    { static_cast<std::int64_t>(positions.size()), width }, this->options().dtype(at::kDouble));
+  for (std::size_t i = 0; i < positions.size(); ++i)
+  {
+    rows[static_cast<std::int64_t>(i)][positions[i]] = 1;
+  }
+  return std::make_shared<LayerProduct>(rows, 0);
+}
+
+MapMaker::Product MapMaker::imageBlock() const
+{
+  // Attention is causal and the image one span, so paths between patches never leave it.
+  return std::make_shared<LayerProduct>(
+    at::eye(this->patches(), this->options()), this->Sequence.imageStart());
+}
+
+void MapMaker::sweep(
+  const Group& group, std::vector<GradientJob>& jobs, const std::function<void()>& work)
+{
+  this->Sweep.decoder(jobs, this->Tower,
+    part(this->Report, group.begin, group.size * (this->Tower ? DecoderShare : 1)));
+  this->Sweep.team().fromFirst(
+    [&work]
+    {
+      translated(work);
+      return ranks::Message();
+    });
+}
+
+/// From the decoder's rows and, with the tower, the gradients of the image tokens that `seen` has.
+void MapMaker::addMaps(const Group& group, const std::vector<TokenRows>& rows,
+  std::vector<GradientJob>& seen, std::int64_t skippedFrom)
+{
+  for (std::size_t i = 0; i < rows.size(); ++i)
+  {
+    const std::int64_t token = group.tokens[i];
+    this->Maps[token][tn::RelevancyDecoder] =
+      decoderMap(valuesOf(rows[i].row), this->Sequence.position(token), this->Sequence.keys());
+  }
+  if (!this->Tower)
   {
     return;
   }
-  auto fresh = translated(
-    [&]
-    {
-      const at::NoGradGuard guard;
-      useThreads(this->run.model().options.threads);
-      return options.mode == RelevancyMode::Compatible
-        ? this->run.compatible(missing, vision, options.joint, temperature, team, progress)
-        : this->run.exact(missing, vision, options.joint, team, progress);
-    });
-  for (auto& [token, result] : fresh)
+  for (GradientJob& job : seen)
   {
-    results[token] = std::move(result);
+    job.products = { this->unitRows({ 0 }, this->Model.config.vision.tokens()) };
+  }
+  this->Sweep.vision(seen, skippedFrom,
+    part(this->Report, group.begin + group.size * DecoderShare, group.size * (1 - DecoderShare)));
+  for (std::size_t i = 0; i < rows.size(); ++i)
+  {
+    const at::Tensor& row = seen[i].products[0]->rows(); // [1, Nv]
+    const double first = row[0][0].item<double>();
+    const at::Tensor patches = row.narrow(1, 1, this->patches());
+    const at::Tensor image = rows[i].row.narrow(1, this->Sequence.imageStart(), this->patches());
+    TokenMaps& maps = this->Maps[group.tokens[i]];
+    maps[tn::RelevancyVision] = towerMap(first, valuesOf(patches));
+    maps[tn::RelevancyJoint] =
+      towerMap(first, valuesOf(at::matmul(patches, rows[i].block.to(patches.scalar_type()))));
+    maps[tn::RelevancyJointToken] = jointTokenMap(first, valuesOf(patches), valuesOf(image));
   }
 }
 
-Relevancy::Relevancy(std::shared_ptr<const LlavaModel> model, const Trace& trace)
-  : Self(std::make_unique<Impl>(std::move(model), trace))
+void MapMaker::exact()
 {
+  const std::int64_t S = this->Sequence.position(this->Tokens.back()) + 1;
+  for (const Group& group : groupsOf(this->Tokens, this->groupSize(this->Tower)))
+  {
+    std::vector<GradientJob> jobs;
+    for (const std::int64_t t : group.tokens)
+    {
+      jobs.push_back(this->Sweep.logits(t, t, 1));
+      jobs.back().products = { this->unitRows({ this->Sequence.position(t) }, S) };
+      if (this->Tower)
+      {
+        jobs.back().products.push_back(this->imageBlock());
+      }
+    }
+    this->sweep(group, jobs,
+      [&]
+      {
+        std::vector<TokenRows> rows;
+        for (const GradientJob& job : jobs)
+        {
+          rows.push_back(
+            { job.products[0]->rows(), this->Tower ? job.products[1]->rows() : at::Tensor() });
+        }
+        this->addMaps(group, rows, jobs, this->Model.vision.layers());
+      });
+  }
 }
 
-Relevancy::~Relevancy() = default;
-
-RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
-  const RelevancyOptions& options, const Progress& progress)
+/// All tokens have the same C: rows of the prompt from token 0, each later row from its own token.
+std::vector<GradientJob> MapMaker::compatibleJobs(
+  const Product& rows, const Product& block, double factor)
 {
-  ranks::Team alone;
-  return this->compute(tokens, options, progress, alone);
+  std::vector<GradientJob> jobs{ this->Sweep.logits(0, 0, factor) };
+  jobs[0].products = { rows };
+  if (block)
+  {
+    jobs[0].products.push_back(block);
+  }
+  if (this->Tokens.back() > 0)
+  {
+    jobs.push_back(this->Sweep.logits(1, this->Tokens.back(), factor));
+    jobs.back().ownOnly = true;
+    jobs.back().products = { rows };
+  }
+  return jobs;
 }
 
-RelevancyMaps Relevancy::compute(const std::vector<std::int64_t>& tokens,
+void MapMaker::compatible(double factor)
+{
+  Indices positions;
+  for (const std::int64_t t : this->Tokens)
+  {
+    positions.push_back(this->Sequence.position(t));
+  }
+  const Product rows = this->unitRows(positions, positions.back() + 1);
+  const Product block = this->Tower ? this->imageBlock() : nullptr;
+  std::vector<GradientJob> jobs = this->compatibleJobs(rows, block, factor);
+  // The picture's gradient is summed over tokens 0..t: token 0's is that of the first job, and one
+  // more job leads from each wanted token to the next.
+  at::Tensor sum; // [patches, Dt], on rank 0
+  std::int64_t summed = 0, done = 0;
+  for (const Group& group :
+    groupsOf(this->Tokens, this->Tower ? this->groupSize(false) : this->Tokens.size()))
+  {
+    std::size_t next = jobs.size();
+    for (const std::int64_t t : group.tokens)
+    {
+      if (this->Tower && t > 0)
+      {
+        jobs.push_back(this->Sweep.logits(summed + 1, t, factor));
+        summed = t;
+      }
+    }
+    this->sweep(group, jobs,
+      [&]
+      {
+        sum = sum.defined() ? sum : jobs[0].gradient;
+        std::vector<TokenRows> found;
+        std::vector<GradientJob> seen;
+        for (const std::int64_t t : group.tokens)
+        {
+          const at::Tensor row = rows->rows().narrow(0, done++, 1); // [1, S]
+          found.push_back({ row, block ? block->rows() : at::Tensor() });
+          sum = this->Tower && t > 0 ? sum + jobs[next++].gradient : sum;
+          seen.emplace_back();
+          seen.back().name = "answer token " + std::to_string(t);
+          seen.back().gradient = sum;
+        }
+        this->addMaps(group, found, seen, this->Model.config.vision.layers - 1);
+      });
+    jobs.clear();
+  }
+}
+
+AnswerMaps MapMaker::spread()
+{
+  const ranks::Message all = this->Sweep.team().fromFirst(
+    [this]
+    {
+      ranks::Message own;
+      for (const auto& [token, maps] : this->Maps)
+      {
+        for (const auto& [name, map] : maps)
+        {
+          own.head.push_back({ token, name, map.total });
+          own.tensors.push_back(Tensor::of(map.row, { static_cast<std::int64_t>(map.row.size()) }));
+        }
+      }
+      return own;
+    });
+  AnswerMaps result;
+  for (std::size_t i = 0; i < all.head.size(); ++i)
+  {
+    const auto [token, name, total] =
+      all.head[i].get<std::tuple<std::int64_t, std::string, double>>();
+    result[token][name] = { ranks::listOf<double>(all, i), total };
+  }
+  return result;
+}
+}
+
+AnswerMaps relevancyMaps(const LlavaModel& model, const Trace& trace, const Indices& tokens,
   const RelevancyOptions& options, const Progress& progress, ranks::Team& team)
 {
-  Impl& self = *this->Self;
-  if (!(options.temperature >= 0 && options.temperature <= 1e6))
-  {
-    fail("temperature ", options.temperature, " is not in [0, 1e6]");
-  }
-  const bool compatible = options.mode == RelevancyMode::Compatible;
-  const double temperature = compatible && options.temperature > 0 ? options.temperature : 1;
-  RelevancyMaps maps;
-  for (const std::int64_t token : tokens)
-  {
-    maps.tokens.push_back(self.run.resolve(token));
-  }
-  if (tokens.empty())
-  {
-    maps.tokens.resize(static_cast<std::size_t>(self.run.answerLength()));
-    std::iota(maps.tokens.begin(), maps.tokens.end(), 0);
-  }
-  RelevancyRun::Results& known = self.known[{ options.mode, temperature }];
-  self.complete(known, maps.tokens, options, temperature, team, progress);
-  std::vector<const TokenRelevancy*> found;
-  for (const std::int64_t token : maps.tokens)
-  {
-    found.push_back(&known.at(token));
-  }
-  const bool normalize = options.normalize;
-  if (options.decoder)
-  {
-    maps.decoder =
-      stacked(found, [&](const TokenRelevancy& t) { return decoderMap(t, normalize); });
-  }
-  if (options.vision)
-  {
-    maps.vision = stacked(found, [&](const TokenRelevancy& t) { return visionOnly(t, normalize); });
-  }
-  if (options.joint)
-  {
-    maps.joint = stacked(
-      found, [&](const TokenRelevancy& t) { return visionMap(t.joint, t.vision[0], normalize); });
-  }
-  if (options.jointToken)
-  {
-    maps.jointToken = stacked(found,
-      [&](const TokenRelevancy& t) { return jointTokenMap(t, self.run.imageStart(), normalize); });
-  }
+  std::unique_ptr<TracedSequence> sequence;
+  Indices wanted;
   team.together(
     [&]
     {
-      if (team.isFirst())
+      if (!(options.temperature >= 0 && options.temperature <= 1e6))
       {
-        report(progress, 1, "Done");
+        fail("temperature ", options.temperature, " is not in [0, 1e6]");
       }
+      sequence = std::make_unique<TracedSequence>(model.impl(), trace);
+      wanted = ascending(tokens, sequence->answerLength());
     });
-  return maps;
-}
-
-Tensor Relevancy::attentionGradient(std::int64_t token, std::int64_t layer, bool visionTower)
-{
-  const RelevancyRun& run = this->Self->run;
-  const std::int64_t t = run.resolve(token);
-  const std::int64_t layers =
-    visionTower ? run.model().vision.layers() : run.model().decoder.layers();
-  if (layer < -layers || layer >= layers)
-  {
-    fail("layer ", layer, " is out of range: there are layers 0 to ", layers - 1);
-  }
   return translated(
     [&]
     {
       const at::NoGradGuard guard;
-      useThreads(run.model().options.threads);
-      const at::Tensor gradient =
-        run.attentionGradient(t, layer < 0 ? layer + layers : layer, visionTower);
-      const Values values = valuesOf(gradient);
-      return gradient.scalar_type() == at::kDouble
-        ? Tensor::of(values, gradient.sizes().vec())
-        : Tensor::of(std::vector<float>(values.begin(), values.end()), gradient.sizes().vec());
+      useThreads(model.options().threads);
+      MapMaker maker(model.impl(), *sequence, wanted, options.tower, team, progress);
+      if (options.mode == RelevancyMode::Exact)
+      {
+        maker.exact();
+      }
+      else
+      {
+        maker.compatible(options.temperature > 0 ? 1 / options.temperature : 1);
+      }
+      return maker.spread();
     });
 }
 

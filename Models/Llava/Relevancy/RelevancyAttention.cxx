@@ -168,56 +168,72 @@ BlockedAttention::Gradient BlockedAttention::back(
   for (std::int64_t block = firstBlock; block < last; block += this->BlockRows)
   {
     const std::int64_t begin = std::max(block, rows.first);
-    const std::int64_t end = std::min(last, block + this->BlockRows), n = end - begin;
-    const std::int64_t blockEnd = std::min(this->Q.size(1), block + this->BlockRows);
-    at::Tensor A = this->probabilities(block, blockEnd); // [Hd, rows of the block, keys]
-    const std::int64_t keys = A.size(2);
-    A = A.narrow(1, begin - block, n).contiguous();               // [Hd, n, keys]
-    const at::Tensor dOut = out.narrow(1, begin - rows.first, n); // [Hd, n, d]
-    at::Tensor dA = at::bmm(this->grouped(dOut), this->V.narrow(1, 0, keys).transpose(1, 2))
-                      .view({ heads, n, keys });
-    if (taps.gradient)
-    {
-      taps.gradient(begin, dA);
-    }
-    at::Tensor relevance = taps.relevance ? at::zeros({ n, keys }, options) : at::Tensor();
-    softmaxGradientAnywhere(A, dA, relevance); // dA is the scores' gradient from here on
-    if (taps.relevance)
-    {
-      taps.relevance(begin, relevance);
-    }
-    const at::Tensor q = this->Q.narrow(1, begin, n); // [Hd, n, d]
-    gradient.q.narrow(1, begin - rows.first, n)
-      .copy_(at::bmm(this->grouped(dA), this->K.narrow(1, 0, keys))
-               .mul_(this->Scale)
-               .view({ heads, n, d }));
-    if (rows.ownOnly)
-    {
-      const auto own = [&](const at::Tensor& weights, const at::Tensor& values) // -> [Hkv, n, d]
-      {
-        const at::Tensor diagonal =
-          weights.narrow(2, begin, n).diagonal(0, 1, 2).unsqueeze(2); // [Hd, n, 1]
-        return (diagonal * values).view({ groups, heads / groups, n, d }).sum(1);
-      };
-      gradient.k.narrow(1, begin - rows.result, n).copy_(own(dA, q).mul_(this->Scale));
-      gradient.v.narrow(1, begin - rows.result, n).copy_(own(A, dOut));
-      continue;
-    }
-    const std::int64_t seen = std::min(keys, last) - rows.result; // keys whose gradient is wanted
-    const auto spread = [&](const at::Tensor& weights, const at::Tensor& values, at::Tensor& into)
-    {
-      const at::Tensor wanted =
-        this->grouped(weights).narrow(2, rows.result, seen).transpose(1, 2); // [Hkv, seen, per * n]
-      into.narrow(1, 0, seen).add_(at::bmm(wanted, this->grouped(values)));
-    };
-    if (seen > 0)
-    {
-      spread(dA, q, gradient.k);
-      spread(A, dOut, gradient.v);
-    }
+    const std::int64_t n = std::min(last, block + this->BlockRows) - begin;
+    this->backBlock(begin, out.narrow(1, begin - rows.first, n), rows, taps, gradient);
   }
-  gradient.k.mul_(rows.ownOnly ? 1.0 : this->Scale);
+  gradient.k.mul_(this->Scale);
   return gradient;
+}
+
+/// Rows from `begin` on, all of one block: dOut [Hd, n, d].
+void BlockedAttention::backBlock(std::int64_t begin, const at::Tensor& dOut,
+  const GradientRows& rows, const GradientTaps& taps, Gradient& gradient) const
+{
+  const std::int64_t heads = dOut.size(0), n = dOut.size(1), d = dOut.size(2);
+  const std::int64_t block = begin / this->BlockRows * this->BlockRows;
+  const at::Tensor whole =
+    this->probabilities(block, std::min(this->Q.size(1), block + this->BlockRows));
+  const std::int64_t keys = whole.size(2);
+  const at::Tensor A = whole.narrow(1, begin - block, n).contiguous(); // [Hd, n, keys]
+  at::Tensor dA = at::bmm(this->grouped(dOut), this->V.narrow(1, 0, keys).transpose(1, 2))
+                    .view({ heads, n, keys });
+  if (taps.gradient)
+  {
+    taps.gradient(begin, dA);
+  }
+  at::Tensor relevance = taps.relevance ? at::zeros({ n, keys }, dA.options()) : at::Tensor();
+  softmaxGradientAnywhere(A, dA, relevance); // dA is the scores' gradient from here on
+  if (taps.relevance)
+  {
+    taps.relevance(begin, relevance);
+  }
+  gradient.q.narrow(1, begin - rows.first, n)
+    .copy_(at::bmm(this->grouped(dA), this->K.narrow(1, 0, keys))
+             .mul_(this->Scale)
+             .view({ heads, n, d }));
+  const at::Tensor q = this->Q.narrow(1, begin, n); // [Hd, n, d]
+  if (rows.ownOnly)
+  {
+    gradient.k.narrow(1, begin - rows.result, n).copy_(this->ownRows(begin, dA, q));
+    gradient.v.narrow(1, begin - rows.result, n).copy_(this->ownRows(begin, A, dOut));
+    return;
+  }
+  this->addSeen(dA, q, rows.result, gradient.k);
+  this->addSeen(A, dOut, rows.result, gradient.v);
+}
+
+/// What each row gives to itself as a key: weights [Hd, n, keys] on their diagonal from `begin` on,
+/// times values [Hd, n, d] -> [Hkv, n, d].
+at::Tensor BlockedAttention::ownRows(
+  std::int64_t begin, const at::Tensor& weights, const at::Tensor& values) const
+{
+  const std::int64_t groups = this->K.size(0), n = values.size(1);
+  const at::Tensor own = weights.narrow(2, begin, n).diagonal(0, 1, 2).unsqueeze(2); // [Hd, n, 1]
+  return (own * values).view({ groups, values.size(0) / groups, n, values.size(2) }).sum(1);
+}
+
+/// What the rows give to the keys from `first` on that they see: weights [Hd, n, keys], values [Hd,
+/// n, d], added to `into` [Hkv, keys from `first`, d].
+void BlockedAttention::addSeen(
+  const at::Tensor& weights, const at::Tensor& values, std::int64_t first, at::Tensor& into) const
+{
+  const std::int64_t seen = std::min(weights.size(2) - first, into.size(1));
+  if (seen > 0)
+  {
+    const at::Tensor wanted =
+      this->grouped(weights).narrow(2, first, seen).transpose(1, 2); // [Hkv, seen, per * n]
+    into.narrow(1, 0, seen).add_(at::bmm(wanted, this->grouped(values)));
+  }
 }
 
 } // namespace lvlm::llava

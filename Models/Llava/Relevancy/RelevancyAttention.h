@@ -57,6 +57,11 @@ private:
   std::int64_t keysOf(std::int64_t end) const { return this->Mask.causal ? end : this->K.size(1); }
   at::Tensor grouped(const at::Tensor& x) const;
   at::Tensor probabilities(std::int64_t begin, std::int64_t end) const;
+  void backBlock(std::int64_t begin, const at::Tensor& dOut, const GradientRows& rows,
+    const GradientTaps& taps, Gradient& gradient) const;
+  at::Tensor ownRows(std::int64_t begin, const at::Tensor& weights, const at::Tensor& values) const;
+  void addSeen(const at::Tensor& weights, const at::Tensor& values, std::int64_t first,
+    at::Tensor& into) const;
 
   at::Tensor Q, K, V;
   double Scale;

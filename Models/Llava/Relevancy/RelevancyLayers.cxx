@@ -39,19 +39,19 @@ at::ScalarType gradientType(at::ScalarType computeType)
 LinearGradient::LinearGradient(const Linear& linear, const at::Tensor& like, Workspace& workspace)
   : Weight(workspace.widened(linear, like.scalar_type(), like.device())),
     Bias(linear.bias.defined() ? linear.bias.to(like.scalar_type()) : at::Tensor()),
-    Beating(workspace.pulse)
+    Beating(&workspace.pulse)
 {
 }
 
 at::Tensor LinearGradient::forward(const at::Tensor& x) const
 {
-  this->Beating.beat();
+  this->Beating->beat();
   return at::linear(x, this->Weight, this->Bias);
 }
 
 at::Tensor LinearGradient::back(const at::Tensor& gradient) const
 {
-  this->Beating.beat();
+  this->Beating->beat();
   return at::matmul(gradient, this->Weight);
 }
 
@@ -93,12 +93,6 @@ at::Tensor NormGradient::back(const at::Tensor& gradient, std::int64_t first) co
 
 namespace
 {
-template <typename T>
-std::unique_ptr<T> boxed(T value)
-{
-  return std::make_unique<T>(std::move(value));
-}
-
 at::Tensor mergeHeads(const at::Tensor& x) // [heads, n, d] -> [n, heads * d]
 {
   return x.transpose(0, 1).reshape({ x.size(1), x.size(0) * x.size(2) });
@@ -118,24 +112,23 @@ DecoderLayerGradient::DecoderLayerGradient(
   : Heads(layer.Config.heads), KeyValueHeads(layer.Config.keyValueHeads)
 {
   const checkpoint::TextConfig& config = layer.Config;
-  const auto linear = [&](const Linear& l) { return boxed(LinearGradient(l, hidden, workspace)); };
-  this->InputNorm = boxed(NormGradient::rms(hidden, layer.InputNorm, config.rmsNormEps));
+  const auto linear = [&](const Linear& l) { return LinearGradient(l, hidden, workspace); };
+  this->InputNorm = NormGradient::rms(hidden, layer.InputNorm, config.rmsNormEps);
   this->Query = linear(layer.Query);
   this->Key = linear(layer.Key);
   this->Value = linear(layer.Value);
   this->Out = linear(layer.Out);
   const Rope rope = ropeAngles(config, 0, hidden.size(0), hidden);
   this->InverseRope = { rope.cos, rope.sin.neg() }; // a rotation's transpose turns the other way
-  const at::Tensor& x = this->InputNorm->output();  // [S, D]
+  const at::Tensor& x = this->InputNorm.output();   // [S, D]
   AttentionMask mask;
   mask.causal = true;
   mask.window = config.slidingWindow;
-  this->Attention = std::make_unique<BlockedAttention>(
-    applyRope(splitHeads(this->Query->forward(x), this->Heads), rope),
-    applyRope(splitHeads(this->Key->forward(x), this->KeyValueHeads), rope),
-    splitHeads(this->Value->forward(x), this->KeyValueHeads),
+  this->Attention.emplace(applyRope(splitHeads(this->Query.forward(x), this->Heads), rope),
+    applyRope(splitHeads(this->Key.forward(x), this->KeyValueHeads), rope),
+    splitHeads(this->Value.forward(x), this->KeyValueHeads),
     1.0 / std::sqrt(static_cast<double>(config.headSize)), mask);
-  const at::Tensor middle = hidden + this->Out->forward(this->Attention->output()); // [S, D]
+  const at::Tensor middle = hidden + this->Out.forward(this->Attention->output()); // [S, D]
   this->Output = middle + this->feedForward(layer, middle, workspace);
 }
 
@@ -143,27 +136,27 @@ at::Tensor DecoderLayerGradient::feedForward(
   const DecoderLayer& layer, const at::Tensor& middle, Workspace& workspace)
 {
   const checkpoint::TextConfig& config = layer.Config;
-  this->PostNorm = boxed(NormGradient::rms(middle, layer.PostNorm, config.rmsNormEps));
-  this->Gate = boxed(LinearGradient(layer.Gate, middle, workspace));
-  this->Up = boxed(LinearGradient(layer.Up, middle, workspace));
-  this->Down = boxed(LinearGradient(layer.Down, middle, workspace));
-  const at::Tensor gate = this->Gate->forward(this->PostNorm->output()); // [S, I]
-  const at::Tensor up = this->Up->forward(this->PostNorm->output());     // [S, I]
+  this->PostNorm = NormGradient::rms(middle, layer.PostNorm, config.rmsNormEps);
+  this->Gate = LinearGradient(layer.Gate, middle, workspace);
+  this->Up = LinearGradient(layer.Up, middle, workspace);
+  this->Down = LinearGradient(layer.Down, middle, workspace);
+  const at::Tensor gate = this->Gate.forward(this->PostNorm.output()); // [S, I]
+  const at::Tensor up = this->Up.forward(this->PostNorm.output());     // [S, I]
   this->Activated = activate(config.activation, gate);
   this->GateSlope = activationSlope(config.activation, gate).mul_(up);
-  return this->Down->forward(this->Activated * up); // [S, D]
+  return this->Down.forward(this->Activated * up); // [S, D]
 }
 
 at::Tensor DecoderLayerGradient::back(
   const at::Tensor& gradient, const GradientRows& rows, const GradientTaps& taps) const
 {
   const std::int64_t n = gradient.size(0);
-  const at::Tensor dWide = this->Down->back(gradient);                                     // [n, I]
-  at::Tensor dMiddle = this->Gate->back(dWide * this->GateSlope.narrow(0, rows.first, n)); // [n, D]
-  dMiddle.add_(this->Up->back(dWide * this->Activated.narrow(0, rows.first, n)));
-  dMiddle = this->PostNorm->back(dMiddle, rows.first).add_(gradient);
+  const at::Tensor dWide = this->Down.back(gradient);                                     // [n, I]
+  at::Tensor dMiddle = this->Gate.back(dWide * this->GateSlope.narrow(0, rows.first, n)); // [n, D]
+  dMiddle.add_(this->Up.back(dWide * this->Activated.narrow(0, rows.first, n)));
+  dMiddle = this->PostNorm.back(dMiddle, rows.first).add_(gradient);
   const BlockedAttention::Gradient inner =
-    this->Attention->back(this->Out->back(dMiddle), rows, taps);
+    this->Attention->back(this->Out.back(dMiddle), rows, taps);
   const std::int64_t results = rows.first + n - rows.result;
   if (results == 0)
   {
@@ -176,10 +169,10 @@ at::Tensor DecoderLayerGradient::back(
       this->InverseRope.sin.narrow(0, first, x.size(1)) };
     return mergeHeads(applyRope(x, rope));
   };
-  at::Tensor dX = this->Key->back(unturned(inner.k, rows.result)); // [results, D]
-  dX.add_(this->Value->back(mergeHeads(inner.v)));
-  sumOfRows(dX, rows.result, this->Query->back(unturned(inner.q, rows.first)), rows.first);
-  return sumOfRows(this->InputNorm->back(dX, rows.result), rows.result, dMiddle, rows.first);
+  at::Tensor dX = this->Key.back(unturned(inner.k, rows.result)); // [results, D]
+  dX.add_(this->Value.back(mergeHeads(inner.v)));
+  sumOfRows(dX, rows.result, this->Query.back(unturned(inner.q, rows.first)), rows.first);
+  return sumOfRows(this->InputNorm.back(dX, rows.result), rows.result, dMiddle, rows.first);
 }
 
 VisionLayerGradient::VisionLayerGradient(
@@ -187,7 +180,7 @@ VisionLayerGradient::VisionLayerGradient(
   : Heads(layer.Config.heads)
 {
   const checkpoint::VisionConfig& config = layer.Config;
-  const auto linear = [&](const Linear& l) { return boxed(LinearGradient(l, hidden, workspace)); };
+  const auto linear = [&](const Linear& l) { return LinearGradient(l, hidden, workspace); };
   this->Query = linear(layer.Query);
   this->Key = linear(layer.Key);
   this->Value = linear(layer.Value);
@@ -195,49 +188,47 @@ VisionLayerGradient::VisionLayerGradient(
   this->Fc1 = linear(layer.Fc1);
   this->Fc2 = linear(layer.Fc2);
   this->Norm1 =
-    boxed(NormGradient::layer(hidden, layer.Norm1Weight, layer.Norm1Bias, config.layerNormEps));
-  const at::Tensor& x = this->Norm1->output(); // [N, D]
-  this->Attention =
-    std::make_unique<BlockedAttention>(splitHeads(this->Query->forward(x), this->Heads),
-      splitHeads(this->Key->forward(x), this->Heads),
-      splitHeads(this->Value->forward(x), this->Heads),
-      1.0 / std::sqrt(static_cast<double>(config.headSize())), AttentionMask());
-  const at::Tensor middle = hidden + this->Out->forward(this->Attention->output()); // [N, D]
+    NormGradient::layer(hidden, layer.Norm1Weight, layer.Norm1Bias, config.layerNormEps);
+  const at::Tensor& x = this->Norm1.output(); // [N, D]
+  this->Attention.emplace(splitHeads(this->Query.forward(x), this->Heads),
+    splitHeads(this->Key.forward(x), this->Heads), splitHeads(this->Value.forward(x), this->Heads),
+    1.0 / std::sqrt(static_cast<double>(config.headSize())), AttentionMask());
+  const at::Tensor middle = hidden + this->Out.forward(this->Attention->output()); // [N, D]
   this->Norm2 =
-    boxed(NormGradient::layer(middle, layer.Norm2Weight, layer.Norm2Bias, config.layerNormEps));
-  const at::Tensor wide = this->Fc1->forward(this->Norm2->output()); // [N, I]
+    NormGradient::layer(middle, layer.Norm2Weight, layer.Norm2Bias, config.layerNormEps);
+  const at::Tensor wide = this->Fc1.forward(this->Norm2.output()); // [N, I]
   this->Slope = activationSlope(config.activation, wide);
-  this->Output = middle + this->Fc2->forward(activate(config.activation, wide));
+  this->Output = middle + this->Fc2.forward(activate(config.activation, wide));
 }
 
 at::Tensor VisionLayerGradient::back(const at::Tensor& gradient, const GradientTaps& taps) const
 {
-  const at::Tensor dWide = this->Fc2->back(gradient).mul_(this->Slope); // [N, I]
-  const at::Tensor dMiddle = this->Norm2->back(this->Fc1->back(dWide), 0).add_(gradient);
+  const at::Tensor dWide = this->Fc2.back(gradient).mul_(this->Slope); // [N, I]
+  const at::Tensor dMiddle = this->Norm2.back(this->Fc1.back(dWide), 0).add_(gradient);
   const BlockedAttention::Gradient inner =
-    this->Attention->back(this->Out->back(dMiddle), GradientRows(), taps);
-  at::Tensor dX = this->Query->back(mergeHeads(inner.q)); // [N, D]
-  dX.add_(this->Key->back(mergeHeads(inner.k))).add_(this->Value->back(mergeHeads(inner.v)));
-  return this->Norm1->back(dX, 0).add_(dMiddle);
+    this->Attention->back(this->Out.back(dMiddle), GradientRows(), taps);
+  at::Tensor dX = this->Query.back(mergeHeads(inner.q)); // [N, D]
+  dX.add_(this->Key.back(mergeHeads(inner.k))).add_(this->Value.back(mergeHeads(inner.v)));
+  return this->Norm1.back(dX, 0).add_(dMiddle);
 }
 
 ProjectorGradient::ProjectorGradient(
   const VisionTower& tower, const at::Tensor& hidden, Workspace& workspace)
-  : Linear1(boxed(LinearGradient(tower.Projector1, hidden, workspace))),
-    Linear2(boxed(LinearGradient(tower.Projector2, hidden, workspace))),
+  : Linear1(LinearGradient(tower.Projector1, hidden, workspace)),
+    Linear2(LinearGradient(tower.Projector2, hidden, workspace)),
     DropsClassToken(tower.Config.dropClassToken)
 {
   const std::int64_t skipped = this->DropsClassToken ? 1 : 0;
   const at::Tensor wide =
-    this->Linear1->forward(hidden.narrow(0, skipped, hidden.size(0) - skipped)); // [patches, Dt]
+    this->Linear1.forward(hidden.narrow(0, skipped, hidden.size(0) - skipped)); // [patches, Dt]
   this->Slope = activationSlope(tower.Config.projectorActivation, wide);
-  this->Output = this->Linear2->forward(activate(tower.Config.projectorActivation, wide));
+  this->Output = this->Linear2.forward(activate(tower.Config.projectorActivation, wide));
 }
 
 at::Tensor ProjectorGradient::back(const at::Tensor& gradient) const
 {
   const at::Tensor dFeatures =
-    this->Linear1->back(this->Linear2->back(gradient).mul_(this->Slope)); // [patches, D]
+    this->Linear1.back(this->Linear2.back(gradient).mul_(this->Slope)); // [patches, D]
   return this->DropsClassToken ? at::constant_pad_nd(dFeatures, { 0, 0, 1, 0 }) : dFeatures;
 }
 

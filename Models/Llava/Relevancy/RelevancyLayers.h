@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file RelevancyLayers.h
 /// Each part of the model as a function that is computed once and then back-propagated through by
-/// hand, for one gradient after the other. Not autograd: that keeps attention of [heads, S, S] and
-/// its graph alive for each backward pass, these keep what all tokens share. Internal to
-/// Models/Llava.
+/// hand, for one gradient after the other. Not autograd: tried, it takes 1.2 to 2.2 times the time
+/// and a third more memory (Plugin/Documentation/benchmarks.md), for [heads, S, S] of attention and
+/// its gradients and for rows that nobody asks about. Internal to Models/Llava.
 #ifndef LVLM_LLAVA_RELEVANCYLAYERS_H
 #define LVLM_LLAVA_RELEVANCYLAYERS_H
 
@@ -12,7 +12,7 @@
 #include "Models/Llava/Network/Decoder.h"
 #include "Models/Llava/Network/VisionTower.h"
 
-#include <memory>
+#include <optional>
 
 namespace lvlm::llava
 {
@@ -27,13 +27,14 @@ at::ScalarType gradientType(at::ScalarType computeType);
 class LinearGradient
 {
 public:
+  LinearGradient() = default;
   LinearGradient(const Linear& linear, const at::Tensor& like, Workspace& workspace);
   at::Tensor forward(const at::Tensor& x) const;     ///< [n, in] -> [n, out]
   at::Tensor back(const at::Tensor& gradient) const; ///< [n, out] -> [n, in]
 
 private:
   at::Tensor Weight, Bias;
-  Pulse& Beating;
+  Pulse* Beating = nullptr;
 };
 
 /// RMSNorm or LayerNorm at its input [n, D].
@@ -73,9 +74,9 @@ public:
 private:
   at::Tensor feedForward(const DecoderLayer& layer, const at::Tensor& middle, Workspace& workspace);
 
-  std::unique_ptr<NormGradient> InputNorm, PostNorm;
-  std::unique_ptr<LinearGradient> Query, Key, Value, Out, Gate, Up, Down;
-  std::unique_ptr<BlockedAttention> Attention;
+  NormGradient InputNorm, PostNorm;
+  LinearGradient Query, Key, Value, Out, Gate, Up, Down;
+  std::optional<BlockedAttention> Attention;
   std::int64_t Heads, KeyValueHeads;
   Rope InverseRope;     ///< [S, d]
   at::Tensor Activated; ///< [S, I]: act(gate), the slope of the product in `up`
@@ -93,9 +94,9 @@ public:
   at::Tensor back(const at::Tensor& gradient, const GradientTaps& taps) const; ///< [N, D] -> [N, D]
 
 private:
-  std::unique_ptr<NormGradient> Norm1, Norm2;
-  std::unique_ptr<LinearGradient> Query, Key, Value, Out, Fc1, Fc2;
-  std::unique_ptr<BlockedAttention> Attention;
+  NormGradient Norm1, Norm2;
+  LinearGradient Query, Key, Value, Out, Fc1, Fc2;
+  std::optional<BlockedAttention> Attention;
   std::int64_t Heads;
   at::Tensor Slope; ///< [N, I]
   at::Tensor Output;
@@ -112,7 +113,7 @@ public:
     const at::Tensor& gradient) const; ///< [patches, Dt] -> [N, D], 0 for a dropped CLS
 
 private:
-  std::unique_ptr<LinearGradient> Linear1, Linear2;
+  LinearGradient Linear1, Linear2;
   at::Tensor Slope;
   at::Tensor Output;
   bool DropsClassToken;

@@ -2,6 +2,7 @@
 #include "RelevancySweep.h"
 
 #include "Models/Llava/Network/TorchTensors.h"
+#include "Models/Llava/Runtime.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,12 +10,12 @@
 namespace lvlm::llava
 {
 
-RelevancyRows::RelevancyRows(at::Tensor rows, std::int64_t offset)
+LayerProduct::LayerProduct(at::Tensor rows, std::int64_t offset)
   : Rows(std::move(rows)), Delta(at::zeros_like(this->Rows)), Offset(offset)
 {
 }
 
-void RelevancyRows::add(std::int64_t first, const at::Tensor& relevance)
+void LayerProduct::add(std::int64_t first, const at::Tensor& relevance)
 {
   const std::int64_t width = this->Rows.size(1);
   const std::int64_t begin = std::max(first, this->Offset);
@@ -31,25 +32,20 @@ void RelevancyRows::add(std::int64_t first, const at::Tensor& relevance)
     .add_(at::matmul(this->Rows.narrow(1, begin - this->Offset, end - begin), C));
 }
 
-void RelevancyRows::commit()
+void LayerProduct::commit()
 {
   this->Rows.add_(this->Delta);
   this->Delta.zero_();
 }
 
-Tensor RelevancyRows::sent() const
+Tensor LayerProduct::sent() const
 {
   return fromTorch(this->Rows);
 }
 
-void RelevancyRows::receive(const Tensor& rows)
+void LayerProduct::receive(const Tensor& rows)
 {
   this->Rows = received(rows, this->Rows.sizes(), this->Rows.options());
-}
-
-RelevancySweep::RelevancySweep(const LlavaModel::Impl& model, ranks::Team& team, SweepInput input)
-  : Model(model), Team(team), Input(std::move(input))
-{
 }
 
 namespace
@@ -70,12 +66,107 @@ std::string layerText(const char* what, std::int64_t layer, std::int64_t layers)
 }
 }
 
+RelevancySweep::RelevancySweep(const LlavaModel::Impl& model, const TracedSequence& sequence,
+  std::int64_t last, ranks::Team& team, const Progress& progress)
+  : Model(model), Sequence(sequence), Team(team), Ids(sequence.ids(sequence.position(last) + 1))
+{
+  team.together([this] { this->checkBeforehand(); });
+  this->pass(
+    ranks::Direction::Forwards,
+    [this](ranks::Message given, const Progress& own)
+    { return this->forwardTurn(std::move(given), own); },
+    progress);
+  team.together([this] { translated([this] { this->checkLogprobs(); }); });
+}
+
+at::TensorOptions RelevancySweep::options() const
+{
+  return at::TensorOptions(gradientType(this->Model.weights.type()))
+    .device(this->Model.weights.device());
+}
+
+void RelevancySweep::checkBeforehand() const
+{
+  const ModelOptions& opened = this->Model.options;
+  if (opened.rank != this->Team.rank() || opened.ranks != this->Team.size())
+  {
+    fail(this->Model.directory, ": opened as rank ", opened.rank, " of ", opened.ranks,
+      ", its relevancy asked for on rank ", this->Team.rank(), " of ", this->Team.size());
+  }
+  const checkpoint::TextConfig& text = this->Model.config.text;
+  const checkpoint::VisionConfig& vision = this->Model.config.vision;
+  const Decoder& decoder = this->Model.decoder;
+  const std::int64_t S = this->positions();
+  const std::int64_t tower = decoder.hasFirst()
+    ? (this->Model.config.visionLayersUsed + 1) * vision.tokens() * vision.hidden
+    : 0;
+  const std::int64_t inputs = (decoder.span().count() + 1) * S * text.hidden + tower;
+  const std::int64_t intermediates = S * (16 * text.hidden + 6 * text.intermediate);
+  const std::int64_t weights =
+    text.hidden * (2 * text.heads + 2 * text.keyValueHeads) * text.headSize +
+    3 * text.hidden * text.intermediate;
+  const auto element = static_cast<std::int64_t>(this->options().dtype().itemsize());
+  const auto needed = static_cast<std::size_t>(
+    (inputs + intermediates + weights) * element + 2 * RelevancyGroupBytes);
+  // The other ranks of the host need about as much at the same time.
+  const auto sharing = static_cast<std::size_t>(opened.ranks > 1 ? ranksOnHost() : 1);
+  if (const std::size_t available = availableMemory() / sharing; needed > available)
+  {
+    fail("relevancy over ", S, " positions needs about ", byteText(needed), " of memory, ",
+      byteText(available), " are available");
+  }
+}
+
+at::Tensor RelevancySweep::top() const
+{
+  const std::int64_t first = this->Sequence.position(0);
+  return this->DecoderInputs.back().narrow(0, first, this->positions() - first);
+}
+
+void RelevancySweep::checkLogprobs()
+{
+  if (!this->Model.decoder.hasLast() || !this->Sequence.hasLogprobs())
+  {
+    return;
+  }
+  const LogitGradient logits(this->Model.decoder, this->top(), this->Buffers);
+  for (std::int64_t t = 0; this->Sequence.position(t) < this->positions(); ++t)
+  {
+    this->Sequence.checkLogprob(t, logits.logprob(t, this->Sequence.answerId(t)));
+  }
+}
+
+GradientJob RelevancySweep::logits(std::int64_t from, std::int64_t to, double factor)
+{
+  GradientJob job;
+  job.name = "answer token " + std::to_string(to);
+  job.first = this->Sequence.position(from);
+  const auto start = [&]
+  {
+    const LogitGradient logits(this->Model.decoder, this->top(), this->Buffers);
+    std::vector<at::Tensor> rows;
+    for (std::int64_t t = from; t <= to; ++t)
+    {
+      rows.push_back(logits.back(t, this->Sequence.answerId(t)) * factor);
+    }
+    job.gradient = at::cat(rows, 0); // [to - from + 1, D]
+  };
+  this->Team.together(
+    [&]
+    {
+      if (this->Model.decoder.hasLast())
+      {
+        translated(start);
+      }
+    });
+  return job;
+}
+
 void RelevancySweep::forwardVision(const Progress& progress)
 {
   const VisionTower& tower = this->Model.vision;
-  this->VisionInputs.clear();
-  this->VisionInputs.push_back(
-    tower.embed(this->Input.pixels).to(gradientType(this->Model.weights.type()))); // [N, D]
+  this->VisionInputs.push_back(tower.embed(this->Model.pixels(this->Sequence.picture()))
+                                 .to(gradientType(this->Model.weights.type()))); // [N, D]
   for (std::int64_t i = 0; i < tower.layers(); ++i)
   {
     report(progress, 0.5 * static_cast<double>(i) / static_cast<double>(tower.layers()),
@@ -85,12 +176,6 @@ void RelevancySweep::forwardVision(const Progress& progress)
     checkFinite(this->VisionInputs.back(), this->Model.directory,
       "vision layer " + std::to_string(i) + "'s output");
   }
-}
-
-at::TensorOptions RelevancySweep::options() const
-{
-  return at::TensorOptions(gradientType(this->Model.weights.type()))
-    .device(this->Model.weights.device());
 }
 
 /// Over the ranks that have layers.
@@ -115,18 +200,18 @@ at::Tensor RelevancySweep::embed(const Progress& progress)
   this->forwardVision(progress);
   const at::Tensor image =
     ProjectorGradient(this->Model.vision, this->VisionInputs.back(), this->Buffers).output();
-  at::Tensor hidden = this->Model.decoder.embed(this->Input.ids).to(image.scalar_type()); // [S, D]
-  hidden.narrow(0, this->Input.featureStart, image.size(0)).copy_(image);
+  at::Tensor hidden = this->Model.decoder.embed(this->Ids).to(image.scalar_type()); // [S, D]
+  hidden.narrow(0, this->Sequence.featureStart(), image.size(0)).copy_(image);
   return hidden;
 }
 
 ranks::Message RelevancySweep::forwardTurn(ranks::Message given, const Progress& progress)
 {
   const Decoder& decoder = this->Model.decoder;
-  const auto S = static_cast<std::int64_t>(this->Input.ids.size());
   at::Tensor hidden = decoder.hasFirst()
     ? this->embed(progress)
-    : received(given.tensors.at(0), { S, decoder.config().hidden }, this->options());
+    : received(
+        given.tensors.at(0), { this->positions(), decoder.config().hidden }, this->options());
   this->DecoderInputs.assign(1, hidden);
   const std::int64_t layers = decoder.layers();
   for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
@@ -140,22 +225,7 @@ ranks::Message RelevancySweep::forwardTurn(ranks::Message given, const Progress&
   return decoder.hasLast() ? ranks::Message() : ranks::Message{ nullptr, { fromTorch(hidden) } };
 }
 
-void RelevancySweep::forward(const Progress& progress)
-{
-  this->pass(
-    ranks::Direction::Forwards,
-    [this](ranks::Message given, const Progress& own)
-    { return this->forwardTurn(std::move(given), own); },
-    progress);
-}
-
-at::Tensor RelevancySweep::top(std::int64_t first) const
-{
-  const at::Tensor& hidden = this->DecoderInputs.back();
-  return hidden.narrow(0, first, hidden.size(0) - first);
-}
-
-void RelevancySweep::check(const GradientJob& job, const std::string& where) const
+void RelevancySweep::checkGradient(const GradientJob& job, const std::string& where) const
 {
   checkFinite(job.gradient, this->Model.directory, "the gradient of " + job.name + " at " + where);
 }
@@ -170,24 +240,41 @@ GradientTaps tapsOf(const GradientJob& job, std::int64_t layer, bool counts)
     taps.gradient = [&job, layer](std::int64_t first, const at::Tensor& gradient)
     { job.tap(layer, first, gradient); };
   }
-  if (counts && !job.targets.empty())
+  if (counts && !job.products.empty())
   {
     taps.relevance = [&job](std::int64_t first, const at::Tensor& relevance)
     {
-      for (RelevancyRows* target : job.targets)
+      for (const auto& product : job.products)
       {
-        target->add(first, relevance);
+        product->add(first, relevance);
       }
     };
   }
   return taps;
 }
 
-void commitAll(const std::vector<RelevancyRows*>& rows)
+/// All products of some jobs, each once.
+std::vector<LayerProduct*> productsOf(const std::vector<GradientJob>& jobs)
 {
-  for (RelevancyRows* one : rows)
+  std::vector<LayerProduct*> all;
+  for (const GradientJob& job : jobs)
   {
-    one->commit();
+    for (const auto& product : job.products)
+    {
+      if (std::find(all.begin(), all.end(), product.get()) == all.end())
+      {
+        all.push_back(product.get());
+      }
+    }
+  }
+  return all;
+}
+
+void commit(const std::vector<GradientJob>& jobs)
+{
+  for (LayerProduct* product : productsOf(jobs))
+  {
+    product->commit();
   }
 }
 }
@@ -216,13 +303,12 @@ void RelevancySweep::decoderLayer(
     rows.result = job.ownOnly ? job.first : i > 0 || toImage ? 0 : end;
     job.gradient = layer.back(job.gradient, rows, tapsOf(job, i, true));
     job.first = rows.result;
-    this->check(job, "decoder layer " + std::to_string(i));
+    this->checkGradient(job, "decoder layer " + std::to_string(i));
   }
 }
 
-ranks::Message RelevancySweep::decoderTurn(std::vector<GradientJob>& jobs,
-  const std::vector<RelevancyRows*>& commit, bool toImage, ranks::Message given,
-  const Progress& progress)
+ranks::Message RelevancySweep::decoderTurn(
+  std::vector<GradientJob>& jobs, bool toImage, ranks::Message given, const Progress& progress)
 {
   const Decoder& decoder = this->Model.decoder;
   if (!decoder.hasLast())
@@ -234,15 +320,15 @@ ranks::Message RelevancySweep::decoderTurn(std::vector<GradientJob>& jobs,
       jobs[i].gradient =
         received(*next, { next->extent(0), decoder.config().hidden }, this->options());
     }
-    for (RelevancyRows* rows : commit)
+    for (LayerProduct* product : productsOf(jobs))
     {
-      rows->receive(*next++);
+      product->receive(*next++);
     }
   }
   for (std::int64_t i = decoder.span().end - 1; i >= decoder.span().begin; --i)
   {
     this->decoderLayer(i, jobs, toImage, progress);
-    commitAll(commit);
+    commit(jobs);
   }
   ranks::Message handed;
   if (!decoder.hasFirst())
@@ -252,34 +338,34 @@ ranks::Message RelevancySweep::decoderTurn(std::vector<GradientJob>& jobs,
       handed.head.push_back(job.first);
       handed.tensors.push_back(fromTorch(job.gradient));
     }
-    for (const RelevancyRows* rows : commit)
+    for (const LayerProduct* product : productsOf(jobs))
     {
-      handed.tensors.push_back(rows->sent());
+      handed.tensors.push_back(product->sent());
     }
   }
   return handed;
 }
 
-void RelevancySweep::decoder(std::vector<GradientJob>& jobs,
-  const std::vector<RelevancyRows*>& commit, bool toImage, const Progress& progress)
+void RelevancySweep::decoder(std::vector<GradientJob>& jobs, bool toImage, const Progress& progress)
 {
   this->pass(
     ranks::Direction::Backwards,
     [&](ranks::Message given, const Progress& own)
-    { return this->decoderTurn(jobs, commit, toImage, std::move(given), own); },
+    { return this->decoderTurn(jobs, toImage, std::move(given), own); },
     progress);
   for (GradientJob& job : jobs)
   {
     if (toImage && !job.ownOnly && this->Team.isFirst())
     {
       job.gradient =
-        job.gradient.narrow(0, this->Input.featureStart, this->Model.config.imageTokens()).clone();
+        job.gradient.narrow(0, this->Sequence.featureStart(), this->Model.config.imageTokens())
+          .clone();
     }
   }
 }
 
-void RelevancySweep::vision(std::vector<GradientJob>& jobs,
-  const std::vector<RelevancyRows*>& commit, std::int64_t skippedFrom, const Progress& progress)
+void RelevancySweep::vision(
+  std::vector<GradientJob>& jobs, std::int64_t skippedFrom, const Progress& progress)
 {
   const Pulse::Scope scope(this->Buffers.pulse, progress);
   const VisionTower& tower = this->Model.vision;
@@ -303,11 +389,11 @@ void RelevancySweep::vision(std::vector<GradientJob>& jobs,
           static_cast<double>(tower.layers()),
         layerText("Tracing the picture back", i, tower.layers()));
       job.gradient = layer.back(job.gradient, tapsOf(job, i, i < skippedFrom));
-      this->check(job, "vision layer " + std::to_string(i));
+      this->checkGradient(job, "vision layer " + std::to_string(i));
     }
     if (i < skippedFrom)
     {
-      commitAll(commit);
+      commit(jobs);
     }
   }
 }

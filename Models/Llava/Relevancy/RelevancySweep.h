@@ -1,32 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file RelevancySweep.h
-/// Forward pass that keeps every layer's input, and sweeps from the last layer to the first that
-/// recompute each layer once for all gradients. In a parallel run both go from rank to rank, each
-/// keeps and recomputes its own layers. Internal to Models/Llava.
+/// A forward pass over a traced sequence that keeps every layer's input, and sweeps from the last
+/// layer to the first that recompute each layer once for all gradients. In a parallel run both go
+/// from rank to rank, each keeps and recomputes its own layers. Internal to Models/Llava.
 #ifndef LVLM_LLAVA_RELEVANCYSWEEP_H
 #define LVLM_LLAVA_RELEVANCYSWEEP_H
 
 #include "RelevancyLayers.h"
+#include "TracedSequence.h"
 
 #include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Ranks/Team.h"
 
+#include <memory>
 #include <vector>
 
 namespace lvlm::llava
 {
 
+/// Gradients that are on their way together, in bytes.
+inline constexpr std::int64_t RelevancyGroupBytes = 256 << 20;
+
 /// Rows of a product (I + C_L) ... (I + C_1), advanced by one layer at a time: rows <- rows + rows
 /// C. Restricted to the positions [offset, offset + width), which is exact when C is causal and the
 /// span starts at 0, and for rows that start inside the span.
-class RelevancyRows
+class LayerProduct
 {
 public:
-  RelevancyRows() = default;
   /// rows [m, width]
-  RelevancyRows(at::Tensor rows, std::int64_t offset);
+  LayerProduct(at::Tensor rows, std::int64_t offset);
 
-  bool defined() const { return this->Rows.defined(); }
   const at::Tensor& rows() const { return this->Rows; }
   /// Takes in rows of the layer's C: [n, keys], rows from position `first` on.
   void add(std::int64_t first, const at::Tensor& relevance);
@@ -38,7 +41,7 @@ public:
 
 private:
   at::Tensor Rows, Delta;
-  std::int64_t Offset = 0;
+  std::int64_t Offset;
 };
 
 /// One gradient on its way through the decoder, and later through the tower. It starts on the last
@@ -48,60 +51,55 @@ struct GradientJob
   std::string name;    ///< for errors, e.g. "answer token 3"
   at::Tensor gradient; ///< [n, D] of rows [first, first + n)
   std::int64_t first = 0;
-  bool ownOnly = false;                ///< each row is a gradient of its own, see GradientRows
-  std::vector<RelevancyRows*> targets; ///< what this job's C rows go to
+  bool ownOnly = false; ///< each row is a gradient of its own, see GradientRows
+  std::vector<std::shared_ptr<LayerProduct>> products; ///< what this job's C rows go to
   std::function<void(std::int64_t layer, std::int64_t firstRow, const at::Tensor& gradient)> tap;
-};
-
-/// The sequence of a trace as the model reads it.
-struct SweepInput
-{
-  std::vector<std::int64_t> ids; ///< [S], 0 at image positions
-  at::Tensor pixels;             ///< [3, H, W]
-  std::int64_t featureStart = 0;
 };
 
 class RelevancySweep
 {
 public:
-  RelevancySweep(const LlavaModel::Impl& model, ranks::Team& team, SweepInput input);
+  /// Runs vision tower and decoder on the positions that lead to answer token `last`. All ranks
+  /// together. Throws Error on too little memory, values that are not finite, and
+  /// log-probabilities other than the recorded ones.
+  RelevancySweep(const LlavaModel::Impl& model, const TracedSequence& sequence, std::int64_t last,
+    ranks::Team& team, const Progress& progress);
 
   ranks::Team& team() { return this->Team; }
-  /// Runs vision tower and decoder on the S positions. Throws Error on values that are not finite.
-  /// All ranks together.
-  void forward(const Progress& progress);
-  /// The decoder's output at rows [first, S), on the last rank with layers: [n, D]
-  at::Tensor top(std::int64_t first) const;
-  Workspace& workspace() { return this->Buffers; }
-
-  /// Back-propagates all jobs through the decoder; afterwards, if `toImage`, a job's gradient is
-  /// that of the image tokens [patches, Dt]. `commit` are the products that advance a layer. Throws
-  /// Error on a gradient that is not finite. All ranks together, with jobs and products alike;
-  /// rank 0 has the results.
-  void decoder(std::vector<GradientJob>& jobs, const std::vector<RelevancyRows*>& commit,
-    bool toImage, const Progress& progress);
+  /// The gradient of the logits of answer tokens from..to, times `factor`: a row each. All ranks
+  /// together.
+  GradientJob logits(std::int64_t from, std::int64_t to, double factor);
+  /// Back-propagates all jobs through the decoder and advances their products; afterwards, if
+  /// `toImage`, a job's gradient is that of the image tokens [patches, Dt]. Throws Error on a
+  /// gradient that is not finite. All ranks together, with jobs and products alike; rank 0 has the
+  /// results.
+  void decoder(std::vector<GradientJob>& jobs, bool toImage, const Progress& progress);
   /// From gradients of the image tokens back through projector and tower. Layers from `skippedFrom`
   /// on pass gradients but are not part of the products. On rank 0 alone.
-  void vision(std::vector<GradientJob>& jobs, const std::vector<RelevancyRows*>& commit,
-    std::int64_t skippedFrom, const Progress& progress);
+  void vision(std::vector<GradientJob>& jobs, std::int64_t skippedFrom, const Progress& progress);
 
 private:
+  std::int64_t positions() const { return static_cast<std::int64_t>(this->Ids.size()); }
+  at::TensorOptions options() const;
+  /// The decoder's output at the positions that predict the answer, on the last rank with layers.
+  at::Tensor top() const;
+  void checkBeforehand() const;
+  void checkLogprobs();
   ranks::Message forwardTurn(ranks::Message given, const Progress& progress);
   at::Tensor embed(const Progress& progress);
   void forwardVision(const Progress& progress);
-  ranks::Message decoderTurn(std::vector<GradientJob>& jobs,
-    const std::vector<RelevancyRows*>& commit, bool toImage, ranks::Message given,
-    const Progress& progress);
+  ranks::Message decoderTurn(
+    std::vector<GradientJob>& jobs, bool toImage, ranks::Message given, const Progress& progress);
   void decoderLayer(
     std::int64_t layer, std::vector<GradientJob>& jobs, bool toImage, const Progress& progress);
   ranks::Message pass(
     ranks::Direction direction, const ranks::Team::Turn& turn, const Progress& progress);
-  at::TensorOptions options() const;
-  void check(const GradientJob& job, const std::string& where) const;
+  void checkGradient(const GradientJob& job, const std::string& where) const;
 
   const LlavaModel::Impl& Model;
+  const TracedSequence& Sequence;
   ranks::Team& Team;
-  SweepInput Input;
+  std::vector<std::int64_t> Ids; ///< [S]
   Workspace Buffers;
   std::vector<at::Tensor> DecoderInputs; ///< of this rank's layers, [S, D] each; last the output
   std::vector<at::Tensor> VisionInputs;  ///< Lv + 1 times [N, D], on rank 0

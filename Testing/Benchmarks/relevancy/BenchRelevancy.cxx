@@ -6,6 +6,7 @@
 // Writes the trace with its maps, and one line of JSON: seconds, seconds of all threads, peak of
 // anonymous memory in bytes.
 #include "Models/Llava/Relevancy.h"
+#include "Models/Ranks/Team.h"
 #include "Models/Trace/TraceFile.h"
 #include "Testing/Benchmarks/Memory.h"
 
@@ -17,6 +18,23 @@ namespace
 {
 using namespace lvlm;
 using namespace lvlm::llava;
+
+/// The normalized maps of all tokens as `relevancy.*`.
+void store(Trace& trace, const AnswerMaps& maps)
+{
+  for (const auto& first : maps.at(0))
+  {
+    const std::string& name = first.first;
+    std::vector<float> all;
+    for (const auto& [token, byName] : maps)
+    {
+      const std::vector<float> row = meanMap({ { token, byName } }, name, true);
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    trace.tensors[name] =
+      Tensor::of(all, { trace.answerLength(), static_cast<std::int64_t>(first.second.row.size()) });
+  }
+}
 
 int run(int argc, char** argv)
 {
@@ -30,22 +48,17 @@ int run(int argc, char** argv)
   RelevancyOptions options;
   options.mode = std::string(argv[4]) == "exact" ? RelevancyMode::Exact : RelevancyMode::Compatible;
   options.temperature = std::stod(argv[5]);
-  options.vision = options.joint = options.jointToken = argc < 7;
+  options.tower = argc < 7;
   PeakMemory memory;
   const auto model = LlavaModel::open(argv[1]);
   const std::clock_t cpuStart = std::clock();
   const auto start = std::chrono::steady_clock::now();
-  const RelevancyMaps maps = Relevancy(model, trace).compute({}, options);
+  ranks::Team alone;
+  const AnswerMaps maps = relevancyMaps(*model, trace, {}, options, {}, alone);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const double cpu = static_cast<double>(std::clock() - cpuStart) / CLOCKS_PER_SEC;
   const std::size_t growth = memory.growth();
-  trace.tensors[tensor_name::RelevancyDecoder] = maps.decoder;
-  if (options.vision)
-  {
-    trace.tensors[tensor_name::RelevancyVision] = maps.vision;
-    trace.tensors[tensor_name::RelevancyJoint] = maps.joint;
-    trace.tensors[tensor_name::RelevancyJointToken] = maps.jointToken;
-  }
+  store(trace, maps);
   writeTrace(argv[3], trace);
   std::cout << "{\"seconds\": " << seconds.count() << ", \"cpu\": " << cpu
             << ", \"memory\": " << growth << "}" << std::endl;
