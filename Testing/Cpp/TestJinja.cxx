@@ -144,6 +144,8 @@ void testMessages()
   CHECK_THROWS(rendered("{% if 1 %}"), "endif is missing");
   CHECK_THROWS(rendered("{% break %}"), "outside of a loop");
   CHECK(rendered("{{ strftime_now('%Y') }}").size() == 4);
+  CHECK(rendered("{{ {'\xff': 'a\xe4\xbd'} | tojson }}") ==
+    "{\"\xef\xbf\xbd\": \"a\xef\xbf\xbd\"}"); // a template that is no UTF-8
 }
 }
 

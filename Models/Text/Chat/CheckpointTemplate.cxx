@@ -62,7 +62,7 @@ std::string templateOf(const fs::path& path)
   {
     fail(path.string(), ": a template of ", file->size(), " bytes");
   }
-  return toValidUtf8({ reinterpret_cast<const char*>(file->data()), file->size() });
+  return { reinterpret_cast<const char*>(file->data()), file->size() };
 }
 
 /// "bos_token" and its like, as a template sees them.

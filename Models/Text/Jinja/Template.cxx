@@ -4,6 +4,7 @@
 #include "Expression.h"
 
 #include "Models/Trace/Error.h"
+#include "Models/Trace/Utf8.h"
 
 #include <algorithm>
 
@@ -519,7 +520,7 @@ Template::Template(std::string_view source)
   {
     fail("a template of ", source.size(), " bytes, more than ", MaximumTemplateBytes);
   }
-  this->Body = TemplateParser(source).run();
+  this->Body = TemplateParser(toValidUtf8(source)).run();
 }
 
 std::string Template::render(const Map& variables) const

@@ -35,7 +35,7 @@ class Template
 {
 public:
   /// Throws Error that names the line for what is malformed or not supported, and for a template
-  /// of more than 256 KiB.
+  /// of more than 256 KiB. Ill-formed UTF-8 becomes U+FFFD.
   explicit Template(std::string_view source);
 
   /// The text for these variables. Throws Error that names the line: for what the template refuses
