@@ -128,6 +128,14 @@ void checkQuestion(const std::string& prompt, const std::string& imageToken)
   }
 }
 
+void checkOneImage(const std::string& text, const std::string& imageToken)
+{
+  if (const std::size_t count = countOf(text, imageToken); count != 1)
+  {
+    fail("the prompt has ", count, " image tokens ", imageToken, ", not one");
+  }
+}
+
 Parts ChatTemplate::apply(
   const std::string& prompt, const std::string& system, const std::string& imageToken) const
 {
@@ -172,10 +180,7 @@ Parts ChatTemplate::apply(
   {
     whole += part.text;
   }
-  if (const std::size_t count = countOf(whole, imageToken); count != 1)
-  {
-    fail("the prompt has ", count, " image tokens ", imageToken, ", not one");
-  }
+  checkOneImage(whole, imageToken);
   return parts;
 }
 

@@ -62,6 +62,9 @@ std::string layoutForModel(const std::string& modelDirectory);
 /// Throws Error when `prompt` is empty or white space, or the image token is empty.
 void checkQuestion(const std::string& prompt, const std::string& imageToken);
 
+/// Throws Error, which tells how many there are, unless a prompt has exactly one image token.
+void checkOneImage(const std::string& text, const std::string& imageToken);
+
 } // namespace lvlm::text
 
 #endif

@@ -110,17 +110,6 @@ Value textPart(const std::string& text)
   return entries;
 }
 
-std::size_t countOf(const std::string& text, const std::string& part)
-{
-  std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos;
-       at = text.find(part, at + part.size()))
-  {
-    ++count;
-  }
-  return count;
-}
-
 std::string trimmed(const std::string& text)
 {
   constexpr const char* Space = " \t\r\n\v\f";
@@ -138,7 +127,7 @@ struct Span
 Span spanOf(const std::string& text, const std::string& marked)
 {
   const std::size_t at = marked.find(Mark);
-  if (at == std::string::npos || countOf(marked, Mark) != 1)
+  if (at == std::string::npos || marked.find(Mark, at + Mark.size()) != std::string::npos)
   {
     return {};
   }
@@ -234,11 +223,7 @@ std::string CheckpointTemplate::render(const Words& words, Content content) cons
   variables.set("add_generation_prompt", true);
   const std::string text = this->Program.render(variables);
 
-  const std::size_t images = countOf(text, words.imageToken);
-  if (images != 1)
-  {
-    fail("the prompt has ", images, " image tokens ", words.imageToken, ", not one");
-  }
+  checkOneImage(text, words.imageToken);
   for (const auto& [part, name] :
     { std::pair(&words.prompt, "question"), std::pair(&words.system, "system prompt") })
   {
