@@ -22,13 +22,14 @@ ALLOWED = {
     "lvlmReaders": {"vtk"},
     "lvlmReadersPicture": {"vtk", "picture"},
     "lvlmFiltersCommon": {"vtk"},
-    "lvlmFiltersDrawing": {"vtk", "picture", "opencv"},
-    "lvlmFiltersAnalysis": {"vtk", "picture", "opencv"},
-    "lvlmFiltersInference": {"vtk", "text", "picture", "opencv", "torch"},
+    "lvlmFiltersDrawing": {"vtk"},
+    "lvlmFiltersOverlay": {"vtk", "picture", "opencv"},
+    "lvlmFiltersAnalysis": {"vtk"},
+    "lvlmFiltersInference": {"vtk", "text", "picture", "torch"},
     "lvlmServer": {"vtk"},
 }
 # The libraries that talk to them themselves; the plugin to none.
-DIRECT = {"text": {"lvlmText"}, "picture": {"lvlmPicture"}, "opencv": {"lvlmFiltersDrawing"}, "torch": {"lvlmLlava"}}
+DIRECT = {"text": {"lvlmText"}, "picture": {"lvlmPicture"}, "opencv": {"lvlmFiltersOverlay"}, "torch": {"lvlmLlava"}}
 KINDS = {"text": r"lib(icu|onig)", "picture": r"lib(png|jpeg|tiff|webp|gif|lcms)", "opencv": r"libopencv",
          "torch": r"lib(torch|c10)", "vtk": r"libvtk"}
 

@@ -28,18 +28,20 @@ LAYERS = {
     "Readers": (("Models/Trace", "Models/Ranks"), {"vtk"}),
     "Readers/Picture": (("Models/Trace", "Models/Picture", "Readers"), {"vtk"}),
     "Filters/Common": (("Models/Trace", "Models/Ranks", "Readers"), {"vtk"}),
-    "Filters/Drawing": (("Models/Trace", "Models/Picture", "Models/Causal", "Readers", "Filters/Common"), {"vtk", "opencv"}),
+    "Filters/Drawing": (("Models/Trace", "Models/Causal", "Readers", "Filters/Common"), {"vtk"}),
+    "Filters/Overlay": (("Models/Trace", "Models/Picture", "Readers", "Filters/Common"), {"vtk", "opencv"}),
     "Filters/Analysis": (("Models/Trace", "Models/Ranks", "Models/Causal", "Readers", "Filters/Common", "Filters/Drawing"), {"vtk"}),
     "Filters/Inference": (
         ("Models/Trace", "Models/Picture", "Models/Checkpoint", "Models/Ranks", "Models/Llava", "Readers", "Filters/Common",
          "Filters/Analysis"), {"vtk"}),
-    "Plugin": (("Models/Trace", "Readers", "Filters/Common", "Filters/Drawing", "Filters/Analysis"), {"vtk", "qt", "paraview"}),
+    "Plugin": (("Models/Trace", "Readers", "Filters/Common", "Filters/Drawing", "Filters/Overlay", "Filters/Analysis"),
+               {"vtk", "qt", "paraview"}),
 }
 # Headers pass on what they include: these stay in the .cxx files of a layer.
 IMPLEMENTATION_ONLY = {
     "Models/Text": {"icu", "oniguruma"},
     "Models/Picture": {"codecs"},
-    "Filters/Drawing": {"opencv"},
+    "Filters/Overlay": {"opencv"},
 }
 # Headers of Models/ that drag a library along.
 CARRIERS = {"Models/Trace/Json.h": "nlohmann"}

@@ -11,7 +11,7 @@
 #ifndef vtkLVLMOverlay_h
 #define vtkLVLMOverlay_h
 
-#include "lvlmFiltersDrawingModule.h"
+#include "lvlmFiltersOverlayModule.h"
 
 #include "vtkImageAlgorithm.h"
 
@@ -25,7 +25,7 @@ namespace lvlm
 class AlgorithmTeam;
 }
 
-class LVLMFILTERSDRAWING_EXPORT vtkLVLMOverlay : public vtkImageAlgorithm
+class LVLMFILTERSOVERLAY_EXPORT vtkLVLMOverlay : public vtkImageAlgorithm
 {
 public:
   static vtkLVLMOverlay* New();

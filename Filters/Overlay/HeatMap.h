@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file HeatMap.h
 /// Heat maps over pictures, with OpenCV (which only HeatMap.cxx includes).
-#ifndef LVLM_FILTERS_DRAWING_HEATMAP_H
-#define LVLM_FILTERS_DRAWING_HEATMAP_H
+#ifndef LVLM_FILTERS_OVERLAY_HEATMAP_H
+#define LVLM_FILTERS_OVERLAY_HEATMAP_H
 
 #include "Models/Picture/Image.h"
 #include "Models/Trace/Trace.h"
