@@ -34,24 +34,27 @@ at::Tensor torchTensor(const Tensor& tensor)
 class Kept
 {
 public:
-  Kept(std::int64_t layers, std::int64_t heads) : Heads(heads), Layers(layers) {}
+  Kept(std::int64_t layers, std::int64_t heads, std::int64_t positions)
+    : Shape{ layers, heads, positions, positions }
+  {
+  }
 
   VisionTower::LayerTap tap()
   {
-    return [this](std::int64_t layer, std::int64_t head, const at::Tensor& a)
+    return [this](std::int64_t layer, std::int64_t row, const at::Tensor& a)
     {
       if (!this->All.defined())
       {
-        this->All = at::empty({ this->Layers, this->Heads, a.size(1), a.size(2) }, a.options());
+        this->All = at::zeros(this->Shape, a.options());
       }
-      this->All[layer].narrow(0, head, a.size(0)).copy_(a);
+      this->All[layer].narrow(1, row, a.size(1)).narrow(2, 0, a.size(2)).copy_(a);
       return at::Tensor();
     };
   }
   const at::Tensor& all() const { return this->All; }
 
 private:
-  std::int64_t Heads, Layers;
+  std::vector<std::int64_t> Shape;
   at::Tensor All;
 };
 
@@ -92,7 +95,7 @@ void compareIn(Precision precision, const std::string& folder, const std::string
   CHECK(at::equal(pixels, theirPixels.to(pixels.scalar_type())));
 
   Workspace buffers;
-  Kept vision(model.vision.layers(), model.config.vision.heads);
+  Kept vision(model.vision.layers(), model.config.vision.heads, model.config.vision.tokens());
   const at::Tensor image =
     model.vision.forward(pixels, buffers, vision.tap(), Progress()); // [patches, D]
   checkEqual(golden, tn::AttentionVision, vision.all(), precision);
@@ -103,7 +106,7 @@ void compareIn(Precision precision, const std::string& folder, const std::string
   const auto imageStart =
     std::find(ids.begin(), ids.end(), model.config.imageTokenId) - ids.begin();
   ids.insert(ids.end(), answer.as<std::int64_t>(), answer.as<std::int64_t>() + T - 1);
-  Kept decoder(model.decoder.layers(), model.config.text.heads);
+  Kept decoder(model.decoder.layers(), model.config.text.heads, P - 1 + T);
   const at::Tensor hidden =
     lvlm_test::runDecoder(model, ids, imageStart, image, buffers, decoder.tap()); // [K, D]
   checkEqual(golden, tn::AttentionFull, decoder.all(), precision);

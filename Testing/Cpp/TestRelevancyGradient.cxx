@@ -33,16 +33,15 @@ struct Moved
 
 VisionTower::LayerTap tapFor(const Moved& moved, bool tower)
 {
-  return
-    [&moved, tower](std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)
+  return [&moved, tower](std::int64_t layer, std::int64_t firstRow, const at::Tensor& probabilities)
   {
-    const std::int64_t head = moved.head - firstHead;
-    if (tower != moved.tower || layer != moved.layer || head < 0 || head >= probabilities.size(0))
+    const std::int64_t row = moved.query - firstRow;
+    if (tower != moved.tower || layer != moved.layer || row < 0 || row >= probabilities.size(1))
     {
       return at::Tensor();
     }
-    at::Tensor changed = probabilities.clone(); // [heads, n, S]
-    changed[head][moved.query][moved.key].add_(moved.by);
+    at::Tensor changed = probabilities.clone(); // [heads, n, keys]
+    changed[moved.head][row][moved.key].add_(moved.by);
     return changed;
   };
 }

@@ -23,19 +23,19 @@ void checkFinite(const at::Tensor& values, const std::string& directory, const s
 }
 
 /// Rows of [heads, n, S] written to rows [rowBegin, rowBegin + n) of a slab.
-void writeRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t firstHead,
-  std::int64_t rowBegin, std::int64_t firstPosition, const at::Tensor& probabilities)
+void writeRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t rowBegin,
+  std::int64_t firstPosition, const at::Tensor& probabilities)
 {
   const at::Tensor values =
-    probabilities.detach().to(at::kCPU, at::kFloat).contiguous(); // [heads, n, S]
-  const std::int64_t n = values.size(1), S = values.size(2);
+    probabilities.detach().to(at::kCPU, at::kFloat).contiguous(); // [heads, n, keys]
+  const std::int64_t n = values.size(1), keys = values.size(2);
   const float* data = values.data_ptr<float>();
   for (std::int64_t head = 0; head < values.size(0); ++head)
   {
     for (std::int64_t row = 0; row < n; ++row)
     {
-      const std::int64_t seen = std::min(S, firstPosition + row + 1); // the causal part
-      buffer.write(slab, firstHead + head, rowBegin + row, data + (head * n + row) * S, seen);
+      const std::int64_t seen = std::min(keys, firstPosition + row + 1); // the causal part
+      buffer.write(slab, head, rowBegin + row, data + (head * n + row) * keys, seen);
     }
   }
 }
@@ -93,21 +93,20 @@ Generation::Generation(
 }
 
 void Generation::capture(
-  std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)
+  std::int64_t layer, std::int64_t firstRow, bool withLast, const at::Tensor& probabilities)
 {
   const auto P = static_cast<std::int64_t>(this->Input.ids.size());
-  const std::int64_t n = probabilities.size(1);
-  if (this->Answer) // the last row is the query that predicts the next token
+  const std::int64_t n = probabilities.size(1), first = this->Fed + firstRow;
+  if (this->Answer && withLast) // the last row is the query that predicts the next token
   {
-    const std::int64_t position = this->Fed + n - 1;
-    writeRows(*this->Answer, layer - this->Model.decoder.span().begin, firstHead,
-      position - (P - 1), position, probabilities.narrow(1, n - 1, 1));
+    const std::int64_t position = first + n - 1;
+    writeRows(*this->Answer, layer - this->Model.decoder.span().begin, position - (P - 1), position,
+      probabilities.narrow(1, n - 1, 1));
   }
   const auto found = std::lower_bound(this->FullLayers.begin(), this->FullLayers.end(), layer);
   if (found != this->FullLayers.end() && *found == layer)
   {
-    writeRows(*this->Full, found - this->FullLayers.begin(), firstHead, this->Fed, this->Fed,
-      probabilities);
+    writeRows(*this->Full, found - this->FullLayers.begin(), first, first, probabilities);
   }
 }
 
@@ -122,9 +121,9 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
   {
     report(progress, static_cast<double>(i) / static_cast<double>(layers),
       what + ", layer " + std::to_string(i + 1) + " of " + std::to_string(layers));
-    const AttentionTap tap = [&](std::int64_t head, const at::Tensor& a)
+    const AttentionTap tap = [&](std::int64_t row, const at::Tensor& a)
     {
-      this->capture(i, head, a);
+      this->capture(i, row, row + a.size(1) == n, a);
       return at::Tensor();
     };
     LayerCache& cache = this->Cache[static_cast<std::size_t>(i - span.begin)];
@@ -151,11 +150,11 @@ at::TensorOptions Generation::tensorOptions() const
 
 at::Tensor Generation::embedPrompt(const at::Tensor& pixels, const Progress& progress)
 {
-  const VisionTower::LayerTap tap = [&](std::int64_t layer, std::int64_t head, const at::Tensor& a)
+  const VisionTower::LayerTap tap = [&](std::int64_t layer, std::int64_t row, const at::Tensor& a)
   {
     if (this->Vision)
     {
-      writeRows(*this->Vision, layer, head, 0, a.size(2), a);
+      writeRows(*this->Vision, layer, row, a.size(2), a);
     }
     return at::Tensor();
   };

@@ -2,6 +2,7 @@
 #include "Layers.h"
 
 #include "MatVec.h"
+#include "Products.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,8 +14,8 @@ namespace lvlm::llava
 
 namespace
 {
-/// Scores that one slice of heads may take.
-constexpr std::int64_t SliceBytes = 64 << 20;
+/// Of one block of probabilities: stays in the cache from the scores to the values.
+constexpr std::int64_t BlockBytes = 4 << 20;
 
 /// What Hugging Face computes in float32 even where activations are bfloat16.
 at::ScalarType atLeastFloat32(at::ScalarType type)
@@ -22,20 +23,25 @@ at::ScalarType atLeastFloat32(at::ScalarType type)
   return type == at::kDouble ? at::kDouble : at::kFloat;
 }
 
-/// True where a query must not look: [n, S].
-at::Tensor forbidden(const AttentionMask& mask, std::int64_t n, const at::Tensor& keys)
+/// True where queries from position `first` on must not look: [n, keys].
+at::Tensor forbidden(const AttentionMask& mask, std::int64_t first, std::int64_t n,
+  std::int64_t keys, at::Device device)
 {
-  const std::int64_t S = keys.size(1);
-  const auto options = at::TensorOptions(at::kLong).device(keys.device());
-  const at::Tensor query =
-    at::arange(mask.firstQuery, mask.firstQuery + n, options).unsqueeze(1); // [n, 1]
-  const at::Tensor key = at::arange(S, options).unsqueeze(0);               // [1, S]
-  at::Tensor hidden = key > query;                                          // [n, S]
+  const auto options = at::TensorOptions(at::kLong).device(device);
+  const at::Tensor query = at::arange(first, first + n, options).unsqueeze(1); // [n, 1]
+  const at::Tensor key = at::arange(keys, options).unsqueeze(0);               // [1, keys]
+  at::Tensor hidden = key > query;                                             // [n, keys]
   if (mask.window > 0)
   {
     hidden = hidden.logical_or(key <= query - mask.window);
   }
   return hidden;
+}
+
+/// Heads that share keys and values together: [Hd, n, *] -> [groups, Hd / groups * n, *]
+at::Tensor grouped(const at::Tensor& x, std::int64_t groups)
+{
+  return x.reshape({ groups, x.size(0) / groups * x.size(1), x.size(2) });
 }
 
 /// One query on a CPU: decoding is bound by reading keys and values, which batched products read
@@ -47,8 +53,7 @@ bool readsRows(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
     return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.stride(2) == 1 &&
       x.stride(1) == x.size(2);
   };
-  return q.size(1) == 1 && rowsTogether(k) && rowsTogether(v) && q.scalar_type() == at::kFloat &&
-    !(at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad()));
+  return q.size(1) == 1 && rowsTogether(k) && rowsTogether(v) && q.scalar_type() == at::kFloat;
 }
 
 /// attend() for q [Hd, 1, d]: each head on one thread.
@@ -69,7 +74,8 @@ at::Tensor attendRows(const at::Tensor& query, const at::Tensor& k, const at::Te
   }
   if (mask.causal && mask.window > 0)
   {
-    scores.masked_fill_(forbidden(mask, 1, k), -std::numeric_limits<float>::infinity());
+    scores.masked_fill_(
+      forbidden(mask, mask.firstQuery, 1, S, k.device()), -std::numeric_limits<float>::infinity());
   }
   at::Tensor probabilities = at::softmax(scores, -1); // [Hd, 1, S]
   if (tap)
@@ -175,6 +181,39 @@ at::Tensor splitHeads(const at::Tensor& x, std::int64_t heads)
   return x.view({ x.size(0), heads, x.size(1) / heads }).transpose(0, 1);
 }
 
+std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys)
+{
+  const std::int64_t rowBytes = std::max<std::int64_t>(1, heads * keys * sizeof(float));
+  return std::clamp<std::int64_t>(BlockBytes / rowBytes, 16, 256);
+}
+
+at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
+  const AttentionMask& mask, std::int64_t begin, std::int64_t end, at::ScalarType type)
+{
+  const std::int64_t groups = k.size(0), n = end - begin, first = mask.firstQuery + begin;
+  const std::int64_t keys = mask.causal ? std::min(k.size(1), first + n) : k.size(1);
+  at::Tensor scores =
+    batchedProduct(grouped(q.narrow(1, begin, n), groups), k.narrow(1, 0, keys).transpose(1, 2))
+      .to(type)
+      .mul_(scale)
+      .view({ q.size(0), n, keys }); // [Hd, n, keys]
+  if (mask.causal && (n > 1 || mask.window > 0))
+  {
+    scores.masked_fill_(
+      forbidden(mask, first, n, keys, scores.device()), -std::numeric_limits<float>::infinity());
+  }
+  return at::softmax(scores, -1, atLeastFloat32(type)).to(type);
+}
+
+at::Tensor attentionOutput(const at::Tensor& probabilities, const at::Tensor& v)
+{
+  const std::int64_t heads = probabilities.size(0), n = probabilities.size(1);
+  return batchedProduct(grouped(probabilities, v.size(0)), v.narrow(1, 0, probabilities.size(2)))
+    .view({ heads, n, v.size(2) })
+    .transpose(0, 1)
+    .reshape({ n, heads * v.size(2) });
+}
+
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
   const AttentionMask& mask, const AttentionTap& tap)
 {
@@ -182,39 +221,24 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   {
     return attendRows(q, k, v, scale, mask, tap);
   }
-  const std::int64_t heads = q.size(0), n = q.size(1), d = q.size(2);
-  const std::int64_t groups = k.size(0), S = k.size(1);
-  const std::int64_t perGroup = heads / groups; // query heads that share a key/value head
-  const bool needsMask = mask.causal && (n > 1 || mask.window > 0);
-  const at::Tensor hidden = needsMask ? forbidden(mask, n, k) : at::Tensor();
-  const std::int64_t groupBytes = std::max<std::int64_t>(1, perGroup * n * S * q.element_size());
-  const std::int64_t step = std::clamp<std::int64_t>(SliceBytes / groupBytes, 1, groups);
-  const at::ScalarType wide = atLeastFloat32(q.scalar_type());
-  const at::Tensor query = q.reshape({ groups, perGroup * n, d });
+  // On a CPU products of bfloat16 are made in float32 and rounded after.
+  const at::ScalarType type = q.scalar_type();
+  const at::ScalarType wide = q.device().is_cpu() ? atLeastFloat32(type) : type;
+  const at::Tensor queries = q.to(wide), keys = k.to(wide), values = v.to(wide);
+  const std::int64_t rows = q.size(1), step = attentionBlockRows(q.size(0), k.size(1));
   std::vector<at::Tensor> parts;
-  for (std::int64_t group = 0; group < groups; group += step)
+  for (std::int64_t begin = 0; begin < rows; begin += step)
   {
-    const std::int64_t count = std::min(step, groups - group);
-    at::Tensor scores =
-      at::bmm(query.narrow(0, group, count), k.narrow(0, group, count).transpose(1, 2)) *
-      scale;                                          // [count, perGroup * n, S]
-    scores = scores.view({ count * perGroup, n, S }); // [heads of slice, n, S]
-    if (hidden.defined())
-    {
-      scores = scores.masked_fill(hidden, -std::numeric_limits<float>::infinity());
-    }
-    at::Tensor probabilities = at::softmax(scores, -1, wide).to(q.scalar_type());
+    at::Tensor probabilities = attentionRows(
+      queries, keys, scale, mask, begin, std::min(rows, begin + step), type); // [Hd, n, keys]
     if (tap)
     {
-      const at::Tensor replaced = tap(group * perGroup, probabilities);
+      const at::Tensor replaced = tap(begin, probabilities);
       probabilities = replaced.defined() ? replaced : probabilities;
     }
-    parts.push_back(
-      at::bmm(probabilities.view({ count, perGroup * n, S }), v.narrow(0, group, count))
-        .view({ count * perGroup, n, d }));
+    parts.push_back(attentionOutput(probabilities.to(wide), values).to(type)); // [n, Hd * d]
   }
-  const at::Tensor out = parts.size() == 1 ? parts[0] : at::cat(parts, 0); // [Hd, n, d]
-  return out.transpose(0, 1).reshape({ n, heads * d });
+  return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
 }
 
 } // namespace lvlm::llava

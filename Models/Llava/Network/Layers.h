@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file Layers.h
 /// The small parts of a transformer, each with the order of operations of Hugging Face's eager
-/// implementation. Differentiable: nothing here works in place on an input. Internal to
-/// Models/Llava.
+/// implementation. Nothing here works in place on an input. Internal to Models/Llava.
 #ifndef LVLM_LLAVA_LAYERS_H
 #define LVLM_LLAVA_LAYERS_H
 
@@ -16,11 +15,12 @@
 namespace lvlm::llava
 {
 
-/// Sees attention probabilities as they are made: [heads of this call, queries, keys], first head's
-/// index. May return a replacement (same shape) that is used from there on; an undefined tensor
-/// keeps them.
+/// Sees attention probabilities as they are made, a block of query rows after the other: the index
+/// of the first row, and [Hd, n, keys], where keys beyond the last one that any of these rows may
+/// see are left out. May return a replacement (same shape) that is used from there on; an undefined
+/// tensor keeps them.
 using AttentionTap =
-  std::function<at::Tensor(std::int64_t firstHead, const at::Tensor& probabilities)>;
+  std::function<at::Tensor(std::int64_t firstRow, const at::Tensor& probabilities)>;
 
 at::Tensor activate(checkpoint::Activation activation, const at::Tensor& x);
 
@@ -53,7 +53,19 @@ struct AttentionMask
   std::int64_t window = 0;     ///< keys a query may see, itself included; 0: all before it
 };
 
-/// softmax(q k^T scale) v in slices of heads, so that memory stays bounded for long sequences.
+/// Query rows that go together, so that no [Hd, S, S] tensor is ever alive.
+std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys);
+
+/// softmax(q k^T scale) of query rows [begin, end): q [Hd, n, d], k [Hkv, S, d] -> [Hd, end -
+/// begin, keys], rounded to `type` where Hugging Face rounds. With a causal mask the keys end with
+/// the last row's own.
+at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
+  const AttentionMask& mask, std::int64_t begin, std::int64_t end, at::ScalarType type);
+
+/// Probabilities [Hd, n, keys] times v [Hkv, S >= keys, d] -> [n, Hd * d]
+at::Tensor attentionOutput(const at::Tensor& probabilities, const at::Tensor& v);
+
+/// softmax(q k^T scale) v.
 ///   q [Hd, n, d], k and v [Hkv, S, d], Hd a multiple of Hkv -> [n, Hd * d]
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
   const AttentionMask& mask, const AttentionTap& tap);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "MatVec.h"
 
+#include "CpuFeatures.h"
+
 #include "Models/Trace/Error.h"
 
 #include <algorithm>
 #include <cstring>
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define LVLM_X86 1
-#include <cpuid.h>
+#ifdef LVLM_X86
 #include <immintrin.h>
 #endif
 
@@ -96,20 +96,6 @@ LVLM_AVX2 float dotAvx2(const Weight* w, const float* x, std::int64_t n)
   float total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
     ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
   return total + dotPortable(w + i, x + i, n - i);
-}
-
-/// clang's __builtin_cpu_supports does not know this one.
-bool hasF16c()
-{
-  unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
-}
-
-bool hasAvx2()
-{
-  static const bool has =
-    __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && hasF16c();
-  return has;
 }
 #endif
 

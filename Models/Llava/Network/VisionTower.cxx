@@ -55,7 +55,8 @@ VisionTower::VisionTower(
   const std::int64_t D = vision.hidden;
   const std::string embeddings = "vision.embeddings.";
   // A convolution whose stride is its kernel is a linear map of each patch.
-  this->PatchWeight =
+  this->PatchEmbedding.slot = "patch_embedding";
+  this->PatchEmbedding.weight =
     weights
       .small(embeddings + "patch_embedding.weight", { D, 3, vision.patchSize, vision.patchSize })
       .reshape({ D, -1 }); // [D, 3 p p]
@@ -74,14 +75,14 @@ VisionTower::VisionTower(
   this->Projector2 = projector("projector.linear_2", config.text.hidden);
 }
 
-at::Tensor VisionTower::embed(const at::Tensor& pixels) const
+at::Tensor VisionTower::embed(const at::Tensor& pixels, Workspace& workspace) const
 {
   const checkpoint::VisionConfig& vision = this->Config.vision;
   const std::int64_t g = vision.gridEdge(), p = vision.patchSize;
   const at::Tensor patches = pixels.reshape({ 3, g, p, g, p })
                                .permute({ 1, 3, 0, 2, 4 }) // [g, g, 3, p, p]
                                .reshape({ g * g, 3 * p * p });
-  const at::Tensor embedded = at::matmul(patches, this->PatchWeight.t());                // [g g, D]
+  const at::Tensor embedded = apply(this->PatchEmbedding, patches, workspace);           // [g g, D]
   const at::Tensor tokens = at::cat({ this->ClassEmbedding.unsqueeze(0), embedded }, 0); // [N, D]
   return layerNorm(
     tokens + this->PositionEmbedding, this->PreNormWeight, this->PreNormBias, vision.layerNormEps);
@@ -99,13 +100,13 @@ at::Tensor VisionTower::project(const at::Tensor& hidden, Workspace& workspace) 
 at::Tensor VisionTower::forward(const at::Tensor& pixels, Workspace& workspace, const LayerTap& tap,
   const Progress& progress) const
 {
-  at::Tensor hidden = this->embed(pixels); // [N, D]
+  at::Tensor hidden = this->embed(pixels, workspace); // [N, D]
   for (std::int64_t i = 0; i < this->layers(); ++i)
   {
     report(progress, static_cast<double>(i) / static_cast<double>(this->layers()),
       "Vision layer " + std::to_string(i + 1) + " of " + std::to_string(this->layers()));
     const AttentionTap layerTap = tap
-      ? AttentionTap([&](std::int64_t head, const at::Tensor& a) { return tap(i, head, a); })
+      ? AttentionTap([&](std::int64_t row, const at::Tensor& a) { return tap(i, row, a); })
       : AttentionTap();
     hidden = this->Layers[static_cast<std::size_t>(i)].forward(hidden, workspace, layerTap);
   }

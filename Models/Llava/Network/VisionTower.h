@@ -36,7 +36,7 @@ class VisionTower
 {
 public:
   using LayerTap = std::function<at::Tensor(
-    std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)>;
+    std::int64_t layer, std::int64_t firstRow, const at::Tensor& probabilities)>;
 
   /// Without its weights, where another rank runs it, the tower only knows its size.
   VisionTower(const checkpoint::LlavaConfig& config, const WeightStore& weights, bool withWeights);
@@ -48,7 +48,7 @@ public:
   }
 
   /// Pixels [3, H, W] -> embeddings that enter the first layer, [N, D], CLS first.
-  at::Tensor embed(const at::Tensor& pixels) const;
+  at::Tensor embed(const at::Tensor& pixels, Workspace& workspace) const;
   /// Output of the last used layer [N, D] -> image tokens in the decoder's width [patches, Dt].
   at::Tensor project(const at::Tensor& hidden, Workspace& workspace) const;
   /// Pixels -> image tokens. Reports once per layer; throws Aborted.
@@ -59,7 +59,8 @@ private:
   friend class ProjectorGradient;
 
   checkpoint::LlavaConfig Config;
-  at::Tensor PatchWeight, ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias;
+  Linear PatchEmbedding; ///< [D, 3 p p]
+  at::Tensor ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias;
   std::vector<VisionLayer> Layers;
   Linear Projector1, Projector2;
 };

@@ -1,42 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "WeightStore.h"
 
+#include "Products.h"
 #include "TorchTensors.h"
-
-#include "MatVec.h"
-
-#include "Models/Trace/Error.h"
 
 namespace lvlm::llava
 {
-
-namespace
-{
-/// A row or two during decoding: bandwidth is all that counts, so the stored weights are read once
-/// per row.
-constexpr std::int64_t MaximumDirectRows = 2;
-
-bool readsDirectly(const Linear& linear, const at::Tensor& x)
-{
-  const at::ScalarType type = linear.weight.scalar_type();
-  return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.size(0) <= MaximumDirectRows &&
-    (type == at::kFloat || type == at::kBFloat16 || type == at::kHalf) &&
-    !(at::GradMode::is_enabled() && x.requires_grad());
-}
-
-at::Tensor applyDirectly(const Linear& linear, const at::Tensor& x)
-{
-  const at::Tensor rows = x.contiguous();                                         // [n, in]
-  at::Tensor y = at::empty({ rows.size(0), linear.weight.size(0) }, x.options()); // [n, out]
-  for (std::int64_t row = 0; row < rows.size(0); ++row)
-  {
-    matVec(coreType(linear.weight.scalar_type()), linear.weight.data_ptr(), linear.weight.size(0),
-      linear.weight.size(1), rows.data_ptr<float>() + row * rows.size(1),
-      y.data_ptr<float>() + row * y.size(1));
-  }
-  return linear.bias.defined() ? y.add_(linear.bias) : y;
-}
-}
 
 at::Tensor Workspace::widened(const Linear& linear, at::ScalarType type, at::Device device)
 {
@@ -87,11 +56,18 @@ Linear WeightStore::linear(const std::string& prefix, const std::string& slot, s
 at::Tensor apply(const Linear& linear, const at::Tensor& x, Workspace& workspace)
 {
   workspace.pulse.beat();
-  if (readsDirectly(linear, x))
-  {
-    return applyDirectly(linear, x);
-  }
-  return at::linear(x, workspace.widened(linear, x.scalar_type(), x.device()), linear.bias);
+  return takesProduct(x, linear.weight)
+    ? product(x, linear.weight, linear.bias)
+    : at::linear(x, workspace.widened(linear, x.scalar_type(), x.device()),
+        linear.bias.defined() ? linear.bias.to(x.scalar_type()) : at::Tensor());
+}
+
+at::Tensor applyTransposed(const Linear& linear, const at::Tensor& gradient, Workspace& workspace)
+{
+  workspace.pulse.beat();
+  return takesProduct(gradient, linear.weight)
+    ? transposedProduct(gradient, linear.weight)
+    : at::matmul(gradient, workspace.widened(linear, gradient.scalar_type(), gradient.device()));
 }
 
 } // namespace lvlm::llava

@@ -27,9 +27,9 @@ struct Linear
   at::Tensor bias;   ///< [out], compute type; undefined when there is none
 };
 
-/// The buffers of one computation. A buffer belongs to a slot ("self_attn.q_proj" ...), so the
-/// weights of one layer are alive together (back-propagation needs that) and the next layer's
-/// replace them.
+/// The buffers of one computation, for weights that Products cannot take as they are stored. A
+/// buffer belongs to a slot ("self_attn.q_proj" ...), so the weights of one layer are alive
+/// together (back-propagation needs that) and the next layer's replace them.
 class Workspace
 {
 public:
@@ -69,9 +69,11 @@ private:
   at::Device Device;
 };
 
-/// x [n, in] -> [n, out]. One row on a CPU reads the stored weights directly; more rows widen them
-/// first.
+/// x [n, in] -> x W^T + b [n, out], in x's type (see Products.h).
 at::Tensor apply(const Linear& linear, const at::Tensor& x, Workspace& workspace);
+
+/// gradient [n, out] -> gradient W [n, in]: the way back through apply().
+at::Tensor applyTransposed(const Linear& linear, const at::Tensor& gradient, Workspace& workspace);
 
 } // namespace lvlm::llava
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "RelevancyAttention.h"
 
+#include "Models/Llava/Network/Products.h"
+
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <limits>
 
 namespace lvlm::llava
 {
 
 namespace
 {
-/// Of one block of probabilities: stays in the cache next to its gradient.
-constexpr std::int64_t BlockBytes = 4 << 20;
 /// Of a layer's probabilities that are kept for all tokens; beyond that each token makes them
 /// again.
 constexpr std::int64_t KeptBytes = 64 << 20;
@@ -91,10 +90,8 @@ BlockedAttention::BlockedAttention(const at::Tensor& q, const at::Tensor& k, con
   : Q(q.contiguous()), K(k.contiguous()), V(v.contiguous()), Scale(scale), Mask(mask)
 {
   const std::int64_t S = this->K.size(1);
-  const std::int64_t rowBytes =
-    std::max<std::int64_t>(1, this->Q.size(0) * S * this->Q.element_size());
-  this->BlockRows = std::clamp<std::int64_t>(BlockBytes / rowBytes, 16, 256);
-  if (rowBytes * S <= KeptBytes)
+  this->BlockRows = attentionBlockRows(this->Q.size(0), S);
+  if (this->Q.size(0) * S * S * this->Q.element_size() <= KeptBytes)
   {
     this->Kept.resize(static_cast<std::size_t>((S + this->BlockRows - 1) / this->BlockRows));
   }
@@ -113,43 +110,25 @@ at::Tensor BlockedAttention::probabilities(std::int64_t begin, std::int64_t end)
   {
     return this->Kept[block];
   }
-  const std::int64_t keys = this->keysOf(end), n = end - begin;
-  at::Tensor scores =
-    at::bmm(this->grouped(this->Q.narrow(1, begin, n)), this->K.narrow(1, 0, keys).transpose(1, 2))
-      .mul_(this->Scale)
-      .view({ this->Q.size(0), n, keys }); // [Hd, n, keys]
-  if (this->Mask.causal)
-  {
-    const auto options = at::TensorOptions(at::kLong).device(scores.device());
-    const at::Tensor query = at::arange(begin, end, options).unsqueeze(1); // [n, 1]
-    const at::Tensor key = at::arange(keys, options).unsqueeze(0);         // [1, keys]
-    at::Tensor hidden = key > query;                                       // [n, keys]
-    if (this->Mask.window > 0)
-    {
-      hidden = hidden.logical_or(key <= query - this->Mask.window);
-    }
-    scores.masked_fill_(hidden, -std::numeric_limits<float>::infinity());
-  }
-  return at::softmax(scores, -1);
+  return attentionRows(
+    this->Q, this->K, this->Scale, this->Mask, begin, end, this->Q.scalar_type());
 }
 
 at::Tensor BlockedAttention::output()
 {
-  const std::int64_t heads = this->Q.size(0), S = this->Q.size(1), d = this->Q.size(2);
-  at::Tensor out = at::empty({ S, heads, d }, this->Q.options());
+  const std::int64_t S = this->Q.size(1);
+  std::vector<at::Tensor> parts;
   for (std::int64_t begin = 0; begin < S; begin += this->BlockRows)
   {
-    const std::int64_t end = std::min(S, begin + this->BlockRows);
-    const at::Tensor A = this->probabilities(begin, end); // [Hd, n, keys]
-    const at::Tensor mixed =
-      at::bmm(this->grouped(A), this->V.narrow(1, 0, A.size(2))).view({ heads, end - begin, d });
-    out.narrow(0, begin, end - begin).copy_(mixed.transpose(0, 1));
+    const at::Tensor A =
+      this->probabilities(begin, std::min(S, begin + this->BlockRows)); // [Hd, n, keys]
+    parts.push_back(attentionOutput(A, this->V));                       // [n, Hd * d]
     if (!this->Kept.empty())
     {
       this->Kept[static_cast<std::size_t>(begin / this->BlockRows)] = A;
     }
   }
-  return out.view({ S, heads * d });
+  return at::cat(parts, 0);
 }
 
 BlockedAttention::Gradient BlockedAttention::back(
@@ -185,7 +164,7 @@ void BlockedAttention::backBlock(std::int64_t begin, const at::Tensor& dOut,
     this->probabilities(block, std::min(this->Q.size(1), block + this->BlockRows));
   const std::int64_t keys = whole.size(2);
   const at::Tensor A = whole.narrow(1, begin - block, n).contiguous(); // [Hd, n, keys]
-  at::Tensor dA = at::bmm(this->grouped(dOut), this->V.narrow(1, 0, keys).transpose(1, 2))
+  at::Tensor dA = batchedProduct(this->grouped(dOut), this->V.narrow(1, 0, keys).transpose(1, 2))
                     .view({ heads, n, keys });
   if (taps.gradient)
   {
@@ -198,7 +177,7 @@ void BlockedAttention::backBlock(std::int64_t begin, const at::Tensor& dOut,
     taps.relevance(begin, relevance);
   }
   gradient.q.narrow(1, begin - rows.first, n)
-    .copy_(at::bmm(this->grouped(dA), this->K.narrow(1, 0, keys))
+    .copy_(batchedProduct(this->grouped(dA), this->K.narrow(1, 0, keys))
              .mul_(this->Scale)
              .view({ heads, n, d }));
   const at::Tensor q = this->Q.narrow(1, begin, n); // [Hd, n, d]
@@ -232,7 +211,7 @@ void BlockedAttention::addSeen(
   {
     const at::Tensor wanted =
       this->grouped(weights).narrow(2, first, seen).transpose(1, 2); // [Hkv, seen, per * n]
-    into.narrow(1, 0, seen).add_(at::bmm(wanted, this->grouped(values)));
+    into.narrow(1, 0, seen).add_(batchedProduct(wanted, this->grouped(values)));
   }
 }
 

@@ -54,7 +54,6 @@ public:
   Gradient back(const at::Tensor& output, const GradientRows& rows, const GradientTaps& taps) const;
 
 private:
-  std::int64_t keysOf(std::int64_t end) const { return this->Mask.causal ? end : this->K.size(1); }
   at::Tensor grouped(const at::Tensor& x) const;
   at::Tensor probabilities(std::int64_t begin, std::int64_t end) const;
   void backBlock(std::int64_t begin, const at::Tensor& dOut, const GradientRows& rows,

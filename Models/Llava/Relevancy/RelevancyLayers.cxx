@@ -36,23 +36,19 @@ at::ScalarType gradientType(at::ScalarType computeType)
   return computeType == at::kDouble ? at::kDouble : at::kFloat;
 }
 
-LinearGradient::LinearGradient(const Linear& linear, const at::Tensor& like, Workspace& workspace)
-  : Weight(workspace.widened(linear, like.scalar_type(), like.device())),
-    Bias(linear.bias.defined() ? linear.bias.to(like.scalar_type()) : at::Tensor()),
-    Beating(&workspace.pulse)
+LinearGradient::LinearGradient(const Linear& linear, Workspace& workspace)
+  : Source(&linear), Buffers(&workspace)
 {
 }
 
 at::Tensor LinearGradient::forward(const at::Tensor& x) const
 {
-  this->Beating->beat();
-  return at::linear(x, this->Weight, this->Bias);
+  return apply(*this->Source, x, *this->Buffers);
 }
 
 at::Tensor LinearGradient::back(const at::Tensor& gradient) const
 {
-  this->Beating->beat();
-  return at::matmul(gradient, this->Weight);
+  return applyTransposed(*this->Source, gradient, *this->Buffers);
 }
 
 NormGradient NormGradient::rms(const at::Tensor& x, const at::Tensor& weight, double eps)
@@ -112,7 +108,7 @@ DecoderLayerGradient::DecoderLayerGradient(
   : Heads(layer.Config.heads), KeyValueHeads(layer.Config.keyValueHeads)
 {
   const checkpoint::TextConfig& config = layer.Config;
-  const auto linear = [&](const Linear& l) { return LinearGradient(l, hidden, workspace); };
+  const auto linear = [&](const Linear& l) { return LinearGradient(l, workspace); };
   this->InputNorm = NormGradient::rms(hidden, layer.InputNorm, config.rmsNormEps);
   this->Query = linear(layer.Query);
   this->Key = linear(layer.Key);
@@ -137,9 +133,9 @@ at::Tensor DecoderLayerGradient::feedForward(
 {
   const checkpoint::TextConfig& config = layer.Config;
   this->PostNorm = NormGradient::rms(middle, layer.PostNorm, config.rmsNormEps);
-  this->Gate = LinearGradient(layer.Gate, middle, workspace);
-  this->Up = LinearGradient(layer.Up, middle, workspace);
-  this->Down = LinearGradient(layer.Down, middle, workspace);
+  this->Gate = LinearGradient(layer.Gate, workspace);
+  this->Up = LinearGradient(layer.Up, workspace);
+  this->Down = LinearGradient(layer.Down, workspace);
   const at::Tensor gate = this->Gate.forward(this->PostNorm.output()); // [S, I]
   const at::Tensor up = this->Up.forward(this->PostNorm.output());     // [S, I]
   this->Activated = activate(config.activation, gate);
@@ -180,7 +176,7 @@ VisionLayerGradient::VisionLayerGradient(
   : Heads(layer.Config.heads)
 {
   const checkpoint::VisionConfig& config = layer.Config;
-  const auto linear = [&](const Linear& l) { return LinearGradient(l, hidden, workspace); };
+  const auto linear = [&](const Linear& l) { return LinearGradient(l, workspace); };
   this->Query = linear(layer.Query);
   this->Key = linear(layer.Key);
   this->Value = linear(layer.Value);
@@ -214,8 +210,8 @@ at::Tensor VisionLayerGradient::back(const at::Tensor& gradient, const GradientT
 
 ProjectorGradient::ProjectorGradient(
   const VisionTower& tower, const at::Tensor& hidden, Workspace& workspace)
-  : Linear1(LinearGradient(tower.Projector1, hidden, workspace)),
-    Linear2(LinearGradient(tower.Projector2, hidden, workspace)),
+  : Linear1(LinearGradient(tower.Projector1, workspace)),
+    Linear2(LinearGradient(tower.Projector2, workspace)),
     DropsClassToken(tower.Config.dropClassToken)
 {
   const std::int64_t skipped = this->DropsClassToken ? 1 : 0;

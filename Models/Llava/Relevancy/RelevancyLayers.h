@@ -23,18 +23,18 @@ at::Tensor activationSlope(checkpoint::Activation activation, const at::Tensor& 
 /// The type that gradients are computed in: float64 for a float64 model, else float32.
 at::ScalarType gradientType(at::ScalarType computeType);
 
-/// A linear map seen from its output: keeps the widened weight for as long as its Workspace does.
+/// A linear map and its way back; the layer that owns it and the workspace outlive it.
 class LinearGradient
 {
 public:
   LinearGradient() = default;
-  LinearGradient(const Linear& linear, const at::Tensor& like, Workspace& workspace);
+  LinearGradient(const Linear& linear, Workspace& workspace);
   at::Tensor forward(const at::Tensor& x) const;     ///< [n, in] -> [n, out]
   at::Tensor back(const at::Tensor& gradient) const; ///< [n, out] -> [n, in]
 
 private:
-  at::Tensor Weight, Bias;
-  Pulse* Beating = nullptr;
+  const Linear* Source = nullptr;
+  Workspace* Buffers = nullptr;
 };
 
 /// RMSNorm or LayerNorm at its input [n, D].

@@ -165,8 +165,9 @@ GradientJob RelevancySweep::logits(std::int64_t from, std::int64_t to, double fa
 void RelevancySweep::forwardVision(const Progress& progress)
 {
   const VisionTower& tower = this->Model.vision;
-  this->VisionInputs.push_back(tower.embed(this->Model.pixels(this->Sequence.picture()))
-                                 .to(gradientType(this->Model.weights.type()))); // [N, D]
+  this->VisionInputs.push_back(
+    tower.embed(this->Model.pixels(this->Sequence.picture()), this->Buffers)
+      .to(gradientType(this->Model.weights.type()))); // [N, D]
   for (std::int64_t i = 0; i < tower.layers(); ++i)
   {
     report(progress, 0.5 * static_cast<double>(i) / static_cast<double>(tower.layers()),

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Products.h"
+
+#include "CpuFeatures.h"
+#include "MatVec.h"
+#include "TileProduct.h"
+#include "TorchTensors.h"
+
+#include "Models/Trace/Error.h"
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <limits>
+
+#include <omp.h>
+
+namespace lvlm::llava
+{
+
+namespace
+{
+/// A row or two during decoding: bandwidth is all that counts, so the stored weights are read once
+/// per row.
+constexpr std::int64_t MaximumDirectRows = 2;
+/// Of weights that are widened at a time: they stay in the cache until they are used.
+constexpr std::int64_t WidenedBytes = 8 << 20;
+
+bool isFloating16Or32(at::ScalarType type)
+{
+  return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf;
+}
+
+/// A matrix of float32 for oneDNN, [rows, cols], which counts along its rows or along its columns.
+struct FloatMatrix
+{
+  explicit FloatMatrix(const at::Tensor& m) // [..., rows, cols]
+    : Data(m.data_ptr<float>()), Rows(m.size(-2)), Cols(m.size(-1))
+  {
+    const bool alongRows = m.stride(-1) == 1 || m.size(-1) == 1;
+    this->Transposed = alongRows ? 'N' : 'T';
+    this->Leading = std::max<std::int64_t>(
+      { 1, alongRows ? m.size(-1) : m.size(-2), m.stride(alongRows ? -2 : -1) });
+  }
+
+  float* Data;
+  std::int64_t Rows, Cols, Leading;
+  char Transposed;
+};
+
+/// y = a b + beta y from `offset`s on, y along its rows; on the calling thread within a parallel
+/// region, else on all.
+bool multiplied(const FloatMatrix& a, std::int64_t offsetA, const FloatMatrix& b,
+  std::int64_t offsetB, float beta, const FloatMatrix& y, std::int64_t offsetY)
+{
+  return dnnl_sgemm(a.Transposed, b.Transposed, y.Rows, y.Cols, a.Cols, 1.0f, a.Data + offsetA,
+           a.Leading, b.Data + offsetB, b.Leading, beta, y.Data + offsetY,
+           y.Leading) == dnnl_success;
+}
+
+void checkMultiplied(bool done, const at::Tensor& a, const at::Tensor& b)
+{
+  if (!done)
+  {
+    fail("oneDNN cannot multiply ", shapeText(a.sizes().vec()), " by ", shapeText(b.sizes().vec()));
+  }
+}
+
+void multiplyFloats(const at::Tensor& a, const at::Tensor& b, float beta, const at::Tensor& y)
+{
+  checkMultiplied(multiplied(FloatMatrix(a), 0, FloatMatrix(b), 0, beta, FloatMatrix(y), 0), a, b);
+}
+
+/// Weights [rows, in] as float32, or as bfloat16 would have them.
+at::Tensor widened(const at::Tensor& weight, bool rounded)
+{
+  return (rounded ? weight.to(at::kBFloat16) : weight).to(at::kFloat);
+}
+
+/// Calls use(first row, widened rows) for block after block of the weights.
+template <typename Use>
+void widenInBlocks(const at::Tensor& weight, bool rounded, const Use& use)
+{
+  const std::int64_t rowBytes = std::max<std::int64_t>(1, weight.size(1) * 4);
+  const std::int64_t step = weight.scalar_type() == at::kFloat && !rounded
+    ? std::max<std::int64_t>(1, weight.size(0)) // nothing to widen
+    : std::max<std::int64_t>(64, WidenedBytes / rowBytes);
+  for (std::int64_t row = 0; row < weight.size(0); row += step)
+  {
+    use(row, widened(weight.narrow(0, row, std::min(step, weight.size(0) - row)), rounded));
+  }
+}
+
+StoredMatrix matrixOf(const at::Tensor& m)
+{
+  return { coreType(m.scalar_type()), m.data_ptr(), m.size(0), m.size(1) };
+}
+
+/// Seconds of this thread for the fastest of a few runs, whatever else the machine does.
+template <typename Run>
+double ownSeconds(const Run& run)
+{
+  const auto now = []
+  {
+    timespec t{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  };
+  double fastest = std::numeric_limits<double>::max();
+  for (int i = 0; i < 4; ++i)
+  {
+    const double start = now();
+    run();
+    fastest = std::min(fastest, now() - start);
+  }
+  return fastest;
+}
+
+/// How many times faster tiles make a product of float32 activations and bfloat16 weights than
+/// oneDNN does in float32; 0 without tiles. Tried once per process, on one thread: they need three
+/// products for one, and a machine whose tiles are slow (a virtual one, say) is better off without.
+double gainOfTiles()
+{
+  if (!hasTiles() || std::getenv("LVLM_NO_TILES") != nullptr)
+  {
+    return 0;
+  }
+  const at::Tensor x = at::ones({ 256, 512 });
+  const at::Tensor weight = at::ones({ 512, 512 }, at::kBFloat16);
+  at::Tensor y = at::empty({ 256, 512 });
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(1);
+  const double tiles =
+    ownSeconds([&] { tileProduct(matrixOf(x), matrixOf(weight), nullptr, y.data_ptr()); });
+  const double floats = ownSeconds([&] { multiplyFloats(x, widened(weight, false).t(), 0.0f, y); });
+  omp_set_num_threads(threads);
+  return floats / tiles;
+}
+
+bool usesTiles(at::ScalarType activations, at::ScalarType weights)
+{
+  static const double gain = gainOfTiles();
+  if (activations == at::kBFloat16)
+  {
+    return gain > 1.0 / 3.0; // one product, not three
+  }
+  // float16 weights need five; float32 ones six, which is no clear gain anywhere.
+  return weights == at::kBFloat16 ? gain > 1 : weights == at::kHalf && gain > 5.0 / 3.0;
+}
+
+at::Tensor directProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias)
+{
+  at::Tensor y = at::empty({ x.size(0), weight.size(0) }, x.options()); // [n, out]
+  for (std::int64_t row = 0; row < x.size(0); ++row)
+  {
+    matVec(coreType(weight.scalar_type()), weight.data_ptr(), weight.size(0), weight.size(1),
+      x.data_ptr<float>() + row * x.size(1), y.data_ptr<float>() + row * y.size(1));
+  }
+  return bias.defined() ? y.add_(bias) : y;
+}
+}
+
+bool takesProduct(const at::Tensor& x, const at::Tensor& weight)
+{
+  return x.device().is_cpu() && weight.device().is_cpu() &&
+    isFloating16Or32(weight.scalar_type()) &&
+    (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+}
+
+at::Tensor product(const at::Tensor& activations, const at::Tensor& weight, const at::Tensor& bias)
+{
+  const at::Tensor x = activations.contiguous(); // [n, in]
+  const at::ScalarType type = x.scalar_type();
+  const bool rounded = type == at::kBFloat16;
+  const at::Tensor added = bias.defined() ? bias.to(at::kFloat).contiguous() : bias; // [out]
+  if (x.size(0) <= MaximumDirectRows && (!rounded || weight.scalar_type() == at::kBFloat16))
+  {
+    return directProduct(x.to(at::kFloat), weight, added).to(type);
+  }
+  if (usesTiles(type, weight.scalar_type()))
+  {
+    at::Tensor y = at::empty({ x.size(0), weight.size(0) }, x.options()); // [n, out]
+    tileProduct(matrixOf(x), matrixOf(weight), added.defined() ? added.data_ptr<float>() : nullptr,
+      y.data_ptr());
+    return y;
+  }
+  const at::Tensor wide = x.to(at::kFloat);
+  at::Tensor y = at::empty({ x.size(0), weight.size(0) }, wide.options()); // [n, out]
+  widenInBlocks(weight, rounded,
+    [&](std::int64_t row, const at::Tensor& part)
+    { multiplyFloats(wide, part.t(), 0.0f, y.narrow(1, row, part.size(0))); });
+  return (added.defined() ? y.add_(added) : y).to(type);
+}
+
+at::Tensor transposedProduct(const at::Tensor& gradient, const at::Tensor& weight)
+{
+  const at::Tensor g = gradient.contiguous(); // [n, out]
+  const at::ScalarType type = g.scalar_type();
+  if (usesTiles(type, weight.scalar_type()))
+  {
+    at::Tensor y = at::empty({ g.size(0), weight.size(1) }, g.options()); // [n, in]
+    tileTransposedProduct(matrixOf(g), matrixOf(weight), y.data_ptr());
+    return y;
+  }
+  const at::Tensor wide = g.to(at::kFloat);
+  at::Tensor y = at::zeros({ g.size(0), weight.size(1) }, wide.options()); // [n, in]
+  widenInBlocks(weight, type == at::kBFloat16,
+    [&](std::int64_t row, const at::Tensor& part)
+    { multiplyFloats(wide.narrow(1, row, part.size(0)), part, 1.0f, y); });
+  return y.to(type);
+}
+
+at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b)
+{
+  if (!a.device().is_cpu() || a.scalar_type() != at::kFloat)
+  {
+    return at::bmm(a, b);
+  }
+  const std::int64_t batch = a.size(0);
+  at::Tensor y = at::empty({ batch, a.size(1), b.size(2) }, a.options()); // [h, n, m]
+  const FloatMatrix left(a), right(b), result(y);
+  bool done = true;
+#pragma omp parallel for schedule(dynamic) reduction(&& : done)
+  for (std::int64_t i = 0; i < batch; ++i)
+  {
+    done =
+      multiplied(left, i * a.stride(0), right, i * b.stride(0), 0.0f, result, i * y.stride(0)) &&
+      done;
+  }
+  checkMultiplied(done, a, b);
+  return y;
+}
+
+} // namespace lvlm::llava

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Products.h
+/// The one place where matrices are multiplied, and that knows how this machine does it best.
+/// Internal to Models/Llava.
+///
+/// Activations are float32 (results as exact as a float32 product's) or bfloat16 (as Hugging Face
+/// has it: weights in bfloat16, sums in float32, rounded once). On a CPU nothing here depends on
+/// the BLAS that LibTorch was built with:
+///  - a row or two read the stored weights as they lie, at the speed of memory (MatVec.h);
+///  - more rows go through AMX tiles where the CPU has them and they are measured to be faster
+///    (TileProduct.h; LVLM_NO_TILES in the environment forbids it), else through oneDNN in float32,
+///    weights widened a block at a time.
+/// What else there is (float64, another device) is LibTorch's.
+#ifndef LVLM_LLAVA_PRODUCTS_H
+#define LVLM_LLAVA_PRODUCTS_H
+
+#include <ATen/ATen.h>
+
+namespace lvlm::llava
+{
+
+/// Whether product() and transposedProduct() take these activations and weights: on a CPU, float32
+/// or bfloat16.
+bool takesProduct(const at::Tensor& x, const at::Tensor& weight);
+
+/// x W^T + bias: x [n, in], weight [out, in] of any stored type, bias [out] or undefined ->
+/// [n, out] in x's type.
+at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+/// g W: g [n, out], weight [out, in] -> [n, in] in g's type.
+at::Tensor transposedProduct(const at::Tensor& g, const at::Tensor& weight);
+
+/// a b for each of a batch: [h, n, k] times [h, k, m] -> [h, n, m], where either has a stride of 1
+/// along one of its last two axes.
+at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b);
+
+} // namespace lvlm::llava
+
+#endif

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file TestProducts.cxx
+/// Products of activations and stored weights against float64, for shapes that fill no tile, every
+/// stored type and both directions. With LVLM_NO_TILES in the environment the way through oneDNN is
+/// taken, else tiles where the CPU has them; the tiles themselves are tried where there are any.
+#include "Models/Llava/Network/CpuFeatures.h"
+#include "Models/Llava/Network/MatVec.h"
+#include "Models/Llava/Network/Products.h"
+#include "Models/Llava/Network/TileProduct.h"
+#include "Models/Llava/Network/TorchTensors.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+#include <iostream>
+#include <limits>
+#include <string>
+#include <vector>
+
+#undef CHECK // glog's
+#include "Check.h"
+
+using namespace lvlm;
+using namespace lvlm::llava;
+
+namespace
+{
+struct Shape
+{
+  std::int64_t n, in, out;
+};
+const std::vector<Shape> Shapes = { { 1, 7, 5 }, { 2, 64, 33 }, { 3, 1, 1 }, { 3, 31, 17 },
+  { 16, 32, 32 }, { 33, 33, 65 }, { 47, 100, 300 }, { 150, 1100, 257 }, { 1030, 96, 40 } };
+
+/// Numbers of very different sizes, both signs, always the same.
+at::Tensor numbers(std::int64_t rows, std::int64_t cols, double step)
+{
+  const at::Tensor i = at::arange(rows * cols, at::kDouble);
+  return (at::sin(i * step) * at::exp(4 * at::sin(i * step * 0.37)))
+    .to(at::kFloat)
+    .view({ rows, cols });
+}
+
+/// Rounding of a float32 sum of k terms wanders like a walk of k steps, each half a unit of the
+/// terms' size; bfloat16 is rounded once more.
+void checkClose(const std::string& what, const at::Tensor& y, const at::Tensor& a,
+  const at::Tensor& b, const at::Tensor& bias)
+{
+  const at::Tensor left = a.to(at::kDouble), right = b.to(at::kDouble);
+  at::Tensor exact = at::matmul(left, right), sizes = at::matmul(left.abs(), right.abs());
+  if (bias.defined())
+  {
+    exact = exact + bias.to(at::kDouble);
+    sizes = sizes + bias.to(at::kDouble).abs();
+  }
+  at::Tensor allowed = sizes * ((8 + 2 * std::sqrt(static_cast<double>(a.size(1)))) * 0x1p-24);
+  if (y.scalar_type() == at::kBFloat16)
+  {
+    allowed = allowed + exact.abs() * 0x1p-8;
+  }
+  const at::Tensor error = (y.to(at::kDouble) - exact).abs();
+  if (!CHECK(y.sizes() == exact.sizes()) || !CHECK((error <= allowed).all().item<bool>()))
+  {
+    std::cout << "  " << what << ": " << (error / allowed).max().item<double>()
+              << " of what is allowed" << std::endl;
+  }
+}
+
+void checkProduct(const Shape& s, at::ScalarType activations, at::ScalarType stored)
+{
+  const std::string what = std::to_string(s.n) + " x " + std::to_string(s.in) + " x " +
+    std::to_string(s.out) + ", " + c10::toString(activations) + " times " + c10::toString(stored);
+  const at::Tensor weight = numbers(s.out, s.in, 0.7).to(stored);
+  const at::Tensor x = numbers(s.n, s.in, 1.1).to(activations);
+  const at::Tensor g = numbers(s.n, s.out, 1.3).to(activations);
+  const at::Tensor bias = numbers(1, s.out, 0.3)[0].to(activations);
+  // bfloat16 is Hugging Face's: weights are rounded, too.
+  const at::Tensor used = activations == at::kBFloat16 ? weight.to(at::kBFloat16) : weight;
+  CHECK(takesProduct(x, weight));
+  const at::Tensor y = product(x, weight, at::Tensor());
+  CHECK(y.scalar_type() == activations);
+  checkClose(what, y, x, used.t(), at::Tensor());
+  checkClose(what + ", bias", product(x, weight, bias), x, used.t(), bias);
+  checkClose(what + ", back", transposedProduct(g, weight), g, used, at::Tensor());
+  // Activations that are a part of something else.
+  const at::Tensor wider = numbers(s.n, s.in + 3, 1.1).to(activations).narrow(1, 2, s.in);
+  checkClose(what + ", part", product(wider, weight, at::Tensor()), wider, used.t(), at::Tensor());
+}
+
+void checkTiles(const Shape& s, at::ScalarType activations, at::ScalarType stored)
+{
+  const auto matrix = [](const at::Tensor& m) {
+    return StoredMatrix{ coreType(m.scalar_type()), m.data_ptr(), m.size(0), m.size(1) };
+  };
+  const at::Tensor weight = numbers(s.out, s.in, 0.7).to(stored);
+  const at::Tensor x = numbers(s.n, s.in, 1.1).to(activations);
+  const at::Tensor g = numbers(s.n, s.out, 1.3).to(activations);
+  const at::Tensor used = activations == at::kBFloat16 ? weight.to(at::kBFloat16) : weight;
+  at::Tensor y = at::full({ s.n, s.out }, std::nan(""), x.options());
+  tileProduct(matrix(x), matrix(weight), nullptr, y.data_ptr());
+  checkClose("tiles", y, x, used.t(), at::Tensor());
+  at::Tensor back = at::full({ s.n, s.in }, std::nan(""), x.options());
+  tileTransposedProduct(matrix(g), matrix(weight), back.data_ptr());
+  checkClose("tiles, back", back, g, used, at::Tensor());
+}
+
+/// On the size of a real layer the error is not larger than that of a plain float32 product.
+void checkLayer()
+{
+  const at::Tensor x = numbers(64, 4096, 1.1), weight = numbers(512, 4096, 0.7).to(at::kBFloat16);
+  const at::Tensor exact = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
+  const auto errorOf = [&](const at::Tensor& y)
+  { return (y.to(at::kDouble) - exact).square().mean().sqrt().item<double>(); };
+  const double ours = errorOf(product(x, weight, at::Tensor()));
+  const double theirs = errorOf(at::matmul(x, weight.to(at::kFloat).t()));
+  std::cout << "layer: root mean square error " << ours << ", LibTorch's float32 product " << theirs
+            << std::endl;
+  CHECK(ours <= 1.5 * theirs);
+}
+
+void checkBatched()
+{
+  const at::Tensor a = numbers(6 * 21, 13, 1.1).view({ 6, 21, 13 });
+  const at::Tensor b = numbers(6 * 13, 34, 0.7).view({ 6, 13, 34 });
+  const auto check = [](const at::Tensor& left, const at::Tensor& right)
+  {
+    const at::Tensor y = batchedProduct(left, right);
+    const at::Tensor exact = at::bmm(left.to(at::kDouble), right.to(at::kDouble));
+    const at::Tensor sizes = at::bmm(left.to(at::kDouble).abs(), right.to(at::kDouble).abs());
+    CHECK(((y.to(at::kDouble) - exact).abs() <= sizes * 0x1p-21).all().item<bool>());
+  };
+  check(a, b);
+  check(a.transpose(1, 2), numbers(6 * 21, 4, 0.9).view({ 6, 21, 4 }));
+  check(a, b.transpose(1, 2).contiguous().transpose(1, 2));
+  check(a.narrow(1, 3, 9), b.narrow(2, 5, 20));
+  check(a.narrow(0, 2, 3), b.narrow(0, 1, 3));
+  check(a.narrow(1, 0, 1), b);
+}
+
+/// What is not a number stays visible.
+void checkNotFinite()
+{
+  at::Tensor x = at::ones({ 40, 64 });
+  x[3][5] = std::numeric_limits<float>::infinity();
+  x[7][1] = std::nan("");
+  const at::Tensor y = product(x, at::ones({ 48, 64 }, at::kBFloat16), at::Tensor());
+  CHECK(!y[3].isfinite().any().item<bool>());
+  CHECK(y[7].isnan().all().item<bool>());
+  CHECK(y[4].eq(64).all().item<bool>());
+}
+}
+
+int main()
+{
+  const at::NoGradGuard guard;
+  for (const Shape& shape : Shapes)
+  {
+    for (const at::ScalarType stored : { at::kFloat, at::kBFloat16, at::kHalf })
+    {
+      for (const at::ScalarType activations : { at::kFloat, at::kBFloat16 })
+      {
+        checkProduct(shape, activations, stored);
+        if (hasTiles() && !(activations == at::kFloat && stored == at::kFloat))
+        {
+          checkTiles(shape, activations, stored);
+        }
+      }
+    }
+  }
+  checkLayer();
+  checkBatched();
+  checkNotFinite();
+  CHECK(!takesProduct(at::ones({ 2, 2 }, at::kDouble), at::ones({ 2, 2 })));
+  std::cout << (hasTiles() ? "with" : "without") << " tiles" << std::endl;
+  return lvlm_test::checkResult();
+}
