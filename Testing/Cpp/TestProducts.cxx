@@ -11,13 +11,15 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <limits>
 #include <string>
 #include <vector>
 
-#undef CHECK // glog's
+#undef CHECK // Torch's own count nothing
+#undef CHECK_NEAR
 #include "Check.h"
 
 using namespace lvlm;
@@ -31,6 +33,8 @@ struct Shape
 };
 const std::vector<Shape> Shapes = { { 1, 7, 5 }, { 2, 64, 33 }, { 3, 1, 1 }, { 3, 31, 17 },
   { 16, 32, 32 }, { 33, 33, 65 }, { 47, 100, 300 }, { 150, 1100, 257 }, { 1030, 96, 40 } };
+
+BufferPool pool;
 
 /// Numbers of very different sizes, both signs, always the same.
 at::Tensor numbers(std::int64_t rows, std::int64_t cols, double step)
@@ -77,14 +81,15 @@ void checkProduct(const Shape& s, at::ScalarType activations, at::ScalarType sto
   // bfloat16 is Hugging Face's: weights are rounded, too.
   const at::Tensor used = activations == at::kBFloat16 ? weight.to(at::kBFloat16) : weight;
   CHECK(takesProduct(x, weight));
-  const at::Tensor y = product(x, weight, at::Tensor());
+  const at::Tensor y = product(x, weight, at::Tensor(), pool);
   CHECK(y.scalar_type() == activations);
   checkClose(what, y, x, used.t(), at::Tensor());
-  checkClose(what + ", bias", product(x, weight, bias), x, used.t(), bias);
-  checkClose(what + ", back", transposedProduct(g, weight), g, used, at::Tensor());
+  checkClose(what + ", bias", product(x, weight, bias, pool), x, used.t(), bias);
+  checkClose(what + ", back", transposedProduct(g, weight, pool), g, used, at::Tensor());
   // Activations that are a part of something else.
   const at::Tensor wider = numbers(s.n, s.in + 3, 1.1).to(activations).narrow(1, 2, s.in);
-  checkClose(what + ", part", product(wider, weight, at::Tensor()), wider, used.t(), at::Tensor());
+  checkClose(
+    what + ", part", product(wider, weight, at::Tensor(), pool), wider, used.t(), at::Tensor());
 }
 
 void checkTiles(const Shape& s, at::ScalarType activations, at::ScalarType stored)
@@ -96,11 +101,13 @@ void checkTiles(const Shape& s, at::ScalarType activations, at::ScalarType store
   const at::Tensor x = numbers(s.n, s.in, 1.1).to(activations);
   const at::Tensor g = numbers(s.n, s.out, 1.3).to(activations);
   const at::Tensor used = activations == at::kBFloat16 ? weight.to(at::kBFloat16) : weight;
+  const at::Tensor scratch =
+    pool.empty({ std::max(tileScratch(matrix(x)), tileScratch(matrix(g))) }, at::kByte);
   at::Tensor y = at::full({ s.n, s.out }, std::nan(""), x.options());
-  tileProduct(matrix(x), matrix(weight), nullptr, y.data_ptr());
+  tileProduct(matrix(x), matrix(weight), nullptr, y.data_ptr(), scratch.data_ptr());
   checkClose("tiles", y, x, used.t(), at::Tensor());
   at::Tensor back = at::full({ s.n, s.in }, std::nan(""), x.options());
-  tileTransposedProduct(matrix(g), matrix(weight), back.data_ptr());
+  tileTransposedProduct(matrix(g), matrix(weight), back.data_ptr(), scratch.data_ptr());
   checkClose("tiles, back", back, g, used, at::Tensor());
 }
 
@@ -111,7 +118,7 @@ void checkLayer()
   const at::Tensor exact = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
   const auto errorOf = [&](const at::Tensor& y)
   { return (y.to(at::kDouble) - exact).square().mean().sqrt().item<double>(); };
-  const double ours = errorOf(product(x, weight, at::Tensor()));
+  const double ours = errorOf(product(x, weight, at::Tensor(), pool));
   const double theirs = errorOf(at::matmul(x, weight.to(at::kFloat).t()));
   std::cout << "layer: root mean square error " << ours << ", LibTorch's float32 product " << theirs
             << std::endl;
@@ -124,7 +131,7 @@ void checkBatched()
   const at::Tensor b = numbers(6 * 13, 34, 0.7).view({ 6, 13, 34 });
   const auto check = [](const at::Tensor& left, const at::Tensor& right)
   {
-    const at::Tensor y = batchedProduct(left, right);
+    const at::Tensor y = batchedProduct(left, right, pool);
     const at::Tensor exact = at::bmm(left.to(at::kDouble), right.to(at::kDouble));
     const at::Tensor sizes = at::bmm(left.to(at::kDouble).abs(), right.to(at::kDouble).abs());
     CHECK(((y.to(at::kDouble) - exact).abs() <= sizes * 0x1p-21).all().item<bool>());
@@ -143,7 +150,7 @@ void checkNotFinite()
   at::Tensor x = at::ones({ 40, 64 });
   x[3][5] = std::numeric_limits<float>::infinity();
   x[7][1] = std::nan("");
-  const at::Tensor y = product(x, at::ones({ 48, 64 }, at::kBFloat16), at::Tensor());
+  const at::Tensor y = product(x, at::ones({ 48, 64 }, at::kBFloat16), at::Tensor(), pool);
   CHECK(!y[3].isfinite().any().item<bool>());
   CHECK(y[7].isnan().all().item<bool>());
   CHECK(y[4].eq(64).all().item<bool>());

@@ -52,23 +52,24 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
   mask.firstQuery = first;
   mask.window = config.slidingWindow;
   const double scale = 1.0 / std::sqrt(static_cast<double>(config.headSize));
-  return apply(this->Out, attend(q, k, v, scale, mask, tap), workspace); // [n, D]
+  return apply(this->Out, attend(q, k, v, scale, mask, tap, workspace.pool), workspace); // [n, D]
 }
 
 at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) const
 {
-  const at::Tensor gate =
-    activate(this->Config.activation, apply(this->Gate, x, workspace));      // [n, I]
-  return apply(this->Down, gate * apply(this->Up, x, workspace), workspace); // [n, D]
+  at::Tensor gate = activate(this->Config.activation, apply(this->Gate, x, workspace)); // [n, I]
+  gate.mul_(apply(this->Up, x, workspace));
+  return apply(this->Down, gate, workspace); // [n, D]
 }
 
 at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
   LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
 {
   const double eps = this->Config.rmsNormEps;
-  const at::Tensor middle = hidden +
+  at::Tensor middle =
     this->attention(rmsNorm(hidden, this->InputNorm, eps), rope, first, cache, workspace, tap);
-  return middle + this->feedForward(rmsNorm(middle, this->PostNorm, eps), workspace);
+  middle.add_(hidden);
+  return this->feedForward(rmsNorm(middle, this->PostNorm, eps), workspace).add_(middle);
 }
 
 Decoder::Decoder(

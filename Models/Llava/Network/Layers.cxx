@@ -110,20 +110,20 @@ at::Tensor llama3Frequencies(const at::Tensor& frequencies, const checkpoint::Ro
 }
 }
 
-at::Tensor activate(checkpoint::Activation activation, const at::Tensor& x)
+at::Tensor activate(checkpoint::Activation activation, at::Tensor x)
 {
   switch (activation)
   {
     case checkpoint::Activation::Gelu:
-      return at::gelu(x);
+      return at::gelu_(x);
     case checkpoint::Activation::GeluTanh:
-      return at::gelu(x, "tanh");
+      return at::gelu_(x, "tanh");
     case checkpoint::Activation::QuickGelu:
-      return x * at::sigmoid(1.702 * x);
+      return x.mul_(at::sigmoid(1.702 * x));
     case checkpoint::Activation::Silu:
-      return at::silu(x);
+      return at::silu_(x);
     case checkpoint::Activation::Relu:
-      return at::relu(x);
+      return at::relu_(x);
   }
   return x;
 }
@@ -188,15 +188,16 @@ std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys)
 }
 
 at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
-  const AttentionMask& mask, std::int64_t begin, std::int64_t end, at::ScalarType type)
+  const AttentionMask& mask, std::int64_t begin, std::int64_t end, at::ScalarType type,
+  BufferPool& pool)
 {
   const std::int64_t groups = k.size(0), n = end - begin, first = mask.firstQuery + begin;
   const std::int64_t keys = mask.causal ? std::min(k.size(1), first + n) : k.size(1);
-  at::Tensor scores =
-    batchedProduct(grouped(q.narrow(1, begin, n), groups), k.narrow(1, 0, keys).transpose(1, 2))
-      .to(type)
-      .mul_(scale)
-      .view({ q.size(0), n, keys }); // [Hd, n, keys]
+  at::Tensor scores = batchedProduct(
+    grouped(q.narrow(1, begin, n), groups), k.narrow(1, 0, keys).transpose(1, 2), pool)
+                        .to(type)
+                        .mul_(scale)
+                        .view({ q.size(0), n, keys }); // [Hd, n, keys]
   if (mask.causal && (n > 1 || mask.window > 0))
   {
     scores.masked_fill_(
@@ -205,17 +206,18 @@ at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
   return at::softmax(scores, -1, atLeastFloat32(type)).to(type);
 }
 
-at::Tensor attentionOutput(const at::Tensor& probabilities, const at::Tensor& v)
+at::Tensor attentionOutput(const at::Tensor& probabilities, const at::Tensor& v, BufferPool& pool)
 {
   const std::int64_t heads = probabilities.size(0), n = probabilities.size(1);
-  return batchedProduct(grouped(probabilities, v.size(0)), v.narrow(1, 0, probabilities.size(2)))
+  return batchedProduct(
+    grouped(probabilities, v.size(0)), v.narrow(1, 0, probabilities.size(2)), pool)
     .view({ heads, n, v.size(2) })
     .transpose(0, 1)
     .reshape({ n, heads * v.size(2) });
 }
 
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
-  const AttentionMask& mask, const AttentionTap& tap)
+  const AttentionMask& mask, const AttentionTap& tap, BufferPool& pool)
 {
   if (readsRows(q, k, v))
   {
@@ -230,13 +232,13 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   for (std::int64_t begin = 0; begin < rows; begin += step)
   {
     at::Tensor probabilities = attentionRows(
-      queries, keys, scale, mask, begin, std::min(rows, begin + step), type); // [Hd, n, keys]
+      queries, keys, scale, mask, begin, std::min(rows, begin + step), type, pool); // [Hd, n, keys]
     if (tap)
     {
       const at::Tensor replaced = tap(begin, probabilities);
       probabilities = replaced.defined() ? replaced : probabilities;
     }
-    parts.push_back(attentionOutput(probabilities.to(wide), values).to(type)); // [n, Hd * d]
+    parts.push_back(attentionOutput(probabilities.to(wide), values, pool).to(type)); // [n, Hd * d]
   }
   return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
 }

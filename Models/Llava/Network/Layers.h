@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file Layers.h
 /// The small parts of a transformer, each with the order of operations of Hugging Face's eager
-/// implementation. Nothing here works in place on an input. Internal to Models/Llava.
+/// implementation. Internal to Models/Llava.
 #ifndef LVLM_LLAVA_LAYERS_H
 #define LVLM_LLAVA_LAYERS_H
+
+#include "BufferPool.h"
 
 #include "Models/Checkpoint/ModelConfig.h"
 
@@ -22,7 +24,8 @@ namespace lvlm::llava
 using AttentionTap =
   std::function<at::Tensor(std::int64_t firstRow, const at::Tensor& probabilities)>;
 
-at::Tensor activate(checkpoint::Activation activation, const at::Tensor& x);
+/// Overwrites x, and returns it.
+at::Tensor activate(checkpoint::Activation activation, at::Tensor x);
 
 /// LLaMA's RMSNorm: normalizes in float32 (or wider), casts back, then scales.
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
@@ -60,15 +63,16 @@ std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys);
 /// begin, keys], rounded to `type` where Hugging Face rounds. With a causal mask the keys end with
 /// the last row's own.
 at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
-  const AttentionMask& mask, std::int64_t begin, std::int64_t end, at::ScalarType type);
+  const AttentionMask& mask, std::int64_t begin, std::int64_t end, at::ScalarType type,
+  BufferPool& pool);
 
 /// Probabilities [Hd, n, keys] times v [Hkv, S >= keys, d] -> [n, Hd * d]
-at::Tensor attentionOutput(const at::Tensor& probabilities, const at::Tensor& v);
+at::Tensor attentionOutput(const at::Tensor& probabilities, const at::Tensor& v, BufferPool& pool);
 
 /// softmax(q k^T scale) v.
 ///   q [Hd, n, d], k and v [Hkv, S, d], Hd a multiple of Hkv -> [n, Hd * d]
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
-  const AttentionMask& mask, const AttentionTap& tap);
+  const AttentionMask& mask, const AttentionTap& tap, BufferPool& pool);
 
 /// [n, heads * d] -> [heads, n, d]
 at::Tensor splitHeads(const at::Tensor& x, std::int64_t heads);

@@ -132,8 +132,9 @@ double gainOfTiles()
   at::Tensor y = at::empty({ 256, 512 });
   const int threads = omp_get_max_threads();
   omp_set_num_threads(1);
-  const double tiles =
-    ownSeconds([&] { tileProduct(matrixOf(x), matrixOf(weight), nullptr, y.data_ptr()); });
+  const at::Tensor scratch = at::empty({ tileScratch(matrixOf(x)) }, at::kByte);
+  const double tiles = ownSeconds(
+    [&] { tileProduct(matrixOf(x), matrixOf(weight), nullptr, y.data_ptr(), scratch.data_ptr()); });
   const double floats = ownSeconds([&] { multiplyFloats(x, widened(weight, false).t(), 0.0f, y); });
   omp_set_num_threads(threads);
   return floats / tiles;
@@ -169,7 +170,8 @@ bool takesProduct(const at::Tensor& x, const at::Tensor& weight)
     (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
-at::Tensor product(const at::Tensor& activations, const at::Tensor& weight, const at::Tensor& bias)
+at::Tensor product(
+  const at::Tensor& activations, const at::Tensor& weight, const at::Tensor& bias, BufferPool& pool)
 {
   const at::Tensor x = activations.contiguous(); // [n, in]
   const at::ScalarType type = x.scalar_type();
@@ -181,45 +183,47 @@ at::Tensor product(const at::Tensor& activations, const at::Tensor& weight, cons
   }
   if (usesTiles(type, weight.scalar_type()))
   {
-    at::Tensor y = at::empty({ x.size(0), weight.size(0) }, x.options()); // [n, out]
+    at::Tensor y = pool.empty({ x.size(0), weight.size(0) }, type); // [n, out]
+    const at::Tensor scratch = pool.empty({ tileScratch(matrixOf(x)) }, at::kByte);
     tileProduct(matrixOf(x), matrixOf(weight), added.defined() ? added.data_ptr<float>() : nullptr,
-      y.data_ptr());
+      y.data_ptr(), scratch.data_ptr());
     return y;
   }
   const at::Tensor wide = x.to(at::kFloat);
-  at::Tensor y = at::empty({ x.size(0), weight.size(0) }, wide.options()); // [n, out]
+  at::Tensor y = pool.empty({ x.size(0), weight.size(0) }, at::kFloat); // [n, out]
   widenInBlocks(weight, rounded,
     [&](std::int64_t row, const at::Tensor& part)
     { multiplyFloats(wide, part.t(), 0.0f, y.narrow(1, row, part.size(0))); });
   return (added.defined() ? y.add_(added) : y).to(type);
 }
 
-at::Tensor transposedProduct(const at::Tensor& gradient, const at::Tensor& weight)
+at::Tensor transposedProduct(const at::Tensor& gradient, const at::Tensor& weight, BufferPool& pool)
 {
   const at::Tensor g = gradient.contiguous(); // [n, out]
   const at::ScalarType type = g.scalar_type();
   if (usesTiles(type, weight.scalar_type()))
   {
-    at::Tensor y = at::empty({ g.size(0), weight.size(1) }, g.options()); // [n, in]
-    tileTransposedProduct(matrixOf(g), matrixOf(weight), y.data_ptr());
+    at::Tensor y = pool.empty({ g.size(0), weight.size(1) }, type); // [n, in]
+    const at::Tensor scratch = pool.empty({ tileScratch(matrixOf(g)) }, at::kByte);
+    tileTransposedProduct(matrixOf(g), matrixOf(weight), y.data_ptr(), scratch.data_ptr());
     return y;
   }
   const at::Tensor wide = g.to(at::kFloat);
-  at::Tensor y = at::zeros({ g.size(0), weight.size(1) }, wide.options()); // [n, in]
+  at::Tensor y = pool.empty({ g.size(0), weight.size(1) }, at::kFloat).zero_(); // [n, in]
   widenInBlocks(weight, type == at::kBFloat16,
     [&](std::int64_t row, const at::Tensor& part)
     { multiplyFloats(wide.narrow(1, row, part.size(0)), part, 1.0f, y); });
   return y.to(type);
 }
 
-at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b)
+at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, BufferPool& pool)
 {
   if (!a.device().is_cpu() || a.scalar_type() != at::kFloat)
   {
     return at::bmm(a, b);
   }
   const std::int64_t batch = a.size(0);
-  at::Tensor y = at::empty({ batch, a.size(1), b.size(2) }, a.options()); // [h, n, m]
+  at::Tensor y = pool.empty({ batch, a.size(1), b.size(2) }, at::kFloat); // [h, n, m]
   const FloatMatrix left(a), right(b), result(y);
   bool done = true;
 #pragma omp parallel for schedule(dynamic) reduction(&& : done)

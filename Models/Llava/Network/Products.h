@@ -14,6 +14,8 @@
 #ifndef LVLM_LLAVA_PRODUCTS_H
 #define LVLM_LLAVA_PRODUCTS_H
 
+#include "BufferPool.h"
+
 #include <ATen/ATen.h>
 
 namespace lvlm::llava
@@ -25,14 +27,15 @@ bool takesProduct(const at::Tensor& x, const at::Tensor& weight);
 
 /// x W^T + bias: x [n, in], weight [out, in] of any stored type, bias [out] or undefined ->
 /// [n, out] in x's type.
-at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+at::Tensor product(
+  const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, BufferPool& pool);
 
 /// g W: g [n, out], weight [out, in] -> [n, in] in g's type.
-at::Tensor transposedProduct(const at::Tensor& g, const at::Tensor& weight);
+at::Tensor transposedProduct(const at::Tensor& g, const at::Tensor& weight, BufferPool& pool);
 
 /// a b for each of a batch: [h, n, k] times [h, k, m] -> [h, n, m], where either has a stride of 1
 /// along one of its last two axes.
-at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b);
+at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, BufferPool& pool);
 
 } // namespace lvlm::llava
 

@@ -7,9 +7,6 @@
 
 #ifdef LVLM_X86
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
-#include <new>
 
 #include <immintrin.h>
 #include <omp.h>
@@ -34,30 +31,6 @@ constexpr std::int64_t PanelsTogether = 8; // of weights: they share each readin
 constexpr std::int64_t BlocksTogether = 32; // before sums are added up: 1024 numbers
 constexpr std::int64_t RowsTogether = 1024; // of activations, so that their copies stay bounded
 constexpr int MaximumTerms = 3;
-
-/// Memory at the start of a cache line.
-template <typename Number>
-class Lines
-{
-public:
-  explicit Lines(std::int64_t count)
-    : Data(static_cast<Number*>(
-        std::aligned_alloc(64, (static_cast<std::size_t>(count) * sizeof(Number) + 63) / 64 * 64)))
-  {
-    if (!this->Data)
-    {
-      throw std::bad_alloc();
-    }
-  }
-  Number* get() const { return this->Data.get(); }
-
-private:
-  struct Free
-  {
-    void operator()(Number* p) const { std::free(p); }
-  };
-  std::unique_ptr<Number, Free> Data;
-};
 
 /// All eight tiles with 16 rows of 64 bytes.
 struct alignas(64) TileShapes
@@ -334,14 +307,42 @@ int termsOf(const StoredMatrix& m, bool exact)
   return !exact || m.type == DType::BF16 ? 1 : m.type == DType::F16 ? 2 : MaximumTerms;
 }
 
+std::int64_t panelsOf(std::int64_t rows)
+{
+  return (rows + Panel - 1) / Panel;
+}
+
+std::int64_t blocksOf(std::int64_t inner)
+{
+  return (inner + Block - 1) / Block;
+}
+
+/// bfloat16 numbers of the activations' tiles.
+std::int64_t activationNumbers(const StoredMatrix& x)
+{
+  return panelsOf(std::min(x.rows, RowsTogether)) * blocksOf(x.cols) * termsOf(x, true) *
+    PanelBlock;
+}
+
+/// bfloat16 numbers of one thread's weights, with as many terms as any have.
+constexpr std::int64_t WeightNumbers = PanelsTogether * BlocksTogether * 2 * PanelBlock;
+
+/// float32 numbers of one thread's sums.
+std::int64_t sumNumbers(std::int64_t rows)
+{
+  return panelsOf(std::min(rows, RowsTogether)) * PanelsTogether * SumNumbers;
+}
+
 /// All rows of x (few enough for their tiles to be kept) times the weights.
 class Product
 {
 public:
-  Product(const StoredMatrix& x, const StoredMatrix& weight, bool weightsLeft, const Target& y)
-    : Weight(weight), Y(y), WeightsLeft(weightsLeft), Blocks((x.cols + Block - 1) / Block),
-      Panels((x.rows + Panel - 1) / Panel), WeightTerms(termsOf(weight, x.type == DType::F32)),
-      Terms(termsOf(x, true)), Activations(this->Panels * this->Blocks * this->Terms * PanelBlock),
+  Product(const StoredMatrix& x, const StoredMatrix& weight, bool weightsLeft, const Target& y,
+    void* scratch)
+    : Weight(weight), Y(y), WeightsLeft(weightsLeft), Blocks(blocksOf(x.cols)),
+      Panels(panelsOf(x.rows)), WeightTerms(termsOf(weight, x.type == DType::F32)),
+      Terms(termsOf(x, true)), Activations(static_cast<std::uint16_t*>(scratch)),
+      Weights(this->Activations + activationNumbers(x)),
       Run(weightsLeft ? multiplyFor(this->WeightTerms, this->Terms)
                       : multiplyFor(this->Terms, this->WeightTerms))
   {
@@ -350,7 +351,7 @@ public:
     {
       packBlock(x, weightsLeft ? Side::Right : Side::Left, part / this->Blocks * Panel,
         part % this->Blocks * Block, this->Terms,
-        this->Activations.get() + part * this->Terms * PanelBlock);
+        this->Activations + part * this->Terms * PanelBlock);
     }
   }
 
@@ -358,11 +359,8 @@ public:
   {
     const std::int64_t groups =
       (this->Y.cols + PanelsTogether * Panel - 1) / (PanelsTogether * Panel);
-    const std::int64_t ofWeights = PanelsTogether * BlocksTogether * this->WeightTerms * PanelBlock;
-    const std::int64_t ofSums = this->Panels * PanelsTogether * SumNumbers;
     const int threads = omp_get_max_threads();
-    const Lines<std::uint16_t> weights(threads * ofWeights);
-    const Lines<float> sums(threads * ofSums);
+    auto* sums = reinterpret_cast<float*>(this->Weights + threads * WeightNumbers);
 #pragma omp parallel num_threads(threads)
     {
       const TileShapes shapes;
@@ -371,8 +369,8 @@ public:
 #pragma omp for schedule(dynamic)
       for (std::int64_t group = 0; group < groups; ++group)
       {
-        this->group(group * PanelsTogether * Panel, weights.get() + self * ofWeights,
-          sums.get() + self * ofSums);
+        this->group(group * PanelsTogether * Panel, this->Weights + self * WeightNumbers,
+          sums + self * sumNumbers(this->Y.rows));
       }
       _tile_release();
     }
@@ -398,7 +396,7 @@ private:
       for (std::int64_t row = 0; row < this->Panels; ++row)
       {
         const std::uint16_t* x =
-          this->Activations.get() + (row * this->Blocks + first) * this->Terms * PanelBlock;
+          this->Activations + (row * this->Blocks + first) * this->Terms * PanelBlock;
         for (std::int64_t panel = 0; panel < panels; ++panel)
         {
           const std::uint16_t* w =
@@ -423,11 +421,13 @@ private:
   bool WeightsLeft;
   std::int64_t Blocks, Panels;
   int WeightTerms, Terms;
-  Lines<std::uint16_t> Activations; ///< [panels][blocks][terms][2 tiles][16][32]
+  std::uint16_t* Activations; ///< [panels][blocks][terms][2 tiles][16][32]
+  std::uint16_t* Weights;     ///< of each thread
   Multiply Run;
 };
 
-void multiply(const StoredMatrix& x, const StoredMatrix& weight, bool weightsLeft, Target y)
+void multiply(const StoredMatrix& x, const StoredMatrix& weight, bool weightsLeft, const Target& y,
+  void* scratch)
 {
   const std::int64_t bytes = x.type == DType::F32 ? 4 : 2;
   for (std::int64_t row = 0; row < x.rows; row += RowsTogether)
@@ -438,27 +438,40 @@ void multiply(const StoredMatrix& x, const StoredMatrix& weight, bool weightsLef
     Target to = y;
     to.rows = part.rows;
     to.data = static_cast<char*>(y.data) + row * y.cols * bytes;
-    Product(part, weight, weightsLeft, to).run();
+    Product(part, weight, weightsLeft, to, scratch).run();
   }
 }
 }
 
-void tileProduct(const StoredMatrix& x, const StoredMatrix& weight, const float* bias, void* y)
+std::int64_t tileScratch(const StoredMatrix& x)
 {
-  multiply(x, weight, true, { x.type, y, x.rows, weight.rows, bias });
+  return activationNumbers(x) * 2 +
+    omp_get_max_threads() * (WeightNumbers * 2 + sumNumbers(x.rows) * 4);
 }
 
-void tileTransposedProduct(const StoredMatrix& g, const StoredMatrix& weight, void* y)
+void tileProduct(
+  const StoredMatrix& x, const StoredMatrix& weight, const float* bias, void* y, void* scratch)
 {
-  multiply(g, weight, false, { g.type, y, g.rows, weight.cols, nullptr });
+  multiply(x, weight, true, { x.type, y, x.rows, weight.rows, bias }, scratch);
+}
+
+void tileTransposedProduct(
+  const StoredMatrix& g, const StoredMatrix& weight, void* y, void* scratch)
+{
+  multiply(g, weight, false, { g.type, y, g.rows, weight.cols, nullptr }, scratch);
 }
 #else
-void tileProduct(const StoredMatrix&, const StoredMatrix&, const float*, void*)
+std::int64_t tileScratch(const StoredMatrix&)
+{
+  return 0;
+}
+
+void tileProduct(const StoredMatrix&, const StoredMatrix&, const float*, void*, void*)
 {
   fail("this CPU has no tiles");
 }
 
-void tileTransposedProduct(const StoredMatrix&, const StoredMatrix&, void*)
+void tileTransposedProduct(const StoredMatrix&, const StoredMatrix&, void*, void*)
 {
   fail("this CPU has no tiles");
 }

@@ -17,13 +17,19 @@
 namespace lvlm::llava
 {
 
+/// Bytes of scratch memory that a product with these activations needs.
+std::int64_t tileScratch(const StoredMatrix& x);
+
 /// y = x W^T + bias: x [n, cols] and y [n, rows] of one type, F32 or BF16; weight [rows, cols],
 /// with F32 activations BF16 or F16; bias [rows] float32 or null. With BF16 the weights are rounded
-/// to bfloat16, and y once at the end. Runs on the OpenMP threads.
-void tileProduct(const StoredMatrix& x, const StoredMatrix& weight, const float* bias, void* y);
+/// to bfloat16, and y once at the end. Scratch memory starts at a cache line. Runs on the OpenMP
+/// threads.
+void tileProduct(
+  const StoredMatrix& x, const StoredMatrix& weight, const float* bias, void* y, void* scratch);
 
 /// y = g W: g [n, rows] and y [n, cols] of one type, F32 or BF16.
-void tileTransposedProduct(const StoredMatrix& g, const StoredMatrix& weight, void* y);
+void tileTransposedProduct(
+  const StoredMatrix& g, const StoredMatrix& weight, void* y, void* scratch);
 
 } // namespace lvlm::llava
 

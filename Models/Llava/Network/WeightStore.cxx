@@ -57,7 +57,7 @@ at::Tensor apply(const Linear& linear, const at::Tensor& x, Workspace& workspace
 {
   workspace.pulse.beat();
   return takesProduct(x, linear.weight)
-    ? product(x, linear.weight, linear.bias)
+    ? product(x, linear.weight, linear.bias, workspace.pool)
     : at::linear(x, workspace.widened(linear, x.scalar_type(), x.device()),
         linear.bias.defined() ? linear.bias.to(x.scalar_type()) : at::Tensor());
 }
@@ -66,7 +66,7 @@ at::Tensor applyTransposed(const Linear& linear, const at::Tensor& gradient, Wor
 {
   workspace.pulse.beat();
   return takesProduct(gradient, linear.weight)
-    ? transposedProduct(gradient, linear.weight)
+    ? transposedProduct(gradient, linear.weight, workspace.pool)
     : at::matmul(gradient, workspace.widened(linear, gradient.scalar_type(), gradient.device()));
 }
 

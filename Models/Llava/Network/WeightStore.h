@@ -5,6 +5,7 @@
 #ifndef LVLM_LLAVA_WEIGHTSTORE_H
 #define LVLM_LLAVA_WEIGHTSTORE_H
 
+#include "BufferPool.h"
 #include "Pulse.h"
 
 #include "Models/Checkpoint/Checkpoint.h"
@@ -39,6 +40,8 @@ public:
 
   /// Beats before each linear map.
   Pulse pulse;
+  /// For what passes from one map to the next.
+  BufferPool pool;
 
 private:
   std::map<std::string, at::Tensor> Buffers;

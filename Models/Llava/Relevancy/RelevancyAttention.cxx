@@ -86,8 +86,8 @@ void softmaxGradientAnywhere(
 }
 
 BlockedAttention::BlockedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-  double scale, const AttentionMask& mask)
-  : Q(q.contiguous()), K(k.contiguous()), V(v.contiguous()), Scale(scale), Mask(mask)
+  double scale, const AttentionMask& mask, BufferPool& pool)
+  : Pool(&pool), Q(q.contiguous()), K(k.contiguous()), V(v.contiguous()), Scale(scale), Mask(mask)
 {
   const std::int64_t S = this->K.size(1);
   this->BlockRows = attentionBlockRows(this->Q.size(0), S);
@@ -111,7 +111,7 @@ at::Tensor BlockedAttention::probabilities(std::int64_t begin, std::int64_t end)
     return this->Kept[block];
   }
   return attentionRows(
-    this->Q, this->K, this->Scale, this->Mask, begin, end, this->Q.scalar_type());
+    this->Q, this->K, this->Scale, this->Mask, begin, end, this->Q.scalar_type(), *this->Pool);
 }
 
 at::Tensor BlockedAttention::output()
@@ -122,7 +122,7 @@ at::Tensor BlockedAttention::output()
   {
     const at::Tensor A =
       this->probabilities(begin, std::min(S, begin + this->BlockRows)); // [Hd, n, keys]
-    parts.push_back(attentionOutput(A, this->V));                       // [n, Hd * d]
+    parts.push_back(attentionOutput(A, this->V, *this->Pool));          // [n, Hd * d]
     if (!this->Kept.empty())
     {
       this->Kept[static_cast<std::size_t>(begin / this->BlockRows)] = A;
@@ -164,8 +164,9 @@ void BlockedAttention::backBlock(std::int64_t begin, const at::Tensor& dOut,
     this->probabilities(block, std::min(this->Q.size(1), block + this->BlockRows));
   const std::int64_t keys = whole.size(2);
   const at::Tensor A = whole.narrow(1, begin - block, n).contiguous(); // [Hd, n, keys]
-  at::Tensor dA = batchedProduct(this->grouped(dOut), this->V.narrow(1, 0, keys).transpose(1, 2))
-                    .view({ heads, n, keys });
+  at::Tensor dA =
+    batchedProduct(this->grouped(dOut), this->V.narrow(1, 0, keys).transpose(1, 2), *this->Pool)
+      .view({ heads, n, keys });
   if (taps.gradient)
   {
     taps.gradient(begin, dA);
@@ -177,7 +178,7 @@ void BlockedAttention::backBlock(std::int64_t begin, const at::Tensor& dOut,
     taps.relevance(begin, relevance);
   }
   gradient.q.narrow(1, begin - rows.first, n)
-    .copy_(batchedProduct(this->grouped(dA), this->K.narrow(1, 0, keys))
+    .copy_(batchedProduct(this->grouped(dA), this->K.narrow(1, 0, keys), *this->Pool)
              .mul_(this->Scale)
              .view({ heads, n, d }));
   const at::Tensor q = this->Q.narrow(1, begin, n); // [Hd, n, d]
@@ -211,7 +212,7 @@ void BlockedAttention::addSeen(
   {
     const at::Tensor wanted =
       this->grouped(weights).narrow(2, first, seen).transpose(1, 2); // [Hkv, seen, per * n]
-    into.narrow(1, 0, seen).add_(batchedProduct(wanted, this->grouped(values)));
+    into.narrow(1, 0, seen).add_(batchedProduct(wanted, this->grouped(values), *this->Pool));
   }
 }
 

@@ -44,7 +44,7 @@ public:
 
   /// q [Hd, S, d], k and v [Hkv, S, d]; the mask's first query is position 0.
   BlockedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
-    const AttentionMask& mask);
+    const AttentionMask& mask, BufferPool& pool);
 
   /// softmax(q k^T scale) v: [S, Hd * d]
   at::Tensor output();
@@ -62,6 +62,7 @@ private:
   void addSeen(const at::Tensor& weights, const at::Tensor& values, std::int64_t first,
     at::Tensor& into) const;
 
+  BufferPool* Pool;
   at::Tensor Q, K, V;
   double Scale;
   AttentionMask Mask;

@@ -123,7 +123,7 @@ DecoderLayerGradient::DecoderLayerGradient(
   this->Attention.emplace(applyRope(splitHeads(this->Query.forward(x), this->Heads), rope),
     applyRope(splitHeads(this->Key.forward(x), this->KeyValueHeads), rope),
     splitHeads(this->Value.forward(x), this->KeyValueHeads),
-    1.0 / std::sqrt(static_cast<double>(config.headSize)), mask);
+    1.0 / std::sqrt(static_cast<double>(config.headSize)), mask, workspace.pool);
   const at::Tensor middle = hidden + this->Out.forward(this->Attention->output()); // [S, D]
   this->Output = middle + this->feedForward(layer, middle, workspace);
 }
@@ -138,9 +138,9 @@ at::Tensor DecoderLayerGradient::feedForward(
   this->Down = LinearGradient(layer.Down, workspace);
   const at::Tensor gate = this->Gate.forward(this->PostNorm.output()); // [S, I]
   const at::Tensor up = this->Up.forward(this->PostNorm.output());     // [S, I]
-  this->Activated = activate(config.activation, gate);
   this->GateSlope = activationSlope(config.activation, gate).mul_(up);
-  return this->Down.forward(this->Activated * up); // [S, D]
+  this->Activated = activate(config.activation, gate); // overwrites gate
+  return this->Down.forward(this->Activated * up);     // [S, D]
 }
 
 at::Tensor DecoderLayerGradient::back(
@@ -188,7 +188,7 @@ VisionLayerGradient::VisionLayerGradient(
   const at::Tensor& x = this->Norm1.output(); // [N, D]
   this->Attention.emplace(splitHeads(this->Query.forward(x), this->Heads),
     splitHeads(this->Key.forward(x), this->Heads), splitHeads(this->Value.forward(x), this->Heads),
-    1.0 / std::sqrt(static_cast<double>(config.headSize())), AttentionMask());
+    1.0 / std::sqrt(static_cast<double>(config.headSize())), AttentionMask(), workspace.pool);
   const at::Tensor middle = hidden + this->Out.forward(this->Attention->output()); // [N, D]
   this->Norm2 =
     NormGradient::layer(middle, layer.Norm2Weight, layer.Norm2Bias, config.layerNormEps);

@@ -2,8 +2,10 @@
 """Writes a random LLaVA checkpoint with Hugging Face's own code, for benchmarks (keep it outside the repository).
 
     python make_checkpoint.py FOLDER [--hidden 2048 --layers 8 --heads 16 --intermediate 5504 --shard 400MB]
+    python make_checkpoint.py FOLDER --shape 7B [--layers 8]
 
-The defaults make 0.54 billion parameters, 1.07 GB in bfloat16, with LLaVA-1.5's picture size and grid.
+The defaults make 0.54 billion parameters, 1.07 GB in bfloat16, with LLaVA-1.5's picture size and grid; `--shape 7B` is
+LLaVA-1.5-7B's, tower and all (8 of its 32 layers fit beside a reference in float32).
 Tokenizer and picture settings are copied from a golden checkpoint of Testing/Data/llava.
 """
 
@@ -21,24 +23,28 @@ GOLDEN = Path(__file__).resolve().parents[2] / "Data/llava/multihead-f32"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--hidden", type=int, default=2048)
-    parser.add_argument("--layers", type=int, default=8)
-    parser.add_argument("--heads", type=int, default=16)
-    parser.add_argument("--intermediate", type=int, default=5504)
+    small = dict(hidden=2048, layers=8, heads=16, intermediate=5504, vision_layers=4, vision_hidden=512)
+    large = dict(hidden=4096, layers=32, heads=32, intermediate=11008, vision_layers=24, vision_hidden=1024)
+    for name in small:
+        parser.add_argument("--" + name.replace("_", "-"), type=int)
+    parser.add_argument("--shape", choices=("small", "7B"), default="small")
     parser.add_argument("--vocabulary", type=int, default=32064)
-    parser.add_argument("--vision-layers", type=int, default=4)
+    parser.add_argument("--type", choices=("bfloat16", "float16"), default="bfloat16")
     parser.add_argument("--shard", default="400MB")
     args = parser.parse_args()
+    for name, value in (large if args.shape == "7B" else small).items():
+        setattr(args, name, getattr(args, name) or value)
     torch.manual_seed(1)
     torch.set_default_dtype(torch.bfloat16)
-    vision = CLIPVisionConfig(hidden_size=512, intermediate_size=2048, num_hidden_layers=args.vision_layers,
-                              num_attention_heads=8, image_size=336, patch_size=14)
+    vision = CLIPVisionConfig(hidden_size=args.vision_hidden, intermediate_size=4 * args.vision_hidden,
+                              num_hidden_layers=args.vision_layers, num_attention_heads=args.vision_hidden // 64,
+                              image_size=336, patch_size=14)
     text = LlamaConfig(hidden_size=args.hidden, intermediate_size=args.intermediate, num_hidden_layers=args.layers,
                        num_attention_heads=args.heads, num_key_value_heads=args.heads, vocab_size=args.vocabulary,
                        rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
     image_token = json.loads((GOLDEN / "config.json").read_text())["image_token_index"]
     model = LlavaForConditionalGeneration(LlavaConfig(vision, text, image_token_index=image_token))
-    model.save_pretrained(args.folder, max_shard_size=args.shard)
+    model.to(getattr(torch, args.type)).save_pretrained(args.folder, max_shard_size=args.shard)
     shutil.copy(GOLDEN / "tokenizer.json", args.folder)
     settings = json.loads((GOLDEN / "preprocessor_config.json").read_text())
     settings["size"] = {"shortest_edge": 336}
