@@ -131,7 +131,7 @@ void checkBatched()
   const at::Tensor b = numbers(6 * 13, 34, 0.7).view({ 6, 13, 34 });
   const auto check = [](const at::Tensor& left, const at::Tensor& right)
   {
-    const at::Tensor y = batchedProduct(left, right, pool);
+    const at::Tensor y = batchedProduct(left, right, 1, pool);
     const at::Tensor exact = at::bmm(left.to(at::kDouble), right.to(at::kDouble));
     const at::Tensor sizes = at::bmm(left.to(at::kDouble).abs(), right.to(at::kDouble).abs());
     CHECK(((y.to(at::kDouble) - exact).abs() <= sizes * 0x1p-21).all().item<bool>());

@@ -36,9 +36,9 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
   const checkpoint::TextConfig& config = this->Config;
   const std::int64_t n = x.size(0);
   const at::Tensor q =
-    applyRope(splitHeads(apply(this->Query, x, workspace), config.heads), rope); // [Hd, n, d]
-  at::Tensor k = applyRope(
-    splitHeads(apply(this->Key, x, workspace), config.keyValueHeads), rope);         // [Hkv, n, d]
+    turnedHeads(apply(this->Query, x, workspace), config.heads, rope); // [Hd, n, d]
+  at::Tensor k =
+    turnedHeads(apply(this->Key, x, workspace), config.keyValueHeads, rope);         // [Hkv, n, d]
   at::Tensor v = splitHeads(apply(this->Value, x, workspace), config.keyValueHeads); // [Hkv, n, d]
   if (cache)
   {
@@ -66,10 +66,11 @@ at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std
   LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
 {
   const double eps = this->Config.rmsNormEps;
-  at::Tensor middle =
-    this->attention(rmsNorm(hidden, this->InputNorm, eps), rope, first, cache, workspace, tap);
+  at::Tensor middle = this->attention(
+    rmsNorm(hidden, this->InputNorm, eps, workspace.pool), rope, first, cache, workspace, tap);
   middle.add_(hidden);
-  return this->feedForward(rmsNorm(middle, this->PostNorm, eps), workspace).add_(middle);
+  return this->feedForward(rmsNorm(middle, this->PostNorm, eps, workspace.pool), workspace)
+    .add_(middle);
 }
 
 Decoder::Decoder(
@@ -118,8 +119,9 @@ at::Tensor Decoder::embed(const std::vector<std::int64_t>& ids) const
 
 at::Tensor Decoder::logits(const at::Tensor& hidden, Workspace& workspace) const
 {
-  const at::Tensor x = rmsNorm(hidden, this->FinalNorm, this->Config.rmsNormEps); // [n, D]
-  const at::Tensor y = apply(this->Head, x, workspace);                           // [n, V]
+  const at::Tensor x =
+    rmsNorm(hidden, this->FinalNorm, this->Config.rmsNormEps, workspace.pool); // [n, D]
+  const at::Tensor y = apply(this->Head, x, workspace);                        // [n, V]
   return y.scalar_type() == at::kDouble ? y : y.to(at::kFloat);
 }
 

@@ -3,6 +3,7 @@
 
 #include "MatVec.h"
 #include "Products.h"
+#include "RowKernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -128,8 +129,12 @@ at::Tensor activate(checkpoint::Activation activation, at::Tensor x)
   return x;
 }
 
-at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps)
+at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps, BufferPool& pool)
 {
+  if (takesRows(x))
+  {
+    return normalizedRows(x, weight, eps, pool);
+  }
   const at::Tensor h = x.to(atLeastFloat32(x.scalar_type()));          // [n, D]
   const at::Tensor variance = h.square().mean(-1, /*keepdim=*/true);   // [n, 1]
   return weight * (h * at::rsqrt(variance + eps)).to(x.scalar_type()); // [n, D]
@@ -176,6 +181,16 @@ at::Tensor applyRope(const at::Tensor& x, const Rope& rope)
   return x * rope.cos + rotated * rope.sin;
 }
 
+at::Tensor turnedHeads(at::Tensor x, std::int64_t heads, const Rope& rope)
+{
+  if (takesRows(x))
+  {
+    turnRows(x, rope.cos, rope.sin);
+    return splitHeads(x, heads);
+  }
+  return applyRope(splitHeads(x, heads), rope);
+}
+
 at::Tensor splitHeads(const at::Tensor& x, std::int64_t heads)
 {
   return x.view({ x.size(0), heads, x.size(1) / heads }).transpose(0, 1);
@@ -193,15 +208,21 @@ at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
 {
   const std::int64_t groups = k.size(0), n = end - begin, first = mask.firstQuery + begin;
   const std::int64_t keys = mask.causal ? std::min(k.size(1), first + n) : k.size(1);
-  at::Tensor scores = batchedProduct(
-    grouped(q.narrow(1, begin, n), groups), k.narrow(1, 0, keys).transpose(1, 2), pool)
+  const bool roundsScores = type == at::kBFloat16; // before they are scaled
+  at::Tensor scores = batchedProduct(grouped(q.narrow(1, begin, n), groups),
+    k.narrow(1, 0, keys).transpose(1, 2), roundsScores ? 1 : scale, pool)
                         .to(type)
-                        .mul_(scale)
                         .view({ q.size(0), n, keys }); // [Hd, n, keys]
+  if (roundsScores)
+  {
+    scores.mul_(scale);
+  }
   if (mask.causal && (n > 1 || mask.window > 0))
   {
-    scores.masked_fill_(
-      forbidden(mask, first, n, keys, scores.device()), -std::numeric_limits<float>::infinity());
+    const std::int64_t open = mask.window > 0 ? 0 : keys - n; // keys that all these rows may see
+    scores.narrow(2, open, keys - open)
+      .masked_fill_(forbidden(mask, first, n, keys, scores.device()).narrow(1, open, keys - open),
+        -std::numeric_limits<float>::infinity());
   }
   return at::softmax(scores, -1, atLeastFloat32(type)).to(type);
 }
@@ -210,7 +231,7 @@ at::Tensor attentionOutput(const at::Tensor& probabilities, const at::Tensor& v,
 {
   const std::int64_t heads = probabilities.size(0), n = probabilities.size(1);
   return batchedProduct(
-    grouped(probabilities, v.size(0)), v.narrow(1, 0, probabilities.size(2)), pool)
+    grouped(probabilities, v.size(0)), v.narrow(1, 0, probabilities.size(2)), 1, pool)
     .view({ heads, n, v.size(2) })
     .transpose(0, 1)
     .reshape({ n, heads * v.size(2) });

@@ -28,7 +28,7 @@ using AttentionTap =
 at::Tensor activate(checkpoint::Activation activation, at::Tensor x);
 
 /// LLaMA's RMSNorm: normalizes in float32 (or wider), casts back, then scales.
-at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps, BufferPool& pool);
 
 /// CLIP's LayerNorm over the last axis: computed in float32 (or wider), rounded once.
 at::Tensor layerNorm(
@@ -47,6 +47,9 @@ Rope ropeAngles(
 
 /// Rotate-half RoPE on x [heads, n, headSize].
 at::Tensor applyRope(const at::Tensor& x, const Rope& rope);
+
+/// The heads of x [n, heads * headSize], each turned: [heads, n, headSize]. May overwrite x.
+at::Tensor turnedHeads(at::Tensor x, std::int64_t heads, const Rope& rope);
 
 /// What a query may see.
 struct AttentionMask

@@ -50,12 +50,12 @@ struct FloatMatrix
   char Transposed;
 };
 
-/// y = a b + beta y from `offset`s on, y along its rows; on the calling thread within a parallel
-/// region, else on all.
-bool multiplied(const FloatMatrix& a, std::int64_t offsetA, const FloatMatrix& b,
+/// y = alpha a b + beta y from `offset`s on, y along its rows; on the calling thread within a
+/// parallel region, else on all.
+bool multiplied(float alpha, const FloatMatrix& a, std::int64_t offsetA, const FloatMatrix& b,
   std::int64_t offsetB, float beta, const FloatMatrix& y, std::int64_t offsetY)
 {
-  return dnnl_sgemm(a.Transposed, b.Transposed, y.Rows, y.Cols, a.Cols, 1.0f, a.Data + offsetA,
+  return dnnl_sgemm(a.Transposed, b.Transposed, y.Rows, y.Cols, a.Cols, alpha, a.Data + offsetA,
            a.Leading, b.Data + offsetB, b.Leading, beta, y.Data + offsetY,
            y.Leading) == dnnl_success;
 }
@@ -70,7 +70,8 @@ void checkMultiplied(bool done, const at::Tensor& a, const at::Tensor& b)
 
 void multiplyFloats(const at::Tensor& a, const at::Tensor& b, float beta, const at::Tensor& y)
 {
-  checkMultiplied(multiplied(FloatMatrix(a), 0, FloatMatrix(b), 0, beta, FloatMatrix(y), 0), a, b);
+  checkMultiplied(
+    multiplied(1.0f, FloatMatrix(a), 0, FloatMatrix(b), 0, beta, FloatMatrix(y), 0), a, b);
 }
 
 /// Weights [rows, in] as float32, or as bfloat16 would have them.
@@ -216,21 +217,22 @@ at::Tensor transposedProduct(const at::Tensor& gradient, const at::Tensor& weigh
   return y.to(type);
 }
 
-at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, BufferPool& pool)
+at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, double factor, BufferPool& pool)
 {
   if (!a.device().is_cpu() || a.scalar_type() != at::kFloat)
   {
-    return at::bmm(a, b);
+    return at::bmm(a, b).mul_(factor);
   }
   const std::int64_t batch = a.size(0);
   at::Tensor y = pool.empty({ batch, a.size(1), b.size(2) }, at::kFloat); // [h, n, m]
   const FloatMatrix left(a), right(b), result(y);
+  const auto scale = static_cast<float>(factor);
   bool done = true;
 #pragma omp parallel for schedule(dynamic) reduction(&& : done)
   for (std::int64_t i = 0; i < batch; ++i)
   {
-    done =
-      multiplied(left, i * a.stride(0), right, i * b.stride(0), 0.0f, result, i * y.stride(0)) &&
+    done = multiplied(
+             scale, left, i * a.stride(0), right, i * b.stride(0), 0.0f, result, i * y.stride(0)) &&
       done;
   }
   checkMultiplied(done, a, b);

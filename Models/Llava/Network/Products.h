@@ -33,9 +33,10 @@ at::Tensor product(
 /// g W: g [n, out], weight [out, in] -> [n, in] in g's type.
 at::Tensor transposedProduct(const at::Tensor& g, const at::Tensor& weight, BufferPool& pool);
 
-/// a b for each of a batch: [h, n, k] times [h, k, m] -> [h, n, m], where either has a stride of 1
-/// along one of its last two axes.
-at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, BufferPool& pool);
+/// factor * a b for each of a batch: [h, n, k] times [h, k, m] -> [h, n, m], where either has a
+/// stride of 1 along one of its last two axes.
+at::Tensor batchedProduct(
+  const at::Tensor& a, const at::Tensor& b, double factor, BufferPool& pool);
 
 } // namespace lvlm::llava
 

@@ -139,6 +139,21 @@ enum class Side
   RightByColumn ///< its columns are the columns of the right operand
 };
 
+/// Blocks of a left panel as they lie in rows of bfloat16: a row at a time, which is how memory is
+/// read fastest.
+LVLM_TILES void copyRows(const StoredMatrix& m, std::int64_t first, std::int64_t inner,
+  std::int64_t blocks, std::uint16_t* out)
+{
+  for (std::int64_t i = 0; i < Panel; ++i)
+  {
+    for (std::int64_t block = 0; block < blocks; ++block)
+    {
+      _mm512_store_si512(
+        out + block * PanelBlock + i * Block, load16(m, first + i, inner + block * Block));
+    }
+  }
+}
+
 /// One block of a panel, as tiles: [terms][2 tiles][16][32]. `first` is the panel's first row (or
 /// column), `inner` the block's first number along the inner axis.
 LVLM_TILES void packBlock(const StoredMatrix& m, Side side, std::int64_t first, std::int64_t inner,
@@ -377,6 +392,22 @@ public:
   }
 
 private:
+  /// Blocks of one panel of weights, from block `first` on.
+  void packWeights(
+    std::int64_t col, std::int64_t first, std::int64_t blocks, std::uint16_t* out) const
+  {
+    if (this->WeightsLeft && this->Weight.type == DType::BF16)
+    {
+      copyRows(this->Weight, col, first * Block, blocks, out);
+      return;
+    }
+    for (std::int64_t block = 0; block < blocks; ++block)
+    {
+      packBlock(this->Weight, this->WeightsLeft ? Side::Left : Side::RightByColumn, col,
+        (first + block) * Block, this->WeightTerms, out + block * this->WeightTerms * PanelBlock);
+    }
+  }
+
   /// The target's columns from `col` on, as many as a group has.
   void group(std::int64_t col, std::uint16_t* weights, float* sums) const
   {
@@ -386,12 +417,8 @@ private:
       const std::int64_t blocks = std::min(BlocksTogether, this->Blocks - first);
       for (std::int64_t panel = 0; panel < panels; ++panel)
       {
-        for (std::int64_t block = 0; block < blocks; ++block)
-        {
-          packBlock(this->Weight, this->WeightsLeft ? Side::Left : Side::RightByColumn,
-            col + panel * Panel, (first + block) * Block, this->WeightTerms,
-            weights + (panel * BlocksTogether + block) * this->WeightTerms * PanelBlock);
-        }
+        this->packWeights(col + panel * Panel, first, blocks,
+          weights + panel * BlocksTogether * this->WeightTerms * PanelBlock);
       }
       for (std::int64_t row = 0; row < this->Panels; ++row)
       {

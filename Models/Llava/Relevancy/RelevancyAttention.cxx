@@ -165,7 +165,7 @@ void BlockedAttention::backBlock(std::int64_t begin, const at::Tensor& dOut,
   const std::int64_t keys = whole.size(2);
   const at::Tensor A = whole.narrow(1, begin - block, n).contiguous(); // [Hd, n, keys]
   at::Tensor dA =
-    batchedProduct(this->grouped(dOut), this->V.narrow(1, 0, keys).transpose(1, 2), *this->Pool)
+    batchedProduct(this->grouped(dOut), this->V.narrow(1, 0, keys).transpose(1, 2), 1, *this->Pool)
       .view({ heads, n, keys });
   if (taps.gradient)
   {
@@ -178,7 +178,7 @@ void BlockedAttention::backBlock(std::int64_t begin, const at::Tensor& dOut,
     taps.relevance(begin, relevance);
   }
   gradient.q.narrow(1, begin - rows.first, n)
-    .copy_(batchedProduct(this->grouped(dA), this->K.narrow(1, 0, keys), *this->Pool)
+    .copy_(batchedProduct(this->grouped(dA), this->K.narrow(1, 0, keys), 1, *this->Pool)
              .mul_(this->Scale)
              .view({ heads, n, d }));
   const at::Tensor q = this->Q.narrow(1, begin, n); // [Hd, n, d]
@@ -212,7 +212,7 @@ void BlockedAttention::addSeen(
   {
     const at::Tensor wanted =
       this->grouped(weights).narrow(2, first, seen).transpose(1, 2); // [Hkv, seen, per * n]
-    into.narrow(1, 0, seen).add_(batchedProduct(wanted, this->grouped(values), *this->Pool));
+    into.narrow(1, 0, seen).add_(batchedProduct(wanted, this->grouped(values), 1, *this->Pool));
   }
 }
 

@@ -120,8 +120,8 @@ DecoderLayerGradient::DecoderLayerGradient(
   AttentionMask mask;
   mask.causal = true;
   mask.window = config.slidingWindow;
-  this->Attention.emplace(applyRope(splitHeads(this->Query.forward(x), this->Heads), rope),
-    applyRope(splitHeads(this->Key.forward(x), this->KeyValueHeads), rope),
+  this->Attention.emplace(turnedHeads(this->Query.forward(x), this->Heads, rope),
+    turnedHeads(this->Key.forward(x), this->KeyValueHeads, rope),
     splitHeads(this->Value.forward(x), this->KeyValueHeads),
     1.0 / std::sqrt(static_cast<double>(config.headSize)), mask, workspace.pool);
   const at::Tensor middle = hidden + this->Out.forward(this->Attention->output()); // [S, D]
