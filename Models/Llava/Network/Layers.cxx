@@ -4,6 +4,7 @@
 #include "MatVec.h"
 #include "Products.h"
 #include "RowKernels.h"
+#include "TorchTensors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -49,52 +50,79 @@ at::Tensor grouped(const at::Tensor& x, std::int64_t groups)
 /// several times over.
 bool readsRows(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
 {
-  const auto rowsTogether = [](const at::Tensor& x)
+  const auto rowsTogether = [&](const at::Tensor& x)
   {
-    return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.stride(2) == 1 &&
+    return x.device().is_cpu() && x.scalar_type() == q.scalar_type() && x.stride(2) == 1 &&
       x.stride(1) == x.size(2);
   };
-  return q.size(1) == 1 && rowsTogether(k) && rowsTogether(v) && q.scalar_type() == at::kFloat;
+  return q.size(1) == 1 && (q.scalar_type() == at::kFloat || q.scalar_type() == at::kBFloat16) &&
+    rowsTogether(k) && rowsTogether(v);
+}
+
+/// Scores [Hd, n, keys], in float32 or wider, to probabilities, rounded to `type` where Hugging
+/// Face rounds.
+at::Tensor softmaxOf(at::Tensor scores, at::ScalarType type, double scale)
+{
+  const bool roundsHere = type == at::kBFloat16 && scores.scalar_type() == at::kFloat;
+  if (roundsHere)
+  {
+    roundToBfloat16(scores, scale);
+  }
+  else if (type == at::kBFloat16)
+  {
+    scores.mul_(scale);
+  }
+  at::Tensor probabilities = at::softmax(scores, -1, atLeastFloat32(type));
+  if (roundsHere)
+  {
+    roundToBfloat16(probabilities, 1);
+  }
+  return probabilities.to(scores.scalar_type());
 }
 
 /// attend() for q [Hd, 1, d]: each head on one thread.
 at::Tensor attendRows(const at::Tensor& query, const at::Tensor& k, const at::Tensor& v,
   double scale, const AttentionMask& mask, const AttentionTap& tap)
 {
-  const at::Tensor q = query.contiguous();
+  const at::ScalarType type = query.scalar_type();
+  const at::Tensor q = query.to(at::kFloat).contiguous();
   const std::int64_t heads = q.size(0), d = q.size(2), S = k.size(1);
   const std::int64_t perGroup = heads / k.size(0);
+  const DType stored = coreType(type);
+  const auto rowsOf = [&](const at::Tensor& x, std::int64_t head)
+  {
+    return static_cast<const char*>(x.data_ptr()) +
+      head / perGroup * x.stride(0) * static_cast<std::int64_t>(x.element_size());
+  };
   at::Tensor scores = at::empty({ heads, 1, S }, q.options()); // [Hd, 1, S]
-  const auto* keys = k.data_ptr<float>();
   auto* score = scores.data_ptr<float>();
+  const auto factor = static_cast<float>(type == at::kBFloat16 ? 1 : scale);
 #pragma omp parallel for schedule(static)
   for (std::int64_t head = 0; head < heads; ++head)
   {
-    dotRows(keys + head / perGroup * k.stride(0), S, d, q.data_ptr<float>() + head * d,
-      static_cast<float>(scale), score + head * S);
+    dotRows(
+      stored, rowsOf(k, head), S, d, q.data_ptr<float>() + head * d, factor, score + head * S);
   }
   if (mask.causal && mask.window > 0)
   {
     scores.masked_fill_(
       forbidden(mask, mask.firstQuery, 1, S, k.device()), -std::numeric_limits<float>::infinity());
   }
-  at::Tensor probabilities = at::softmax(scores, -1); // [Hd, 1, S]
+  at::Tensor probabilities = softmaxOf(scores, type, scale); // [Hd, 1, S]
   if (tap)
   {
     const at::Tensor replaced = tap(0, probabilities);
     probabilities = replaced.defined() ? replaced.contiguous() : probabilities;
   }
   at::Tensor out = at::empty({ 1, heads * d }, q.options());
-  const auto* values = v.data_ptr<float>();
   const auto* weights = probabilities.data_ptr<float>();
   auto* result = out.data_ptr<float>();
 #pragma omp parallel for schedule(static)
   for (std::int64_t head = 0; head < heads; ++head)
   {
-    weightedSum(
-      values + head / perGroup * v.stride(0), S, d, weights + head * S, result + head * d);
+    weightedSum(stored, rowsOf(v, head), S, d, weights + head * S, result + head * d);
   }
-  return out;
+  return out.to(type);
 }
 
 at::Tensor llama3Frequencies(const at::Tensor& frequencies, const checkpoint::RopeScaling& scaling)
@@ -208,15 +236,10 @@ at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
 {
   const std::int64_t groups = k.size(0), n = end - begin, first = mask.firstQuery + begin;
   const std::int64_t keys = mask.causal ? std::min(k.size(1), first + n) : k.size(1);
-  const bool roundsScores = type == at::kBFloat16; // before they are scaled
+  const bool scalesLater = type == at::kBFloat16; // rounded before
   at::Tensor scores = batchedProduct(grouped(q.narrow(1, begin, n), groups),
-    k.narrow(1, 0, keys).transpose(1, 2), roundsScores ? 1 : scale, pool)
-                        .to(type)
+    k.narrow(1, 0, keys).transpose(1, 2), scalesLater ? 1 : scale, pool)
                         .view({ q.size(0), n, keys }); // [Hd, n, keys]
-  if (roundsScores)
-  {
-    scores.mul_(scale);
-  }
   if (mask.causal && (n > 1 || mask.window > 0))
   {
     const std::int64_t open = mask.window > 0 ? 0 : keys - n; // keys that all these rows may see
@@ -224,7 +247,7 @@ at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
       .masked_fill_(forbidden(mask, first, n, keys, scores.device()).narrow(1, open, keys - open),
         -std::numeric_limits<float>::infinity());
   }
-  return at::softmax(scores, -1, atLeastFloat32(type)).to(type);
+  return softmaxOf(scores, type, scale);
 }
 
 at::Tensor attentionOutput(const at::Tensor& probabilities, const at::Tensor& v, BufferPool& pool)
@@ -244,7 +267,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   {
     return attendRows(q, k, v, scale, mask, tap);
   }
-  // On a CPU products of bfloat16 are made in float32 and rounded after.
+  // On a CPU products of bfloat16 are made, and kept, in float32 and rounded after.
   const at::ScalarType type = q.scalar_type();
   const at::ScalarType wide = q.device().is_cpu() ? atLeastFloat32(type) : type;
   const at::Tensor queries = q.to(wide), keys = k.to(wide), values = v.to(wide);
@@ -259,7 +282,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
       const at::Tensor replaced = tap(begin, probabilities);
       probabilities = replaced.defined() ? replaced : probabilities;
     }
-    parts.push_back(attentionOutput(probabilities.to(wide), values, pool).to(type)); // [n, Hd * d]
+    parts.push_back(attentionOutput(probabilities, values, pool).to(type)); // [n, Hd * d]
   }
   return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
 }

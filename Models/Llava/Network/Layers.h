@@ -63,8 +63,8 @@ struct AttentionMask
 std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys);
 
 /// softmax(q k^T scale) of query rows [begin, end): q [Hd, n, d], k [Hkv, S, d] -> [Hd, end -
-/// begin, keys], rounded to `type` where Hugging Face rounds. With a causal mask the keys end with
-/// the last row's own.
+/// begin, keys] in q's type, rounded to `type` where Hugging Face rounds. With a causal mask the
+/// keys end with the last row's own.
 at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
   const AttentionMask& mask, std::int64_t begin, std::int64_t end, at::ScalarType type,
   BufferPool& pool);

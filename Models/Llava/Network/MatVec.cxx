@@ -115,28 +115,64 @@ Dot<Weight> dotFor()
   return static_cast<Dot<Weight>>(&dotPortable);
 }
 
+float widened(float x)
+{
+  return x;
+}
+
+float widened(Bf16 x)
+{
+  return bfloat16ToFloat(x.bits);
+}
+
 /// y[0, d) += weight * row[0, d)
-void addScaledPortable(const float* row, std::int64_t d, float weight, float* y)
+template <typename Row>
+void addScaledPortable(const Row* row, std::int64_t d, float weight, float* y)
 {
   for (std::int64_t c = 0; c < d; ++c)
   {
-    y[c] += weight * row[c];
+    y[c] += weight * widened(row[c]);
   }
 }
 
 #ifdef LVLM_X86
-LVLM_AVX2 void addScaledAvx2(const float* row, std::int64_t d, float weight, float* y)
+template <typename Row>
+LVLM_AVX2 void addScaledAvx2(const Row* row, std::int64_t d, float weight, float* y)
 {
   const __m256 factor = _mm256_set1_ps(weight);
   std::int64_t c = 0;
   for (; c + 8 <= d; c += 8)
   {
-    _mm256_storeu_ps(
-      y + c, _mm256_fmadd_ps(factor, _mm256_loadu_ps(row + c), _mm256_loadu_ps(y + c)));
+    _mm256_storeu_ps(y + c, _mm256_fmadd_ps(factor, load8(row + c), _mm256_loadu_ps(y + c)));
   }
   addScaledPortable(row + c, d - c, weight, y + c);
 }
 #endif
+
+template <typename Row>
+void dotRowsOf(
+  const Row* rows, std::int64_t n, std::int64_t d, const float* x, float scale, float* y)
+{
+  const Dot<Row> dot = dotFor<Row>();
+  for (std::int64_t row = 0; row < n; ++row)
+  {
+    y[row] = scale * dot(rows + row * d, x, d);
+  }
+}
+
+template <typename Row>
+void weightedSumOf(const Row* rows, std::int64_t n, std::int64_t d, const float* weights, float* y)
+{
+  auto* add = &addScaledPortable<Row>;
+#ifdef LVLM_X86
+  add = hasAvx2() ? &addScaledAvx2<Row> : add;
+#endif
+  std::fill(y, y + d, 0.0f);
+  for (std::int64_t row = 0; row < n; ++row)
+  {
+    add(rows + row * d, d, weights[row], y);
+  }
+}
 
 template <typename Weight>
 void matVecOf(const Weight* weight, std::int64_t rows, std::int64_t cols, const float* x, float* y)
@@ -166,27 +202,18 @@ void matVec(
   }
 }
 
-void dotRows(
-  const float* rows, std::int64_t n, std::int64_t d, const float* x, float scale, float* y)
+void dotRows(DType type, const void* rows, std::int64_t n, std::int64_t d, const float* x,
+  float scale, float* y)
 {
-  const Dot<float> dot = dotFor<float>();
-  for (std::int64_t row = 0; row < n; ++row)
-  {
-    y[row] = scale * dot(rows + row * d, x, d);
-  }
+  type == DType::BF16 ? dotRowsOf(static_cast<const Bf16*>(rows), n, d, x, scale, y)
+                      : dotRowsOf(static_cast<const float*>(rows), n, d, x, scale, y);
 }
 
-void weightedSum(const float* rows, std::int64_t n, std::int64_t d, const float* weights, float* y)
+void weightedSum(
+  DType type, const void* rows, std::int64_t n, std::int64_t d, const float* weights, float* y)
 {
-  auto* add = &addScaledPortable;
-#ifdef LVLM_X86
-  add = hasAvx2() ? &addScaledAvx2 : add;
-#endif
-  std::fill(y, y + d, 0.0f);
-  for (std::int64_t row = 0; row < n; ++row)
-  {
-    add(rows + row * d, d, weights[row], y);
-  }
+  type == DType::BF16 ? weightedSumOf(static_cast<const Bf16*>(rows), n, d, weights, y)
+                      : weightedSumOf(static_cast<const float*>(rows), n, d, weights, y);
 }
 
 } // namespace lvlm::llava

@@ -18,12 +18,14 @@ namespace lvlm::llava
 void matVec(
   DType type, const void* weight, std::int64_t rows, std::int64_t cols, const float* x, float* y);
 
-/// y[r] = scale * sum_c rows[r, c] * x[c], with rows [n, d] float32. On the calling thread alone.
-void dotRows(
-  const float* rows, std::int64_t n, std::int64_t d, const float* x, float scale, float* y);
+/// y[r] = scale * sum_c rows[r, c] * x[c], with rows [n, d] F32 or BF16. On the calling thread
+/// alone.
+void dotRows(DType type, const void* rows, std::int64_t n, std::int64_t d, const float* x,
+  float scale, float* y);
 
-/// y[c] = sum_r weights[r] * rows[r, c], with rows [n, d] float32. On the calling thread alone.
-void weightedSum(const float* rows, std::int64_t n, std::int64_t d, const float* weights, float* y);
+/// y[c] = sum_r weights[r] * rows[r, c], with rows [n, d] F32 or BF16. On the calling thread alone.
+void weightedSum(
+  DType type, const void* rows, std::int64_t n, std::int64_t d, const float* weights, float* y);
 
 } // namespace lvlm::llava
 

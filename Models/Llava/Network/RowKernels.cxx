@@ -3,6 +3,7 @@
 
 #include "CpuFeatures.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -136,6 +137,14 @@ LVLM_EACH_CPU void turnBfloats(
   turnRow(x, heads, d, cos, sin);
 }
 
+LVLM_EACH_CPU void roundFloats(float* x, std::int64_t size, float factor)
+{
+  for (std::int64_t i = 0; i < size; ++i)
+  {
+    x[i] = rounded<Bf16>(rounded<Bf16>(x[i]) * factor);
+  }
+}
+
 /// For all rows, each on a thread.
 template <typename Row>
 void forRows(std::int64_t rows, std::int64_t size, const Row& row)
@@ -204,6 +213,18 @@ void turnRows(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin)
     forRows(rows, size,
       [&](std::int64_t i) { turnBfloats(data + i * size, heads, d, c + i * d, s + i * d); });
   }
+}
+
+void roundToBfloat16(at::Tensor& x, double factor)
+{
+  auto* data = dataOf<float>(x);
+  const std::int64_t total = x.numel();
+  forRows((total + ThreadWork - 1) / ThreadWork, ThreadWork,
+    [&](std::int64_t i)
+    {
+      const std::int64_t first = i * ThreadWork;
+      roundFloats(data + first, std::min(ThreadWork, total - first), static_cast<float>(factor));
+    });
 }
 
 } // namespace lvlm::llava

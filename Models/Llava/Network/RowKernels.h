@@ -25,6 +25,9 @@ at::Tensor normalizedRows(
 /// halves are equal.
 void turnRows(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
 
+/// Numbers of x, float32 and in place, as if they were bfloat16: rounded, scaled, rounded again.
+void roundToBfloat16(at::Tensor& x, double factor);
+
 } // namespace lvlm::llava
 
 #endif
