@@ -73,46 +73,62 @@ LVLM_AVX2 inline __m256 load8(const F16* w)
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
 }
 
-/// Four independent sums hide the latency of the fused multiply-add.
-template <typename Weight>
-LVLM_AVX2 float dotAvx2(const Weight* w, const float* x, std::int64_t n)
+/// y[r] = sum_c w[r, c] * x[c] for a few rows side by side: each is a stream of its own, and one
+/// alone does not keep the memory busy.
+template <int Rows, typename Weight>
+LVLM_AVX2 void dotsAvx2(const Weight* w, std::int64_t n, const float* x, float* y)
 {
-  __m256 sum0 = _mm256_setzero_ps();
-  __m256 sum1 = _mm256_setzero_ps();
-  __m256 sum2 = _mm256_setzero_ps();
-  __m256 sum3 = _mm256_setzero_ps();
-  std::int64_t i = 0;
-  for (; i + 32 <= n; i += 32)
+  __m256 sums[Rows][2];
+  for (auto& sum : sums)
   {
-    _mm_prefetch(reinterpret_cast<const char*>(w + i) + 1024, _MM_HINT_T0);
-    sum0 = _mm256_fmadd_ps(load8(w + i), _mm256_loadu_ps(x + i), sum0);
-    sum1 = _mm256_fmadd_ps(load8(w + i + 8), _mm256_loadu_ps(x + i + 8), sum1);
-    sum2 = _mm256_fmadd_ps(load8(w + i + 16), _mm256_loadu_ps(x + i + 16), sum2);
-    sum3 = _mm256_fmadd_ps(load8(w + i + 24), _mm256_loadu_ps(x + i + 24), sum3);
+    sum[0] = sum[1] = _mm256_setzero_ps();
   }
-  const __m256 sum = _mm256_add_ps(_mm256_add_ps(sum0, sum1), _mm256_add_ps(sum2, sum3));
-  alignas(32) float lanes[8];
-  _mm256_store_ps(lanes, sum);
-  float total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
-    ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
-  return total + dotPortable(w + i, x + i, n - i);
+  std::int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+  {
+    const __m256 low = _mm256_loadu_ps(x + i), high = _mm256_loadu_ps(x + i + 8);
+    for (int row = 0; row < Rows; ++row)
+    {
+      const Weight* from = w + row * n + i;
+      _mm_prefetch(reinterpret_cast<const char*>(from) + 1024, _MM_HINT_T0);
+      sums[row][0] = _mm256_fmadd_ps(load8(from), low, sums[row][0]);
+      sums[row][1] = _mm256_fmadd_ps(load8(from + 8), high, sums[row][1]);
+    }
+  }
+  for (int row = 0; row < Rows; ++row)
+  {
+    alignas(32) float lanes[8];
+    _mm256_store_ps(lanes, _mm256_add_ps(sums[row][0], sums[row][1]));
+    const float total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
+      ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+    y[row] = total + dotPortable(w + row * n + i, x + i, n - i);
+  }
 }
 #endif
 
-template <typename Weight>
-using Dot = float (*)(const Weight*, const float*, std::int64_t);
+constexpr std::int64_t RowsTogether = 4;
 
-/// The fastest dot product that this CPU has.
+/// y[r] = sum_c w[r, c] * x[c] for up to RowsTogether rows.
 template <typename Weight>
-Dot<Weight> dotFor()
+void dots(const Weight* w, std::int64_t rows, std::int64_t n, const float* x, float* y)
 {
 #ifdef LVLM_X86
-  if (hasAvx2())
+  if (hasAvx2() && rows == RowsTogether)
   {
-    return &dotAvx2<Weight>;
+    return dotsAvx2<RowsTogether>(w, n, x, y);
   }
 #endif
-  return static_cast<Dot<Weight>>(&dotPortable);
+  for (std::int64_t row = 0; row < rows; ++row)
+  {
+#ifdef LVLM_X86
+    if (hasAvx2())
+    {
+      dotsAvx2<1>(w + row * n, n, x, y + row);
+      continue;
+    }
+#endif
+    y[row] = dotPortable(w + row * n, x, n);
+  }
 }
 
 float widened(float x)
@@ -153,10 +169,14 @@ template <typename Row>
 void dotRowsOf(
   const Row* rows, std::int64_t n, std::int64_t d, const float* x, float scale, float* y)
 {
-  const Dot<Row> dot = dotFor<Row>();
-  for (std::int64_t row = 0; row < n; ++row)
+  for (std::int64_t row = 0; row < n; row += RowsTogether)
   {
-    y[row] = scale * dot(rows + row * d, x, d);
+    const std::int64_t count = std::min(RowsTogether, n - row);
+    dots(rows + row * d, count, d, x, y + row);
+    for (std::int64_t i = row; i < row + count; ++i)
+    {
+      y[i] *= scale;
+    }
   }
 }
 
@@ -177,11 +197,10 @@ void weightedSumOf(const Row* rows, std::int64_t n, std::int64_t d, const float*
 template <typename Weight>
 void matVecOf(const Weight* weight, std::int64_t rows, std::int64_t cols, const float* x, float* y)
 {
-  const Dot<Weight> dot = dotFor<Weight>();
 #pragma omp parallel for schedule(static)
-  for (std::int64_t row = 0; row < rows; ++row)
+  for (std::int64_t row = 0; row < rows; row += RowsTogether)
   {
-    y[row] = dot(weight + row * cols, x, cols);
+    dots(weight + row * cols, std::min(RowsTogether, rows - row), cols, x, y + row);
   }
 }
 }
