@@ -2,12 +2,11 @@
 # Installs what building and testing needs on Debian 12. As root, or with sudo.
 set -euo pipefail
 packages=(
-  # ParaView with its headers, LibTorch, OpenCV, JSON, and an OpenBLAS that shares OpenMP's threads:
-  # the reference BLAS that LibTorch would otherwise find is 80 times slower.
-  paraview paraview-dev python3-paraview libtorch-dev libopencv-dev nlohmann-json3-dev libicu-dev libonig-dev
+  # ParaView with its headers, LibTorch, oneDNN for its products, OpenCV, JSON, text.
+  paraview paraview-dev python3-paraview libtorch-dev libdnnl-dev libopencv-dev nlohmann-json3-dev libicu-dev libonig-dev
   # Picture files.
   libpng-dev libjpeg-dev libtiff-dev libwebp-dev libgif-dev liblcms2-dev
-  libopenmpi-dev openmpi-bin libopenblas0-openmp libopenblas-openmp-dev
+  libopenmpi-dev openmpi-bin
   # What ParaView's rendering and Qt components ask for.
   qtbase5-dev libqt5opengl5-dev libglew-dev libx11-dev libfreetype-dev libboost-dev libxml2-dev libicu-dev
   libnetcdf-dev libhdf5-openmpi-dev qttools5-dev qtxmlpatterns5-dev-tools

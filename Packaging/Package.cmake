@@ -14,8 +14,4 @@ string(JOIN ", " CPACK_DEBIAN_PACKAGE_DEPENDS
   "paraview (>= ${ParaView_VERSION_MAJOR}.${ParaView_VERSION_MINOR})"
   "paraview (<< ${ParaView_VERSION_MAJOR}.${next_minor})"
   "python3-paraview")
-if (LVLM_ENABLE_INFERENCE)
-  # The reference BLAS, which LibTorch takes where there is no other, is 80 times slower.
-  set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libopenblas0-openmp")
-endif ()
 include(CPack)

@@ -18,20 +18,21 @@ ALLOWED = {
     "lvlmCausal": set(),
     "lvlmText": {"text"},
     "lvlmPicture": {"picture"},
-    "lvlmLlava": {"text", "picture", "torch"},
+    "lvlmLlava": {"text", "picture", "torch", "products"},
     "lvlmReaders": {"vtk"},
     "lvlmReadersPicture": {"vtk", "picture"},
     "lvlmFiltersCommon": {"vtk"},
     "lvlmFiltersDrawing": {"vtk"},
     "lvlmFiltersOverlay": {"vtk", "picture", "opencv"},
     "lvlmFiltersAnalysis": {"vtk"},
-    "lvlmFiltersInference": {"vtk", "text", "picture", "torch"},
+    "lvlmFiltersInference": {"vtk", "text", "picture", "torch", "products"},
     "lvlmServer": {"vtk"},
 }
 # The libraries that talk to them themselves; the plugin to none.
-DIRECT = {"text": {"lvlmText"}, "picture": {"lvlmPicture"}, "opencv": {"lvlmFiltersOverlay"}, "torch": {"lvlmLlava"}}
+DIRECT = {"text": {"lvlmText"}, "picture": {"lvlmPicture"}, "opencv": {"lvlmFiltersOverlay"}, "torch": {"lvlmLlava"},
+          "products": {"lvlmLlava"}}
 KINDS = {"text": r"lib(icu|onig)", "picture": r"lib(png|jpeg|tiff|webp|gif|lcms)", "opencv": r"libopencv",
-         "torch": r"lib(torch|c10)", "vtk": r"libvtk"}
+         "torch": r"lib(torch|c10)", "products": r"libdnnl", "vtk": r"libvtk"}
 
 
 def needed(file):

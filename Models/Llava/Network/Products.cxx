@@ -228,7 +228,7 @@ at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, double facto
   const FloatMatrix left(a), right(b), result(y);
   const auto scale = static_cast<float>(factor);
   bool done = true;
-#pragma omp parallel for schedule(dynamic) reduction(&& : done)
+#pragma omp parallel for schedule(dynamic) reduction(&& : done) if (batch > 1)
   for (std::int64_t i = 0; i < batch; ++i)
   {
     done = multiplied(

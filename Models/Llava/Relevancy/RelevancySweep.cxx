@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "RelevancySweep.h"
 
+#include "Models/Llava/Network/Products.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
 
@@ -28,8 +29,9 @@ void LayerProduct::add(std::int64_t first, const at::Tensor& relevance)
   const at::Tensor C = relevance.narrow(0, begin - first, end - begin)
                          .narrow(1, this->Offset, keys)
                          .to(this->Rows.scalar_type()); // [n, keys]
+  const at::Tensor rows = this->Rows.narrow(1, begin - this->Offset, end - begin); // [m, n]
   this->Delta.narrow(1, 0, keys)
-    .add_(at::matmul(this->Rows.narrow(1, begin - this->Offset, end - begin), C));
+    .add_(batchedProduct(rows.unsqueeze(0), C.unsqueeze(0), 1, this->Pool).squeeze(0));
 }
 
 void LayerProduct::commit()

@@ -42,6 +42,7 @@ public:
 private:
   at::Tensor Rows, Delta;
   std::int64_t Offset;
+  BufferPool Pool;
 };
 
 /// One gradient on its way through the decoder, and later through the tower. It starts on the last
