@@ -91,6 +91,39 @@ void runCase(const nlohmann::json& base, const nlohmann::json& texts, const std:
   CHECK(compare.different == 0);
 }
 
+/// The files beside tokenizer.json: added tokens and their flags, special tokens around a text.
+/// Testing/Golden/tokenizer_config_goldens.py.
+void testConfigFiles()
+{
+  const nlohmann::json base =
+    lvlm_test::readJson(std::string(LVLM_TEST_DATA) + "/llava/resaved/llama/tokenizer.json");
+  const nlohmann::json golden = testData("config_cases.json");
+  CHECK(golden["cases"].size() == 23);
+  for (const auto& [name, entry] : golden["cases"].items())
+  {
+    const lvlm_test::TempFolder folder;
+    for (const auto& [file, content] : entry["files"].items())
+    {
+      folder.write(file, content.dump());
+    }
+    const lvlm::text::Tokenizer tokenizer(
+      folder.write("tokenizer.json", changed(base, entry["tokenizer"]).dump()));
+    Comparison compare{ name };
+    for (std::size_t i = 0; i < golden["texts"].size(); ++i)
+    {
+      const auto text = golden["texts"][i].get<std::string>();
+      compare.equal(tokenizer.encode(text), entry["ids"][i].get<Ids>(), "ids", text);
+    }
+    Ids special;
+    for (std::int64_t id = 0; id < tokenizer.size(); ++id)
+    {
+      special.insert(special.end(), tokenizer.isSpecial(id) ? 1 : 0, id);
+    }
+    compare.equal(special, entry["special"].get<Ids>(), "special tokens", "");
+    CHECK(compare.different == 0);
+  }
+}
+
 void testLookups()
 {
   const lvlm::text::Tokenizer tokenizer(
@@ -144,6 +177,7 @@ int main()
   {
     runCase(smollm2, texts, name);
   }
+  testConfigFiles();
   testLookups();
   testIllFormedText();
   return lvlm_test::checkResult();
