@@ -4,6 +4,7 @@
 #include "Check.h"
 #include "TokenizerFiles.h"
 
+#include "Models/Text/PieceTexts.h"
 #include "Models/Text/Tokenizer.h"
 
 #include <iostream>
@@ -124,6 +125,52 @@ void testConfigFiles()
   }
 }
 
+/// Testing/Golden/piece_text_goldens.py; and a sequence that is none of a text: whatever its pieces
+/// say, together they say what it says.
+void testPieceTexts()
+{
+  const nlohmann::json golden = testData("piece_texts.json");
+  for (const auto& [name, cases] : golden.items())
+  {
+    const lvlm::text::Tokenizer tokenizer(
+      std::string(LVLM_TEST_DATA) + "/tokenizer/" + name + ".tokenizer.json");
+    Comparison compare{ name };
+    Ids all;
+    for (const auto& entry : cases)
+    {
+      const auto ids = entry["ids"].get<Ids>();
+      const std::vector<std::string> texts = lvlm::text::pieceTexts(tokenizer, ids);
+      compare.equal(
+        texts, entry["texts"].get<std::vector<std::string>>(), "texts", tokenizer.decode(ids));
+      all.insert(all.end(), ids.begin(), ids.end());
+    }
+    std::string joined;
+    for (const std::string& text : lvlm::text::pieceTexts(tokenizer, all))
+    {
+      joined += text;
+    }
+    compare.equal(joined, tokenizer.decode(all, false), "joined texts", "all together");
+    Ids mixed; // parts of characters in any order
+    for (std::int64_t i = 0; i < 200; ++i)
+    {
+      mixed.push_back(i * i * 7 % 300);
+    }
+    joined.clear();
+    for (const std::string& text : lvlm::text::pieceTexts(tokenizer, mixed))
+    {
+      joined += text;
+    }
+    compare.equal(joined, tokenizer.decode(mixed, false), "joined texts", "mixed");
+    CHECK(compare.compared > 30 && compare.different == 0);
+  }
+  const lvlm::text::Tokenizer tokenizer(
+    std::string(LVLM_TEST_DATA) + "/tokenizer/mistral.tokenizer.json");
+  CHECK(lvlm::text::pieceTexts(tokenizer, {}).empty());
+  CHECK(lvlm::text::textAfter(tokenizer, 1, tokenizer.id("▁red")) == " red");
+  CHECK(lvlm::text::textAfter(tokenizer, tokenizer.id("<0xC3>"), tokenizer.id("<0xA9>")) ==
+    "\xEF\xBF\xBD");
+}
+
 void testLookups()
 {
   const lvlm::text::Tokenizer tokenizer(
@@ -178,6 +225,7 @@ int main()
     runCase(smollm2, texts, name);
   }
   testConfigFiles();
+  testPieceTexts();
   testLookups();
   testIllFormedText();
   return lvlm_test::checkResult();

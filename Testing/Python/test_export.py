@@ -109,7 +109,7 @@ class ExportCase(lt.TestCase):
             self.assertSame(*(lt.block(data, name) for data in (ours, theirs, wide)), name, **tolerance)
         self.assertSameWords(ours, theirs, (
             "prompt_length", "image_start", "heads", "layer_total", "model", "prompt", "answer", "question", "system_prompt",
-            "temperature", "top_p", "seed", "precision", "device", "image_mode", "answer.topk_token"))
+            "temperature", "top_p", "seed", "precision", "device", "image_mode", "answer.topk_token", "answer.topk_text"))
 
     def assertSameRelevancy(self, live, exported, exact, tokens):
         """Recorded maps against those that the model gives now: every token, every map and the table of words."""

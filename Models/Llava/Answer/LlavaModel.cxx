@@ -8,6 +8,7 @@
 #include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Ranks/Team.h"
+#include "Models/Trace/FileStamp.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -16,8 +17,6 @@
 #include <mutex>
 #include <set>
 #include <sstream>
-
-#include <sys/stat.h>
 
 namespace lvlm::llava
 {
@@ -57,20 +56,9 @@ std::string fingerprint(const std::string& directory)
   for (const auto& entry : fs::directory_iterator(directory, ignored))
   {
     const std::string extension = entry.path().extension().string();
-    struct stat status
+    if (extension == ".json" || extension == ".jinja" || extension == ".safetensors")
     {
-    };
-    const bool read = extension == ".json" || extension == ".jinja" || extension == ".safetensors";
-    if (read && ::stat(entry.path().c_str(), &status) == 0)
-    {
-      std::ostringstream text;
-      text << entry.path().filename().string() << ":" << status.st_dev << "/" << status.st_ino
-           << "/" << status.st_size;
-      for (const timespec& time : { status.st_mtim, status.st_ctim })
-      {
-        text << "/" << time.tv_sec << "." << time.tv_nsec;
-      }
-      files.insert(text.str());
+      files.insert(entry.path().filename().string() + ":" + fileStamp(entry.path().string()));
     }
   }
   std::string all;
