@@ -187,7 +187,7 @@ class Others(lt.TestCase):
             self.assertEqual(lt.column(lt.block(lt.fetch(source), "tokens"), "text"), texts)
             self.assertEqual(lt.column(lt.block(lt.fetch(source), "answer"), "text"), texts[data.P:])
             caption = lt.fetch(simple.LVLMCaption(Input=source, Text="{question}|{token}", AnswerTokens=[0, 1, 2, 3]))
-            self.assertEqual(lt.column(caption, "Text"), ["<image> café — ’x’?| is⭐!"])
+            self.assertEqual(lt.column(caption, "Text"), ["<image> café — ’x’?|is⭐!"])
             patches = lt.fetch(simple.LVLMPatchAttention(Input=source, Patches=[0]))
             self.assertEqual(lt.column(patches, "text"), texts[data.P:])
         self.assertReports(self.reader(data, name="wrong.lvlm", metadata={"text": json.dumps(texts[1:])}).UpdatePipeline,
