@@ -146,7 +146,10 @@ int vtkLVLMBars::RequestData(
       {
         return; // the filter above says why
       }
-      auto* labels = columnOf<vtkStringArray>(table, this->Labels, "Labels", "words");
+      // Of a trace's tokens rather what they say than the tokenizer's pieces, which come first.
+      const bool texts = this->Labels.empty() && table->GetColumnByName("text");
+      auto* labels =
+        columnOf<vtkStringArray>(table, texts ? "text" : this->Labels, "Labels", "words");
       auto* values = columnOf<vtkDataArray>(table, this->Values, "Values", "numbers");
       auto* details = optionalColumn<vtkStringArray>(table, this->Details, "Details", "words");
       auto* highlight =

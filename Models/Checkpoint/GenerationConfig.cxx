@@ -16,6 +16,7 @@ constexpr std::int64_t MaximumTokens = 1 << 24;
 constexpr std::size_t MaximumSequences = 1u << 16;
 constexpr std::size_t MaximumSequence = 1024;
 constexpr double LargestFactor = 1e6;
+constexpr double LargestBias = 1e30;
 
 std::int64_t tokenOf(const ConfigSection& section, const char* key, const Json& value)
 {
@@ -91,7 +92,8 @@ void readSequences(const ConfigSection& section, GenerationConfig& config)
   forEach(section, "sequence_bias",
     [&](const Json& entry)
     {
-      if (!entry.is_array() || entry.size() != 2 || !entry[1].is_number())
+      if (!entry.is_array() || entry.size() != 2 || !entry[1].is_number() ||
+        !(std::abs(entry[1].get<double>()) <= LargestBias))
       {
         fail(section.where, ": sequence_bias holds ", excerpt(entry),
           ", not a list of token ids and a number");
@@ -109,7 +111,8 @@ void readDecay(const ConfigSection& section, GenerationConfig& config)
     return;
   }
   const bool pair = value->is_array() && value->size() == 2 && (*value)[0].is_number_integer() &&
-    (*value)[0] >= 0 && (*value)[0] <= MaximumTokens && (*value)[1].is_number();
+    (*value)[0] >= 0 && (*value)[0] <= MaximumTokens && (*value)[1].is_number() &&
+    std::abs((*value)[1].get<double>()) <= LargestFactor;
   if (!pair)
   {
     fail(section.where, ": ", key, " = ", excerpt(*value), " is not [a length, a factor]");

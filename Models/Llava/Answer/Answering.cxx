@@ -83,7 +83,12 @@ void Answering::checkAlike() const
     std::ostringstream all;
     all << text.layers << " layers of width " << text.hidden << ", vocabulary " << text.vocabulary
         << ", " << this->Model.checkpoint->bytes() << " bytes of weights, "
-        << this->Input.ids.size() << " prompt positions, MaxNewTokens " << this->Asked.maxNewTokens;
+        << this->Input.ids.size() << " prompt positions, MaxNewTokens " << this->Asked.maxNewTokens
+        << ", end tokens";
+    for (const std::int64_t token : this->Model.config.generation.endTokens)
+    {
+      all << " " << token; // ranks that end at different ones would wait for each other
+    }
     return all.str();
   };
   const auto wanted = this->Team.fromFirst(

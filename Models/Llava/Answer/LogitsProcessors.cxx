@@ -178,8 +178,12 @@ void LogitsProcessors::shorten(std::int64_t length, at::Tensor& scores) const
     if (over > 0 && has(scores, id))
     {
       float& score = scores.data_ptr<float>()[id];
-      score +=
-        std::abs(score) * static_cast<float>(std::pow(factor, static_cast<double>(over)) - 1);
+      // Beyond float32 it is infinite there, too.
+      const double growth = std::pow(factor, static_cast<double>(over)) - 1;
+      score += std::abs(score) *
+        (std::abs(growth) <= std::numeric_limits<float>::max()
+            ? static_cast<float>(growth)
+            : std::copysign(-Never, static_cast<float>(growth > 0 ? 1 : -1)));
     }
   }
 }
