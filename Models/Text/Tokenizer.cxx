@@ -65,7 +65,8 @@ struct Tokenizer::Impl
 
 Tokenizer::Tokenizer(const std::string& path)
 {
-  const TokenizerConfig config(std::filesystem::path(path).parent_path().string());
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  const TokenizerConfig config(directory.empty() ? "." : directory);
   Self = std::make_unique<Impl>(readObject(path), config, path);
   Self->special.applyTokenizerConfig(
     config.config(), [this](const std::string& text) { return id(text); }, config.source());
