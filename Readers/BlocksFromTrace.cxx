@@ -132,6 +132,10 @@ vtkSmartPointer<vtkTable> tokensTable(const Trace& trace)
   addCounter(table, "position", trace.positions());
   table->AddColumn(arrayFromTensor(trace.tensor(tn::TokenId), "id"));
   addStrings(table, "token", trace.tokens.data(), trace.positions());
+  if (!trace.texts.empty())
+  {
+    addStrings(table, "text", trace.texts.data(), trace.positions());
+  }
   std::vector<std::string> roles;
   roles.reserve(trace.roles.size());
   for (const Role role : trace.roles)
@@ -149,6 +153,10 @@ vtkSmartPointer<vtkTable> answerTable(const Trace& trace)
   addCounter(table, "answer_index", T);
   table->AddColumn(arrayFromTensor(part(trace.tensor(tn::TokenId), trace.promptLength, T), "id"));
   addStrings(table, "token", trace.tokens.data() + trace.promptLength, T);
+  if (!trace.texts.empty())
+  {
+    addStrings(table, "text", trace.texts.data() + trace.promptLength, T);
+  }
   if (trace.has(tn::AnswerLogprob))
   {
     table->AddColumn(arrayFromTensor(trace.tensor(tn::AnswerLogprob), "logprob"));

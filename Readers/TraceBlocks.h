@@ -35,8 +35,8 @@ inline constexpr const char* AnswerBlock = "answer";
 inline constexpr const char* Format = "lvlm-trace";
 inline constexpr const char* ExtraPrefix = "extra.";
 inline const std::set<std::string> OwnFields{ "format", "version", "model", "prompt", "answer",
-  "tokens", "roles", "prompt_length", "image_start", "grid", "heads", "layer_begin", "layer_total",
-  "attention.full.layers", "attention.full.heads", "attention.vision.heads" };
+  "tokens", "text", "roles", "prompt_length", "image_start", "grid", "heads", "layer_begin",
+  "layer_total", "attention.full.layers", "attention.full.heads", "attention.vision.heads" };
 
 /// The block of that name, or nullptr.
 vtkDataObject* findBlock(vtkMultiBlockDataSet* blocks, const std::string& name);

@@ -80,12 +80,17 @@ void takeTokens(vtkMultiBlockDataSet* blocks, Trace& trace)
   const std::int64_t positions = table->GetNumberOfRows();
   vtkStringArray* tokens = stringColumn(table, "token");
   vtkStringArray* roles = stringColumn(table, "role");
+  auto* texts = vtkStringArray::SafeDownCast(table->GetColumnByName("text"));
   trace.tokens.reserve(static_cast<std::size_t>(positions));
   trace.roles.reserve(static_cast<std::size_t>(positions));
   for (std::int64_t p = 0; p < positions; ++p)
   {
     trace.tokens.emplace_back(tokens->GetValue(p));
     trace.roles.push_back(roleFromName(roles->GetValue(p)));
+    if (texts)
+    {
+      trace.texts.emplace_back(texts->GetValue(p));
+    }
   }
   trace.tensors[tn::TokenId] = columnTensor(table, "id", { positions });
 }

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lvlm_export.generation import Answer, Sampling, Stores, generate  # noqa: E402
 from lvlm_export.llava import PRECISIONS, Llava, load  # noqa: E402
-from lvlm_export.prompt import Prompt, chat_layout, make_prompt, pieces_of, prompt_parts  # noqa: E402
+from lvlm_export.prompt import Prompt, chat_layout, make_prompt, pieces_of, prompt_parts, text_after, texts_of  # noqa: E402
 from lvlm_export.relevancy import Relevancy  # noqa: E402
 from lvlm_export.trace_file import PAYLOADS, Array, RowStore, scratch_folder, write_trace  # noqa: E402
 
@@ -123,14 +123,21 @@ def metadata_of(llava: Llava, prompt: Prompt, answer: Answer, question: str, opt
     def pieces(ids):
         return pieces_of(llava.tokenizer, ids)
 
+    features = llava.image_features
+    once = prompt.ids[:prompt.feature_start + 1] + prompt.ids[prompt.feature_start + features:]
+    texts = texts_of(llava.tokenizer, once + answer.ids)
+    texts[prompt.feature_start:prompt.feature_start + 1] *= features
+    before = [prompt.ids[-1], *answer.ids]
+
     precision = {v: k for k, v in PRECISIONS.items()}[llava.head.weight.dtype]
     where = llava.model.name_or_path
     metadata = {
         "format": "lvlm-trace", "version": "1", "model": llava.name, "prompt": prompt.text,
         "answer": llava.tokenizer.decode(answer.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False),
-        "tokens": text(prompt.pieces + pieces(answer.ids)), "roles": text(prompt.roles + ["answer"] * len(answer.ids)),
+        "tokens": text(prompt.pieces + pieces(answer.ids)), "text": text(texts), "roles": text(prompt.roles + ["answer"] * len(answer.ids)),
         "prompt_length": str(len(prompt.ids)), "image_start": str(prompt.image_start), "grid": f"{llava.grid},{llava.grid}",
         "answer.topk_token": text([pieces(row) for row in answer.topk_id]),
+        "answer.topk_text": text([[text_after(llava.tokenizer, last, token) for token in row] for last, row in zip(before, answer.topk_id)]),
         "model_directory": os.path.abspath(where) if os.path.isdir(where) else where,
         "question": question, "system_prompt": options.system, "chat_template": prompt.layout, "image_mode": "Default",
         "temperature": f"{options.sampling.temperature:g}", "top_p": f"{options.sampling.top_p:g}", "seed": str(options.sampling.seed),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CausalTables.h"
 
+#include "Models/Trace/Words.h"
+
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/CausalGraph.h"
 #include "Readers/TensorVTK.h"
@@ -38,7 +40,7 @@ std::string labelIn(const causal::HeadExplanation& head, const Trace& trace, int
 void fillNodeTable(const HeadExplanations& heads, const Trace& trace, vtkTable* table)
 {
   Integers head, position, radius, patch;
-  std::vector<std::string> token, role;
+  std::vector<std::string> token, text, role;
   std::vector<double> weight, attention;
   for (const causal::HeadExplanation& one : heads)
   {
@@ -48,6 +50,7 @@ void fillNodeTable(const HeadExplanations& heads, const Trace& trace, vtkTable* 
       head.push_back(one.head);
       position.push_back(node.position);
       token.push_back(trace.tokens[at]);
+      text.push_back(textAt(trace, at));
       role.emplace_back(nameOf(trace.roles[at]));
       patch.push_back(patchAt(trace, node.position));
       radius.push_back(node.radius);
@@ -58,6 +61,7 @@ void fillNodeTable(const HeadExplanations& heads, const Trace& trace, vtkTable* 
   addColumn(table, "head", head);
   addColumn(table, "position", position);
   addColumn(table, "token", token);
+  addColumn(table, "text", text);
   addColumn(table, "role", role);
   addColumn(table, "patch", patch);
   addColumn(table, "radius", radius);

@@ -4,6 +4,7 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Trace/Analysis.h"
+#include "Models/Trace/Words.h"
 #include "Readers/TraceShape.h"
 
 #include "vtkInformation.h"
@@ -34,6 +35,12 @@ void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject*,
   lvlm::addColumn(table, "answer_index", lvlm::resolveIndices({}, trace.answerLength(), ""));
   lvlm::addColumn(table, "token",
     std::vector<std::string>(trace.tokens.begin() + trace.promptLength, trace.tokens.end()));
+  std::vector<std::string> texts;
+  for (auto at = static_cast<std::size_t>(trace.promptLength); at < trace.tokens.size(); ++at)
+  {
+    texts.push_back(lvlm::textAt(trace, at));
+  }
+  lvlm::addColumn(table, "text", texts);
   lvlm::addColumn(table, "attention", result.mean);
   for (std::size_t h = 0; h < heads.size(); ++h)
   {

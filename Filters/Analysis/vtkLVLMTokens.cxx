@@ -3,6 +3,7 @@
 
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Trace/Analysis.h"
+#include "Models/Trace/Words.h"
 
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
@@ -88,6 +89,7 @@ void addAlternatives(const lvlm::Trace& trace, vtkTable* table)
   const lvlm::Tensor& ids = trace.tensor(tn::TopkId); // [T, k]
   const lvlm::Tensor& logprobs = trace.tensor(tn::TopkLogprob);
   const std::vector<std::string> pieces = lvlm::alternativeTokens(trace);
+  const std::vector<std::string> texts = lvlm::alternativeTexts(trace);
   const auto T = static_cast<std::size_t>(ids.extent(0));
   const auto k = static_cast<std::size_t>(ids.extent(1));
   std::vector<float> all(T * k);
@@ -95,18 +97,20 @@ void addAlternatives(const lvlm::Trace& trace, vtkTable* table)
   for (std::size_t n = 0; n < k; ++n)
   {
     Integers id(T);
-    std::vector<std::string> token(T);
+    std::vector<std::string> token(T), text(T);
     std::vector<float> logprob(T);
     for (std::size_t t = 0; t < T; ++t)
     {
       id[t] = ids.as<std::int64_t>()[t * k + n];
       token[t] = pieces[t * k + n];
+      text[t] = texts[t * k + n];
       logprob[t] = all[t * k + n];
     }
     const std::string name = "top" + std::to_string(n + 1);
     const float unknown = std::numeric_limits<float>::quiet_NaN();
     lvlm::addColumn(table, name + "_id", besideAnswer<std::int64_t>(trace, id, -1));
     lvlm::addColumn(table, name + "_token", besideAnswer<std::string>(trace, token, ""));
+    lvlm::addColumn(table, name + "_text", besideAnswer<std::string>(trace, text, ""));
     lvlm::addColumn(table, name + "_logprob", besideAnswer(trace, logprob, unknown));
   }
 }
@@ -123,9 +127,10 @@ void vtkLVLMTokens::Compute(
 {
   auto* table = vtkTable::GetData(outputs);
   Integers position(trace.tokens.size());
-  std::vector<std::string> roles;
+  std::vector<std::string> roles, texts;
   for (std::size_t p = 0; p < position.size(); ++p)
   {
+    texts.push_back(lvlm::textAt(trace, p));
     position[p] = static_cast<std::int64_t>(p);
     roles.emplace_back(lvlm::nameOf(trace.roles[p]));
   }
@@ -133,6 +138,7 @@ void vtkLVLMTokens::Compute(
   lvlm::addColumn(table, "position", position);
   lvlm::addColumn(table, "id", Integers(ids, ids + position.size()));
   lvlm::addColumn(table, "token", trace.tokens);
+  lvlm::addColumn(table, "text", texts);
   lvlm::addColumn(table, "role", roles);
   addAnswerColumns(trace, table);
   if (trace.has(tn::TopkId))
@@ -140,4 +146,5 @@ void vtkLVLMTokens::Compute(
     addAlternatives(trace, table);
   }
   addShownColumns(trace, this->GetTokensToUse(trace, outputs), table);
+  lvlm::addText(table, "question", lvlm::questionOf(trace));
 }

@@ -3,11 +3,11 @@
  * @class   vtkLVLMTokens
  * @brief   a trace's sequence as a table, a row a position
  *
- * Columns: `position`, `id`, `token` (the tokenizer's own piece), `role`, `answer_index` (-1
- * outside the answer), `patch_row` and `patch_col` (-1 outside the image; row 0 is at the top),
- * `logprob` (not a number outside the answer), and for each recorded alternative n = 1..k:
- * `top<n>_id`, `top<n>_token`, `top<n>_logprob`. Last, `probability` and `chosen`, which is 1 for
- * the answer tokens that are chosen by list or time and 0 for all others.
+ * Columns: `position`, `id`, `token` (the tokenizer's own piece), `text` (what it says), `role`,
+ * `answer_index` (-1 outside the answer), `patch_row` and `patch_col` (-1 outside the image; row 0
+ * is at the top), `logprob` (not a number outside the answer), and for each recorded alternative n
+ * = 1..k: `top<n>_id`, `top<n>_token`, `top<n>_text`, `top<n>_logprob`. Last, `probability` and
+ * `chosen`, which is 1 for the answer tokens that are chosen by list or time and 0 for all others.
  */
 #ifndef vtkLVLMTokens_h
 #define vtkLVLMTokens_h

@@ -3,6 +3,7 @@
 
 #include "Models/Trace/Analysis.h"
 #include "Models/Trace/Trace.h"
+#include "Models/Trace/Words.h"
 
 #include "vtkStringArray.h"
 
@@ -53,19 +54,23 @@ void addProbabilities(const lvlm::Trace& trace, std::vector<Column>& columns)
 void addAlternatives(const lvlm::Trace& trace, std::vector<Column>& columns)
 {
   const std::vector<std::string> pieces = lvlm::alternativeTokens(trace); // [T, k]
+  const std::vector<std::string> texts = lvlm::alternativeTexts(trace);   // [T, k]
   const std::vector<float> logprobs = floatsOf(trace, tn::TopkLogprob);   // [T, k]
   const auto k = static_cast<std::size_t>(trace.tensor(tn::TopkId).extent(1));
   for (std::size_t n = 0; n < k; ++n)
   {
     const std::string name = "top" + std::to_string(n + 1);
     Column token{ name + "_token", {} };
+    Column text{ name + "_text", {} };
     Column logprob{ name + "_logprob", {} };
     for (std::size_t i = n; i < pieces.size(); i += k)
     {
       token.values.push_back(pieces[i]);
+      text.values.push_back(texts[i]);
       logprob.values.push_back(number(logprobs[i]));
     }
     columns.push_back(std::move(token));
+    columns.push_back(std::move(text));
     columns.push_back(std::move(logprob));
   }
 }
@@ -78,6 +83,11 @@ void answerRows(const Trace& trace, vtkStringArray* strings)
 {
   std::vector<Column> columns{ { "token",
     { trace.tokens.begin() + trace.promptLength, trace.tokens.end() } } };
+  columns.push_back({ "text", {} });
+  for (auto at = static_cast<std::size_t>(trace.promptLength); at < trace.tokens.size(); ++at)
+  {
+    columns.back().values.push_back(textAt(trace, at));
+  }
   if (trace.has(tn::AnswerLogprob))
   {
     addProbabilities(trace, columns);

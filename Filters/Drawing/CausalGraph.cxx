@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CausalGraph.h"
 
+#include "Models/Trace/Words.h"
+
 #include "ShortText.h"
 
 #include <algorithm>
@@ -72,18 +74,12 @@ void addEdges(const HeadExplanation& head, const std::map<int, std::size_t>& kno
   }
 }
 
-/// A token as people read it: without the tokenizers' marks for spaces, and short.
-std::string readableToken(const std::string& token)
+/// What a token says, in one line and short.
+std::string readableToken(const Trace& trace, std::size_t position)
 {
-  std::string text = token;
-  for (const char* space : { "\xE2\x96\x81" /* U+2581 of SentencePiece */, "\xC4\xA0" /* Ġ */ })
-  {
-    replaceAll(text, space, " ");
-  }
-  for (const char* line : { "<0x0A>", "\xC4\x8A" /* Ċ */, "\n" })
-  {
-    replaceAll(text, line, "\\n");
-  }
+  std::string text = textAt(trace, position);
+  text = text.empty() ? trace.tokens[position] : text; // a further part of a character
+  replaceAll(text, "\n", "\\n");
   const std::size_t first = text.find_first_not_of(' ');
   if (first == std::string::npos)
   {
@@ -178,9 +174,9 @@ std::string nodeLabel(const Trace& trace, std::int64_t position, bool target)
 {
   const auto at = static_cast<std::size_t>(position);
   const std::int64_t patch = patchAt(trace, position);
-  const std::string label = patch >= 0 ? std::to_string(patch) : readableToken(trace.tokens[at]);
+  const std::string label = patch >= 0 ? std::to_string(patch) : readableToken(trace, at);
   // The row at the target's position predicts the next token: the one that is explained.
-  return target ? label + " -> " + readableToken(trace.tokens[at + 1]) : label;
+  return target ? label + " -> " + readableToken(trace, at + 1) : label;
 }
 
 } // namespace lvlm

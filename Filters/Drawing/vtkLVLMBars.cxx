@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 
 vtkStandardNewMacro(vtkLVLMBars);
 
@@ -47,10 +48,19 @@ T* optionalColumn(vtkTable* table, const std::string& name, const char* property
   return name.empty() ? nullptr : columnOf<T>(table, name, property, kind);
 }
 
-/// A row's words: a piece of a tokenizer as it is read, and its details.
-std::string labelOf(const std::string& piece, const vtkStdString* details)
+/// Whether a column holds pieces of a tokenizer (`token`, `top1_token`) rather than words.
+bool holdsPieces(vtkStringArray* labels)
 {
-  std::string label = lvlm::oneLine(lvlm::textOfPiece(piece));
+  const std::string name = labels->GetName() ? labels->GetName() : "";
+  constexpr std::string_view ending = "token";
+  return name.size() >= ending.size() &&
+    name.compare(name.size() - ending.size(), ending.size(), ending) == 0;
+}
+
+/// A row's words and its details.
+std::string labelOf(const std::string& text, const vtkStdString* details)
+{
+  std::string label = lvlm::oneLine(text);
   label = label.empty() ? "(blank)" : label;
   return details ? label + " (" + *details + ")" : label;
 }
@@ -136,12 +146,16 @@ int vtkLVLMBars::RequestData(
       {
         return; // the filter above says why
       }
-      auto* labels = columnOf<vtkStringArray>(table, this->Labels, "Labels", "words");
+      // Of a trace's tokens rather what they say than the tokenizer's pieces, which come first.
+      const bool texts = this->Labels.empty() && table->GetColumnByName("text");
+      auto* labels =
+        columnOf<vtkStringArray>(table, texts ? "text" : this->Labels, "Labels", "words");
       auto* values = columnOf<vtkDataArray>(table, this->Values, "Values", "numbers");
       auto* details = optionalColumn<vtkStringArray>(table, this->Details, "Details", "words");
       auto* highlight =
         optionalColumn<vtkDataArray>(table, this->Highlight, "Highlight", "numbers");
       auto* first = optionalColumn<vtkDataArray>(table, this->FirstBar, "FirstBar", "numbers");
+      const bool pieces = holdsPieces(labels);
       std::vector<lvlm::Bar> bars;
       for (vtkIdType row = 0; row < table->GetNumberOfRows(); ++row)
       {
@@ -150,8 +164,10 @@ int vtkLVLMBars::RequestData(
         {
           const bool marked = highlight && highlight->GetComponent(row, 0) != 0;
           const vtkStdString* more = details ? &details->GetValue(row) : nullptr;
-          bars.push_back({ labelOf(labels->GetValue(row), more), value, static_cast<int>(row),
-            marked ? lvlm::Bar::Look::Highlighted : lvlm::Bar::Look::Plain });
+          const std::string text = labels->GetValue(row);
+          bars.push_back(
+            { labelOf(pieces ? lvlm::textOfPiece(text) : text, more), value, static_cast<int>(row),
+              marked ? lvlm::Bar::Look::Highlighted : lvlm::Bar::Look::Plain });
         }
       }
       const auto room = static_cast<std::size_t>(std::max(0, this->MaximumBars - (first ? 1 : 0)));

@@ -33,7 +33,8 @@ public:
   };
 
   ///@{
-  /** Columns of the words and of the values; empty ones mean the table's first of their kind. */
+  /** Columns of the words and of the values; empty ones mean the table's first of their kind, and
+   * of words the column `text` before others. */
   vtkSetMacro(Labels, std::string);
   vtkGetMacro(Labels, std::string);
   vtkSetMacro(Values, std::string);

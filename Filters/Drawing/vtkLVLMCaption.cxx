@@ -29,16 +29,6 @@ bool isMarker(const std::string& piece)
     lvlm::textOfPiece(piece) == piece;
 }
 
-std::string questionOf(const lvlm::Trace& trace)
-{
-  std::string text;
-  for (std::size_t p = 0; p < trace.tokens.size(); ++p)
-  {
-    text += trace.roles[p] == lvlm::Role::Question ? lvlm::textOfPiece(trace.tokens[p]) : "";
-  }
-  return lvlm::oneLine(text);
-}
-
 /// The answer; the chosen tokens in brackets unless that would be all of them, or alone.
 std::string answerOf(const lvlm::Trace& trace, const std::set<std::int64_t>& chosen, bool alone)
 {
@@ -46,13 +36,14 @@ std::string answerOf(const lvlm::Trace& trace, const std::set<std::int64_t>& cho
   std::string text;
   for (std::int64_t t = 0; t < trace.answerLength(); ++t)
   {
-    const std::string& piece = trace.tokens[static_cast<std::size_t>(trace.promptLength + t)];
+    const auto at = static_cast<std::size_t>(trace.promptLength + t);
+    const std::string& piece = trace.tokens[at];
     const bool marked = chosen.count(t) != 0;
     if ((alone && !marked) || (isMarker(piece) && (all || !marked)))
     {
       continue;
     }
-    const std::string word = lvlm::textOfPiece(piece);
+    const std::string word = lvlm::textAt(trace, at);
     if (alone || all || !marked)
     {
       text += word;
@@ -71,7 +62,7 @@ std::optional<std::string> valueOf(const std::string& name, const lvlm::Trace& t
 {
   if (name == "question")
   {
-    return questionOf(trace);
+    return lvlm::oneLine(lvlm::questionOf(trace));
   }
   if (name == "answer" || name == "token")
   {

@@ -28,15 +28,15 @@ constexpr Renaming Renamings[] = { { "language_model.model.", "decoder." },
   { "model.vision_tower.", "vision." }, { "vision_tower.", "vision." },
   { "model.multi_modal_projector.", "projector." }, { "multi_modal_projector.", "projector." } };
 
-/// Shard files named by the index. Each must be a plain name inside the folder.
-std::set<std::string> shardsOf(const std::string& index)
+/// The shard of each tensor that the index names. Each must be a plain name inside the folder.
+std::map<std::string, std::string> weightMapOf(const std::string& index)
 {
   const nlohmann::json json = readJsonFile(index);
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object())
   {
     fail(index, ": no object 'weight_map'");
   }
-  std::set<std::string> shards;
+  std::map<std::string, std::string> shards;
   for (const auto& [tensor, file] : json["weight_map"].items())
   {
     const std::string name = file.is_string() ? file.get<std::string>() : std::string();
@@ -46,9 +46,40 @@ std::set<std::string> shardsOf(const std::string& index)
       fail(index, ": tensor '", tensor, "' names the shard ", excerpt(file, 80),
         ", which is not a .safetensors file of this folder");
     }
-    shards.insert(name);
+    shards.emplace(tensor, name);
   }
   return shards;
+}
+
+/// What is said of a folder without safetensors files.
+std::string otherWeights(const std::string& directory)
+{
+  std::string found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory, ignored))
+  {
+    const std::string name = entry.path().filename().string();
+    const std::string extension = entry.path().extension().string();
+    const bool pickled = extension == ".bin" || extension == ".pt" || extension == ".pth" ||
+      extension == ".ckpt" || name == "pytorch_model.bin.index.json";
+    if ((pickled || extension == ".gguf" || extension == ".safetensors") &&
+      (found.empty() || name < found))
+    {
+      found = name;
+    }
+  }
+  if (found.empty())
+  {
+    return {};
+  }
+  const std::string extension = fs::path(found).extension().string();
+  return extension == ".gguf"
+    ? " (" + found + " is of llama.cpp: take the folder that it was made from)"
+    : extension == ".safetensors"
+    ? " (" + found + " alone is not read: the index says which tensors belong to the model)"
+    : " (" + found +
+      " is pickled, which is not read: load the folder with transformers and save it again, "
+      "model.save_pretrained(folder, safe_serialization=True))";
 }
 }
 
@@ -72,28 +103,38 @@ Checkpoint::Checkpoint(const std::string& directory) : Directory(directory)
   const std::string index = single + ".index.json";
   if (fs::exists(single, ignored))
   {
-    this->addShard(single);
+    this->addShard(single, {});
     return;
   }
   if (!fs::exists(index, ignored))
   {
     fail(directory, ": neither model.safetensors nor model.safetensors.index.json is there",
-      fs::exists(directory + "/pytorch_model.bin", ignored) ||
-          fs::exists(directory + "/pytorch_model.bin.index.json", ignored)
-        ? " (pickled pytorch_model.bin files are not read: convert them to safetensors)"
-        : "");
+      otherWeights(directory));
   }
-  for (const std::string& shard : shardsOf(index))
+  const std::map<std::string, std::string> weightMap = weightMapOf(index);
+  std::set<std::string> shards;
+  for (const auto& [tensor, shard] : weightMap)
   {
-    this->addShard(directory + "/" + shard);
+    shards.insert(shard);
+  }
+  for (const std::string& shard : shards)
+  {
+    this->addShard(directory + "/" + shard, weightMap);
   }
 }
 
-void Checkpoint::addShard(const std::string& path)
+void Checkpoint::addShard(
+  const std::string& path, const std::map<std::string, std::string>& weightMap)
 {
   const SafetensorsFile file(path);
+  const std::string shard = fs::path(path).filename().string();
   for (const auto& [name, tensor] : file.tensors())
   {
+    const auto mapped = weightMap.find(name);
+    if (mapped != weightMap.end() && mapped->second != shard)
+    {
+      continue; // another shard's, whatever this one has under the name
+    }
     if (!this->Tensors.emplace(canonicalName(name), tensor).second)
     {
       fail(path, ": tensor '", name, "' is there twice");
@@ -107,19 +148,23 @@ const Tensor& Checkpoint::tensor(
   const auto found = this->Tensors.find(name);
   if (found == this->Tensors.end())
   {
-    fail(this->Directory, ": the checkpoint has no tensor '", name, "'");
+    const std::string quantized = name.substr(0, name.rfind('.')) + ".qweight";
+    fail(this->Directory, ": the checkpoint has no tensor '", name, "'",
+      this->has(quantized) ? ", but '" + quantized + "' (quantized checkpoints are not supported)"
+                           : std::string());
   }
   const Tensor& tensor = found->second;
-  if (tensor.shape != shape)
-  {
-    fail(this->Directory, ": tensor '", name, "' has shape ", shapeText(tensor.shape),
-      ", config.json asks for ", shapeText(shape));
-  }
+  // The type first: packed numbers have another shape, too.
   if (tensor.dtype != DType::F32 && tensor.dtype != DType::BF16 && tensor.dtype != DType::F16 &&
     tensor.dtype != DType::F64)
   {
     fail(this->Directory, ": tensor '", name, "' is ", nameOf(tensor.dtype),
       ", not one of F32, BF16, F16, F64 (quantized checkpoints are not supported)");
+  }
+  if (tensor.shape != shape)
+  {
+    fail(this->Directory, ": tensor '", name, "' has shape ", shapeText(tensor.shape),
+      ", config.json asks for ", shapeText(shape));
   }
   return tensor;
 }

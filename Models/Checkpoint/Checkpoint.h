@@ -24,9 +24,10 @@ namespace lvlm::checkpoint
 class Checkpoint
 {
 public:
-  /// Maps `model.safetensors`, or all shards that `model.safetensors.index.json` names. Throws
-  /// Error when neither is there, a shard is missing, damaged or outside the folder, or a name
-  /// comes twice.
+  /// Maps `model.safetensors`, or all shards that `model.safetensors.index.json` names; a tensor
+  /// that the index names is that of the shard it names. Throws Error when neither file is there
+  /// (and says what to do with a folder of other weights), a shard is missing, damaged or outside
+  /// the folder, or a name that the index leaves open comes twice.
   explicit Checkpoint(const std::string& directory);
 
   const std::string& directory() const { return this->Directory; }
@@ -45,7 +46,7 @@ public:
   static std::string canonicalName(const std::string& name);
 
 private:
-  void addShard(const std::string& path);
+  void addShard(const std::string& path, const std::map<std::string, std::string>& weightMap);
 
   std::string Directory;
   std::map<std::string, Tensor> Tensors;

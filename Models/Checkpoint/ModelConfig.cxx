@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ModelConfig.h"
 
-#include "Models/Trace/Error.h"
-#include "Models/Trace/Json.h"
+#include "ConfigSection.h"
 
-#include <cmath>
 #include <filesystem>
 
 namespace lvlm::checkpoint
@@ -14,87 +12,10 @@ namespace
 {
 using Json = nlohmann::json;
 
-/// One JSON object with the path that errors name.
-struct Section
-{
-  const Json& json;
-  std::string where;
-
-  const Json* find(const char* key) const
-  {
-    const auto found = this->json.find(key);
-    return found == this->json.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  std::int64_t integer(
-    const char* key, std::int64_t standard, std::int64_t low, std::int64_t high) const
-  {
-    const Json* value = this->find(key);
-    if (!value)
-    {
-      return standard;
-    }
-    if (!value->is_number_integer() || *value < low || *value > high)
-    {
-      fail(this->where, ": ", key, " = ", excerpt(*value), " is not a whole number in [", low, ", ",
-        high, "]");
-    }
-    return value->get<std::int64_t>();
-  }
-
-  double number(const char* key, double standard, double low, double high) const
-  {
-    const Json* value = this->find(key);
-    if (!value)
-    {
-      return standard;
-    }
-    const double number = value->is_number() ? value->get<double>() : std::nan("");
-    if (!(number >= low && number <= high))
-    {
-      fail(this->where, ": ", key, " = ", excerpt(*value), " is not a number in [", low, ", ", high,
-        "]");
-    }
-    return number;
-  }
-
-  std::string text(const char* key, const std::string& standard) const
-  {
-    const Json* value = this->find(key);
-    if (!value)
-    {
-      return standard;
-    }
-    if (!value->is_string())
-    {
-      fail(this->where, ": ", key, " = ", excerpt(*value), " is not a string");
-    }
-    return value->get<std::string>();
-  }
-
-  bool flag(const char* key, bool standard) const
-  {
-    const Json* value = this->find(key);
-    return value && value->is_boolean() ? value->get<bool>() : standard;
-  }
-
-  Section section(const char* key) const
-  {
-    static const Json nothing = Json::object();
-    const Json* value = this->find(key);
-    if (value && !value->is_object())
-    {
-      fail(this->where, ": ", key, " is not an object");
-    }
-    return { value ? *value : nothing, this->where + ": " + key };
-  }
-};
-
 constexpr std::int64_t MaximumWidth = 1 << 17;
 constexpr std::int64_t MaximumLayers = 1024;
-constexpr std::int64_t MaximumVocabulary = 1 << 24;
 
-Activation activationOf(const Section& section, const char* key, const std::string& standard)
+Activation activationOf(const ConfigSection& section, const char* key, const std::string& standard)
 {
   const std::string name = section.text(key, standard);
   if (name == "gelu")
@@ -121,7 +42,7 @@ Activation activationOf(const Section& section, const char* key, const std::stri
     "' is not supported (gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu, relu are)");
 }
 
-VisionConfig visionOf(const Section& section)
+VisionConfig visionOf(const ConfigSection& section)
 {
   const std::string type = section.text("model_type", "clip_vision_model");
   if (type != "clip_vision_model")
@@ -155,12 +76,33 @@ VisionConfig visionOf(const Section& section)
   return vision;
 }
 
-RopeScaling ropeScalingOf(const Section& text)
+/// Where the numbers of rotary embedding stand: transformers 5 writes `rope_parameters` where 4
+/// wrote `rope_scaling`, and reads an old one first.
+ConfigSection ropeOf(const ConfigSection& text)
+{
+  const Json* old = text.find("rope_scaling");
+  const bool used = old && !(old->is_object() && old->empty());
+  return text.section(used ? "rope_scaling" : "rope_parameters");
+}
+
+RopeScaling ropeScalingOf(const ConfigSection& text)
 {
   RopeScaling scaling;
-  // transformers 5 writes `rope_parameters` where 4 wrote `rope_scaling`.
-  const Section section =
-    text.section(text.find("rope_parameters") ? "rope_parameters" : "rope_scaling");
+  const ConfigSection section = ropeOf(text);
+  for (const auto& [key, value] : section.json.items())
+  {
+    if (value.is_object())
+    {
+      fail(section.where, ": rotary embeddings of their own for layers of the type '", key,
+        "' are not supported");
+    }
+  }
+  if (const double part = section.number(
+        "partial_rotary_factor", text.number("partial_rotary_factor", 1, 0, 1e6), 0, 1e6);
+      part != 1)
+  {
+    fail(section.where, ": partial_rotary_factor ", part, " is not supported (1 is)");
+  }
   const std::string kind = section.text("rope_type", section.text("type", "default"));
   if (kind == "default")
   {
@@ -174,7 +116,8 @@ RopeScaling ropeScalingOf(const Section& text)
   scaling.factor = section.number("factor", 1, 1e-3, 1e6);
   scaling.lowFrequencyFactor = section.number("low_freq_factor", 1, 1e-3, 1e6);
   scaling.highFrequencyFactor = section.number("high_freq_factor", 4, 1e-3, 1e6);
-  scaling.originalPositions = section.number("original_max_position_embeddings", 8192, 1, 1e9);
+  scaling.originalPositions = section.number("original_max_position_embeddings",
+    text.number("max_position_embeddings", 2048, 1, 1e9), 1, 1e9);
   if (scaling.kind == RopeScaling::Kind::Llama3 &&
     scaling.highFrequencyFactor <= scaling.lowFrequencyFactor)
   {
@@ -209,11 +152,22 @@ TextConfig standardText(const std::string& type, const std::string& where)
   fail(where, ": language model '", type, "' is not supported (llama, mistral, qwen2 are)");
 }
 
-std::int64_t slidingWindowOf(const Section& section, const TextConfig& text)
+std::int64_t slidingWindowOf(const ConfigSection& section, const TextConfig& text)
 {
   if (text.modelType == "qwen2" && section.flag("use_sliding_window", false))
   {
     fail(section.where, ": use_sliding_window is not supported for qwen2");
+  }
+  if (const Json* types = section.find("layer_types"); types && text.modelType == "qwen2")
+  {
+    for (const Json& type : *types)
+    {
+      if (type != "full_attention")
+      {
+        fail(section.where, ": layer_types holds ", excerpt(type),
+          ", which is not supported for qwen2 (full_attention is)");
+      }
+    }
   }
   if (text.modelType != "mistral")
   {
@@ -224,7 +178,7 @@ std::int64_t slidingWindowOf(const Section& section, const TextConfig& text)
   return off ? 0 : section.integer("sliding_window", text.slidingWindow, 1, 1 << 30);
 }
 
-TextConfig textOf(const Section& section)
+TextConfig textOf(const ConfigSection& section)
 {
   TextConfig text = standardText(section.text("model_type", "llama"), section.where);
   text.hidden = section.integer("hidden_size", text.hidden, 1, MaximumWidth);
@@ -237,8 +191,8 @@ TextConfig textOf(const Section& section)
   text.headSize = section.integer("head_dim", text.hidden / text.heads, 1, MaximumWidth);
   text.vocabulary = section.integer("vocab_size", text.vocabulary, 1, MaximumVocabulary);
   text.rmsNormEps = section.number("rms_norm_eps", text.rmsNormEps, 0, 1);
-  const Section rope = section.section("rope_parameters");
-  text.ropeTheta = section.number("rope_theta", rope.number("rope_theta", 10000, 1, 1e12), 1, 1e12);
+  text.ropeTheta =
+    ropeOf(section).number("rope_theta", section.number("rope_theta", 10000, 1, 1e12), 1, 1e12);
   text.ropeScaling = ropeScalingOf(section);
   text.slidingWindow = slidingWindowOf(section, text);
   text.activation = activationOf(section, "hidden_act", "silu");
@@ -261,7 +215,7 @@ TextConfig textOf(const Section& section)
   return text;
 }
 
-std::int64_t usedVisionLayers(const Section& root, std::int64_t layers)
+std::int64_t usedVisionLayers(const ConfigSection& root, std::int64_t layers)
 {
   const Json* value = root.find("vision_feature_layer");
   if (value && value->is_array())
@@ -273,26 +227,40 @@ std::int64_t usedVisionLayers(const Section& root, std::int64_t layers)
   return layer < 0 ? layers + 1 + layer : layer;
 }
 
-void addEndTokens(const Section& section, std::set<std::int64_t>& tokens)
+/// What people have under the name of LLaVA that is not a plain checkpoint of Hugging Face's class.
+void refuseOtherForms(const ConfigSection& root)
 {
-  const Json* value = section.find("eos_token_id");
-  if (!value)
+  for (const ConfigSection& section : { root, root.section("text_config") })
   {
-    return;
-  }
-  const Json list = value->is_array() ? *value : Json::array({ *value });
-  for (const Json& entry : list)
-  {
-    if (!entry.is_number_integer() || entry < 0 || entry > MaximumVocabulary)
+    for (const char* key : { "quantization_config", "compression_config" })
     {
-      fail(section.where, ": eos_token_id ", excerpt(entry), " is not a token id");
+      if (!section.find(key))
+      {
+        continue;
+      }
+      const ConfigSection quantized = section.section(key);
+      const bool eight = quantized.flag("load_in_8bit", false);
+      const bool four = quantized.flag("load_in_4bit", false);
+      const std::string method =
+        quantized.text("quant_method", eight || four ? "bitsandbytes" : "");
+      fail(quantized.where, ": weights that are quantized", method.empty() ? "" : " by " + method,
+        four      ? " to 4 bits"
+          : eight ? " to 8 bits"
+                  : "",
+        " are not supported: take the checkpoint that they were made from");
     }
-    tokens.insert(entry.get<std::int64_t>());
+  }
+  if (root.find("mm_vision_tower"))
+  {
+    fail(root.where, ": mm_vision_tower = ", excerpt(*root.find("mm_vision_tower"), 80),
+      ": a checkpoint of the original LLaVA code is not supported, one in Hugging Face's format is "
+      "(such as those of llava-hf)");
   }
 }
 
-LlavaConfig configOf(const Section& root)
+LlavaConfig configOf(const ConfigSection& root)
 {
+  refuseOtherForms(root);
   const std::string type = root.text("model_type", "");
   if (type != "llava")
   {
@@ -322,12 +290,19 @@ LlavaConfig configOf(const Section& root)
   return config;
 }
 
-void requireObject(const Json& json, const std::string& source)
+/// What stands in for a missing generation_config.json: config.json's own keys, and for those that
+/// it lacks its text_config's, where old releases wrote them.
+Json generationIn(const ConfigSection& root)
 {
-  if (!json.is_object())
+  Json merged = root.section("text_config").json;
+  for (const auto& [key, value] : root.json.items())
   {
-    fail(source, ": is not a JSON object");
+    if (!value.is_null())
+    {
+      merged[key] = value;
+    }
   }
+  return merged;
 }
 }
 
@@ -335,23 +310,20 @@ LlavaConfig parseLlavaConfig(
   const std::string& config, const std::string& generation, const std::string& source)
 {
   const Json json = parseJson(config, source);
-  requireObject(json, source);
-  const Section root{ json, source };
+  if (!json.is_object())
+  {
+    fail(source, ": is not a JSON object");
+  }
+  const ConfigSection root{ json, source };
   LlavaConfig result = configOf(root);
   if (!generation.empty())
   {
     const std::string where = source + ": generation_config.json";
-    const Json generationJson = parseJson(generation, where);
-    requireObject(generationJson, where);
-    addEndTokens({ generationJson, where }, result.endTokens);
+    result.generation = parseGenerationConfig(parseJson(generation, where), where);
   }
-  if (result.endTokens.empty())
+  else
   {
-    addEndTokens(root, result.endTokens);
-  }
-  if (result.endTokens.empty())
-  {
-    addEndTokens(root.section("text_config"), result.endTokens);
+    result.generation = parseGenerationConfig(generationIn(root), source);
   }
   return result;
 }

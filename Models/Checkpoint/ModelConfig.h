@@ -5,8 +5,9 @@
 #ifndef LVLM_CHECKPOINT_MODELCONFIG_H
 #define LVLM_CHECKPOINT_MODELCONFIG_H
 
+#include "GenerationConfig.h"
+
 #include <cstdint>
-#include <set>
 #include <string>
 
 namespace lvlm::checkpoint
@@ -92,7 +93,7 @@ struct LlavaConfig
   bool dropClassToken = true; ///< vision_feature_select_strategy "default"
   Activation projectorActivation = Activation::Gelu;
   bool projectorBias = true;
-  std::set<std::int64_t> endTokens; ///< empty when no file names one
+  GenerationConfig generation;
 
   std::int64_t imageTokens() const
   {

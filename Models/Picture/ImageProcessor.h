@@ -59,12 +59,13 @@ struct ImageProcessorConfig
   std::array<double, 3> std{ 0.26862954, 0.26130258, 0.27577711 };
 };
 
-/// Reads preprocessor_config.json of a CLIPImageProcessor or LlavaImageProcessor (size given as a
-/// number, [height, width], {"shortest_edge"} or {"height", "width"}). Throws Error that names the
-/// file, the field and the value on another processor type or absurd numbers: edges outside
-/// 1 .. MaximumModelEdge, factors that are not finite or above 1e6, std below 1e-6, resample
-/// outside 0 .. 5.
-ImageProcessorConfig readImageProcessorConfig(const std::string& path);
+/// Reads what a model folder says of a CLIPImageProcessor or LlavaImageProcessor (size given as a
+/// number, [height, width], {"shortest_edge"} or {"height", "width"}): `image_processor` of
+/// processor_config.json, as transformers 5 saves it, or else preprocessor_config.json. Throws Error
+/// that names the file, the field and the value when neither is there, on another processor type or
+/// absurd numbers: edges outside 1 .. MaximumModelEdge, factors that are not finite or above 1e6,
+/// std below 1e-6, resample outside 0 .. 5.
+ImageProcessorConfig readImageProcessorConfig(const std::string& directory);
 
 /// The same from JSON text; `source` is named in errors.
 ImageProcessorConfig parseImageProcessorConfig(std::string_view text, const std::string& source);

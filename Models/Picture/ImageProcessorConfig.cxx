@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 namespace lvlm::picture
 {
@@ -179,9 +180,9 @@ void readType(const Fields& fields, ImageProcessorConfig& config)
   {
     return;
   }
-  static const std::array<const char*, 5> supported = { "CLIPImageProcessor",
-    "CLIPImageProcessorFast", "CLIPFeatureExtractor", "LlavaImageProcessor",
-    "LlavaImageProcessorFast" };
+  static const std::array<const char*, 7> supported = { "CLIPImageProcessor",
+    "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor",
+    "LlavaImageProcessor", "LlavaImageProcessorFast", "LlavaImageProcessorPil" };
   if (std::find(supported.begin(), supported.end(), *value) == supported.end())
   {
     fields.refuse("image_processor_type", *value, "CLIPImageProcessor or LlavaImageProcessor");
@@ -225,10 +226,29 @@ ImageProcessorConfig parseImageProcessorConfig(std::string_view text, const std:
   return fromJson(parseJson(text, source), source);
 }
 
-ImageProcessorConfig readImageProcessorConfig(const std::string& path)
+ImageProcessorConfig readImageProcessorConfig(const std::string& directory)
 {
+  namespace fs = std::filesystem;
   constexpr std::size_t maximumBytes = 1U << 20;
-  return fromJson(readJsonFile(path, maximumBytes), path);
+  const std::string own = directory + "/preprocessor_config.json";
+  const std::string whole = directory + "/processor_config.json";
+  std::error_code ignored;
+  if (fs::exists(whole, ignored))
+  {
+    const Json processor = readJsonFile(whole, maximumBytes);
+    const auto found = processor.is_object() ? processor.find("image_processor") : processor.end();
+    if (processor.is_object() && found != processor.end() && !found->is_null())
+    {
+      return fromJson(*found, whole + ": image_processor");
+    }
+  }
+  if (!fs::exists(own, ignored))
+  {
+    fail(directory,
+      ": the model folder has neither preprocessor_config.json nor an image_processor in "
+      "processor_config.json");
+  }
+  return fromJson(readJsonFile(own, maximumBytes), own);
 }
 
 } // namespace lvlm::picture

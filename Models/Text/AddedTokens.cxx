@@ -94,7 +94,6 @@ AddedTokens::AddedTokens(const nlohmann::json& tokens, const Bpe& model,
 
 void AddedTokens::add(const nlohmann::json& entry, const Bpe& model, const std::string& where)
 {
-  const nlohmann::json& number = member(entry, "id", where);
   const std::string content = textField(entry, "content", "", where);
   if (content.empty() || content.size() > MaximumTokenBytes)
   {
@@ -108,9 +107,9 @@ void AddedTokens::add(const nlohmann::json& entry, const Bpe& model, const std::
   // it.
   const std::int32_t known = model.id(content);
   const std::int32_t expected = known >= 0 ? known : std::max(End, model.count());
-  if (!number.is_number_integer() || number != expected)
+  if (const auto number = entry.find("id"); number != entry.end() && *number != expected)
   {
-    fail(where, ": \"", content, "\" has the id ", number.dump(), ", but ", expected,
+    fail(where, ": \"", content, "\" has the id ", number->dump(), ", but ", expected,
       known >= 0 ? " in the vocabulary" : " is the next free one");
   }
   // A token without the flag is normalized unless it is special.

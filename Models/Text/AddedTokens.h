@@ -29,8 +29,8 @@ namespace lvlm::text
 class AddedTokens
 {
 public:
-  /// `tokens` may be null. Throws Error when an entry is malformed, or has an id other than the
-  /// model's (for a piece of the vocabulary) or the next free one (else).
+  /// `tokens` may be null. A token gets the model's id (for a piece of the vocabulary) or the next
+  /// free one (else). Throws Error when an entry is malformed or says another id.
   AddedTokens(const nlohmann::json& tokens, const Bpe& model, const Normalizer& normalizer,
     const std::string& source);
 

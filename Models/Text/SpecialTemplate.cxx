@@ -118,14 +118,28 @@ void SpecialTemplate::applyTokenizerConfig(const nlohmann::json& config,
     }
     return found;
   };
-  std::vector<std::int64_t> items{ TheText };
-  if (boolField(config, "add_bos_token", true, source))
+  const auto said = [&](const char* key)
   {
-    items.insert(items.begin(), find("bos_token", gemma ? "<bos>" : "<s>"));
+    const auto found = config.find(key);
+    return found != config.end() && !found->is_null();
+  };
+  std::vector<std::int64_t> items = this->apply({ TheText });
+  const auto text = [&items] { return std::find(items.begin(), items.end(), TheText); };
+  if (said("add_bos_token"))
+  {
+    items.erase(items.begin(), text());
+    if (boolField(config, "add_bos_token", true, source))
+    {
+      items.insert(items.begin(), find("bos_token", gemma ? "<bos>" : "<s>"));
+    }
   }
-  if (boolField(config, "add_eos_token", false, source))
+  if (said("add_eos_token"))
   {
-    items.push_back(find("eos_token", gemma ? "<eos>" : "</s>"));
+    items.erase(text() + 1, items.end());
+    if (boolField(config, "add_eos_token", false, source))
+    {
+      items.push_back(find("eos_token", gemma ? "<eos>" : "</s>"));
+    }
   }
   Templates = { std::move(items) };
 }

@@ -23,10 +23,11 @@ public:
   SpecialTemplate(
     const nlohmann::json& postProcessor, std::int64_t idEnd, const std::string& source);
 
-  /// What transformers' LlamaTokenizerFast, CodeLlamaTokenizerFast and GemmaTokenizerFast put in
-  /// place of the post-processor, whatever tokenizer.json says: bos by default, eos when asked for.
-  /// Does nothing for other classes. `id` looks a token up. Throws Error when a token that must be
-  /// added is not in the vocabulary.
+  /// add_bos_token and add_eos_token of LLaMA's, CodeLLaMA's and Gemma's tokenizer classes, where
+  /// they are said, replace what stands before and after the text, as in transformers 4, whose
+  /// files have them. What is not said, and other classes, leave the post-processor as it is, as in
+  /// transformers 5 (4 added bos to a text of these classes when nothing was said). `id` looks a
+  /// token up. Throws Error when a token that must be added is not in the vocabulary.
   void applyTokenizerConfig(const nlohmann::json& config,
     const std::function<std::int64_t(const std::string&)>& id, const std::string& source);
 

@@ -7,6 +7,7 @@
 #include "PreTokenizer.h"
 #include "SpecialTemplate.h"
 #include "TokenDecoder.h"
+#include "TokenizerConfig.h"
 #include "TokenizerJson.h"
 #include "Unicode.h"
 
@@ -44,9 +45,9 @@ nlohmann::json readObject(const std::string& path)
 
 struct Tokenizer::Impl
 {
-  Impl(const nlohmann::json& file, const std::string& path)
+  Impl(const nlohmann::json& file, const TokenizerConfig& config, const std::string& path)
     : model(member(file, "model", path), path), normalizer(field(file, "normalizer"), path),
-      added(field(file, "added_tokens"), model, normalizer, path),
+      added(config.addedTokens(field(file, "added_tokens")), model, normalizer, path),
       preTokenizer(field(file, "pre_tokenizer"), path), decoder(field(file, "decoder"), path),
       special(field(file, "post_processor"), size(), path)
   {
@@ -64,15 +65,11 @@ struct Tokenizer::Impl
 
 Tokenizer::Tokenizer(const std::string& path)
 {
-  Self = std::make_unique<Impl>(readObject(path), path);
-  const auto config = std::filesystem::path(path).replace_filename("tokenizer_config.json");
-  std::error_code ignored;
-  if (std::filesystem::exists(config, ignored))
-  {
-    Self->special.applyTokenizerConfig(
-      readObject(config.string()), [this](const std::string& text) { return id(text); },
-      config.string());
-  }
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  const TokenizerConfig config(directory.empty() ? "." : directory);
+  Self = std::make_unique<Impl>(readObject(path), config, path);
+  Self->special.applyTokenizerConfig(
+    config.config(), [this](const std::string& text) { return id(text); }, config.source());
 }
 
 Tokenizer::~Tokenizer() = default;

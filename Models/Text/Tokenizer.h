@@ -16,9 +16,10 @@ namespace lvlm::text
 class Tokenizer
 {
 public:
-  /// Reads `tokenizer.json`. When `tokenizer_config.json` beside it names the class of LLaMA's,
-  /// CodeLLaMA's or Gemma's tokenizer, its add_bos_token (default true) and add_eos_token (default
-  /// false) replace the post-processor, as transformers' fast tokenizers of these classes do.
+  /// Reads `tokenizer.json`, and beside it what tokenizer_config.json (and special_tokens_map.json
+  /// and added_tokens.json of old releases) say of added tokens, as transformers 5 does: see
+  /// TokenizerConfig. tokenizer.json's post-processor decides about special tokens around a text
+  /// unless add_bos_token or add_eos_token of LLaMA's, CodeLLaMA's or Gemma's class say otherwise.
   /// Truncation and padding in the file are ignored, as transformers does. Throws Error that names
   /// the file and what is malformed or not supported.
   ///

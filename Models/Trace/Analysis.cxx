@@ -3,6 +3,7 @@
 
 #include "Json.h"
 #include "MemoryAdvice.h"
+#include "Words.h"
 
 #include <algorithm>
 #include <cmath>
@@ -393,19 +394,21 @@ PatchAttention patchAttention(const LayerParts& all, std::int64_t answerTokens)
 namespace
 {
 /// The pieces that the recording program wrote down, or none when they do not fit.
-std::vector<std::string> recordedAlternatives(const Trace& trace, std::int64_t T, std::int64_t k)
+std::vector<std::string> recordedAlternatives(const Trace& trace, const std::string& key)
 {
+  const auto T = static_cast<std::size_t>(trace.tensor(tn::TopkId).extent(0));
+  const auto k = static_cast<std::size_t>(trace.tensor(tn::TopkId).extent(1));
   std::vector<std::string> pieces;
-  const auto found = trace.extra.find("answer.topk_token");
+  const auto found = trace.extra.find(key);
   if (found == trace.extra.end())
   {
     return pieces;
   }
-  const nlohmann::json rows = parseJson(found->second, "metadata key 'answer.topk_token'");
-  bool good = rows.is_array() && rows.size() == static_cast<std::size_t>(T);
+  const nlohmann::json rows = parseJson(found->second, "metadata key '" + key + "'");
+  bool good = rows.is_array() && rows.size() == T;
   for (std::size_t t = 0; good && t < rows.size(); ++t)
   {
-    good = rows[t].is_array() && rows[t].size() == static_cast<std::size_t>(k);
+    good = rows[t].is_array() && rows[t].size() == k;
     for (std::size_t n = 0; good && n < rows[t].size(); ++n)
     {
       good = rows[t][n].is_string();
@@ -414,7 +417,7 @@ std::vector<std::string> recordedAlternatives(const Trace& trace, std::int64_t T
   }
   if (!good)
   {
-    fail("metadata key 'answer.topk_token' is not a list of ", T, " lists of ", k, " strings");
+    fail("metadata key '", key, "' is not a list of ", T, " lists of ", k, " strings");
   }
   return pieces;
 }
@@ -423,7 +426,7 @@ std::vector<std::string> recordedAlternatives(const Trace& trace, std::int64_t T
 std::vector<std::string> alternativeTokens(const Trace& trace)
 {
   const Tensor& topk = trace.tensor(tn::TopkId); // [T, k]
-  std::vector<std::string> pieces = recordedAlternatives(trace, topk.extent(0), topk.extent(1));
+  std::vector<std::string> pieces = recordedAlternatives(trace, "answer.topk_token");
   if (!pieces.empty())
   {
     return pieces;
@@ -441,6 +444,17 @@ std::vector<std::string> alternativeTokens(const Trace& trace)
     pieces.push_back(found == known.end() ? "<id " + std::to_string(id) + ">" : *found->second);
   }
   return pieces;
+}
+
+std::vector<std::string> alternativeTexts(const Trace& trace)
+{
+  std::vector<std::string> texts = recordedAlternatives(trace, "answer.topk_text");
+  if (texts.empty())
+  {
+    texts = alternativeTokens(trace);
+    std::transform(texts.begin(), texts.end(), texts.begin(), textOfPiece);
+  }
+  return texts;
 }
 
 } // namespace lvlm

@@ -99,6 +99,9 @@ PatchAttention patchAttention(const LayerParts& all, std::int64_t answerTokens);
 /// `answer.topk_token` (JSON, a list of T lists of k strings) when the trace has it; else a piece
 /// is known where its id occurs in the sequence, and is written as <id 17> elsewhere.
 std::vector<std::string> alternativeTokens(const Trace& trace);
+/// What they say [T, k], each in the place of its answer token: from `answer.topk_text`, else
+/// textOfPiece() of the pieces.
+std::vector<std::string> alternativeTexts(const Trace& trace);
 
 } // namespace lvlm
 

@@ -4,6 +4,7 @@
 #include "Error.h"
 
 #include <cerrno>
+#include <string_view>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -27,6 +28,14 @@ struct Descriptor
     }
   }
 };
+
+/// What a repository that was cloned without Git LFS has in place of each large file.
+bool isLfsPointer(const std::byte* data, std::size_t size)
+{
+  constexpr std::string_view Start = "version https://git-lfs.github.com/spec/";
+  return std::string_view(reinterpret_cast<const char*>(data), size).substr(0, Start.size()) ==
+    Start;
+}
 }
 
 MappedFile::MappedFile(const std::byte* data, std::size_t size) : Data(data), Size(size) {}
@@ -61,8 +70,14 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path)
   {
     failSystem(errno, path, ": cannot be mapped");
   }
-  return std::shared_ptr<const MappedFile>(
+  const std::shared_ptr<const MappedFile> mapped(
     new MappedFile(static_cast<const std::byte*>(data), size));
+  if (isLfsPointer(mapped->data(), size))
+  {
+    fail(path,
+      ": is a Git LFS pointer, not the file itself (in its folder, 'git lfs pull' fetches it)");
+  }
+  return mapped;
 }
 
 } // namespace lvlm

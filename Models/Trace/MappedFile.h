@@ -14,7 +14,8 @@ namespace lvlm
 class MappedFile
 {
 public:
-  /// Throws Error that names the file when it is missing, empty or no regular file.
+  /// Throws Error that names the file when it is missing, empty, no regular file, or the pointer
+  /// that Git LFS leaves in its place.
   static std::shared_ptr<const MappedFile> open(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

@@ -62,6 +62,10 @@ void checkSequence(const Trace& trace)
   {
     fail(trace.roles.size(), " roles for ", positions, " positions");
   }
+  if (!trace.texts.empty() && static_cast<std::int64_t>(trace.texts.size()) != positions)
+  {
+    fail(trace.texts.size(), " texts for ", positions, " positions");
+  }
   const PatchGrid& grid = trace.grid;
   constexpr std::int64_t MaximumEdge = 1 << 16;
   if (grid.rows < 1 || grid.cols < 1 || grid.rows > MaximumEdge || grid.cols > MaximumEdge)

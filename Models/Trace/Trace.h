@@ -61,9 +61,12 @@ struct Trace
   std::string prompt;              ///< full text given to the tokenizer, chat template applied
   std::string answer;              ///< decoded answer
   std::vector<std::string> tokens; ///< [P+T] the tokenizer's own pieces
-  std::vector<Role> roles;         ///< [P+T]
-  std::int64_t promptLength = 0;   ///< P
-  std::int64_t imageStart = 0;     ///< first image position
+  /// [P+T] what each piece says when decoded, a character spread over several at the first of them;
+  /// empty where nobody recorded it (see textAt() in Words.h).
+  std::vector<std::string> texts;
+  std::vector<Role> roles;       ///< [P+T]
+  std::int64_t promptLength = 0; ///< P
+  std::int64_t imageStart = 0;   ///< first image position
   PatchGrid grid;
   /// Tensors by the names above. In a parallel run `attention.answer` holds this rank's layers only
   /// (possibly none), and so does `attention.full`; `attention.full.layers` lists those of all

@@ -18,7 +18,7 @@ using Metadata = std::map<std::string, std::string>;
 constexpr const char* FormatName = "lvlm-trace";
 constexpr const char* FormatVersion = "1";
 const std::set<std::string> OwnKeys{ "format", "version", "model", "prompt", "answer", "tokens",
-  "roles", "prompt_length", "image_start", "grid" };
+  "text", "roles", "prompt_length", "image_start", "grid" };
 
 const std::string& required(const Metadata& metadata, const std::string& key)
 {
@@ -93,6 +93,10 @@ Trace traceOf(const SafetensorsFile& file)
   trace.prompt = optional(metadata, "prompt");
   trace.answer = optional(metadata, "answer");
   trace.tokens = stringList(metadata, "tokens");
+  if (metadata.count("text") != 0)
+  {
+    trace.texts = stringList(metadata, "text");
+  }
   for (const std::string& role : stringList(metadata, "roles"))
   {
     trace.roles.push_back(roleFromName(role));
@@ -133,6 +137,10 @@ Metadata metadataOf(const Trace& trace)
   metadata["prompt"] = trace.prompt;
   metadata["answer"] = trace.answer;
   metadata["tokens"] = text(trace.tokens);
+  if (!trace.texts.empty())
+  {
+    metadata["text"] = text(trace.texts);
+  }
   metadata["roles"] = text(roles);
   metadata["prompt_length"] = std::to_string(trace.promptLength);
   metadata["image_start"] = std::to_string(trace.imageStart);

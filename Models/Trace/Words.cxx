@@ -84,6 +84,25 @@ std::string textOfPiece(const std::string& piece)
   return text;
 }
 
+std::string textAt(const Trace& trace, std::size_t position)
+{
+  return trace.texts.empty() ? textOfPiece(trace.tokens[position]) : trace.texts[position];
+}
+
+std::string questionOf(const Trace& trace)
+{
+  if (const auto found = trace.extra.find("question"); found != trace.extra.end())
+  {
+    return found->second;
+  }
+  std::string text;
+  for (std::size_t at = 0; at < trace.tokens.size(); ++at)
+  {
+    text += trace.roles[at] == Role::Question ? textAt(trace, at) : std::string();
+  }
+  return trimmed(text);
+}
+
 bool isSeparator(const std::string& piece)
 {
   return separators().count(
@@ -113,7 +132,7 @@ std::vector<Word> wordsOf(const Trace& trace, std::int64_t begin, std::int64_t e
       words.back().role = trace.roles[position];
     }
     words.back().end = at + 1;
-    words.back().text += textOfPiece(trace.tokens[position]);
+    words.back().text += textAt(trace, position);
     open = true;
   }
   for (Word& word : words)

@@ -20,11 +20,18 @@ struct Word
   std::int64_t begin = 0; ///< position in the sequence
   std::int64_t end = 0;
   Role role = Role::Special;
-  std::string text; ///< the pieces without word markers, byte pieces decoded where they are ASCII
+  std::string text; ///< what the pieces say, without space around
 };
 
 /// A tokenizer's piece as it is read: with its space, line feed or ASCII byte in place of the mark.
 std::string textOfPiece(const std::string& piece);
+
+/// What the piece at a position says: as recorded, or else its textOfPiece().
+std::string textAt(const Trace& trace, std::size_t position);
+
+/// The question as it was asked: as recorded, or else what the pieces of that role say, without
+/// space around.
+std::string questionOf(const Trace& trace);
 
 /// True for a punctuation mark, white space or `</s>` on its own: LVLM-Interpret's list.
 bool isSeparator(const std::string& piece);

@@ -12,18 +12,11 @@
 namespace
 {
 const QString WordStarts = QStringLiteral("\u2581\u0120"); // of LLaMA and GPT-2 tokenizers
-constexpr QChar LineBreak(0x010A);                         // a line break of GPT-2 tokenizers
 
-QString readable(QString piece)
+QString readable(QString text)
 {
-  for (const QChar mark : WordStarts)
-  {
-    piece.replace(mark, QLatin1Char(' '));
-  }
-  piece.replace(QStringLiteral("<0x0A>"), QStringLiteral("⏎"));
-  piece.replace(QLatin1Char('\n'), QStringLiteral("⏎"));
-  piece.replace(LineBreak, QStringLiteral("⏎"));
-  return piece;
+  text.replace(QLatin1Char('\n'), QStringLiteral("⏎"));
+  return text;
 }
 
 QString percent(double probability)
@@ -68,8 +61,9 @@ QString pqLVLMTokenTable::value(int token, const QString& column) const
 
 QString pqLVLMTokenTable::text(int token) const
 {
-  const QString text = readable(this->value(token, "token")).trimmed();
-  return text.isEmpty() ? QStringLiteral("␣") : text;
+  const QString said = this->value(token, "text");
+  const QString text = readable(said).trimmed();
+  return said.isEmpty() ? QStringLiteral("·") : text.isEmpty() ? QStringLiteral("␣") : text;
 }
 
 bool pqLVLMTokenTable::startsWord(int token) const
@@ -81,7 +75,7 @@ bool pqLVLMTokenTable::startsWord(int token) const
 QString pqLVLMTokenTable::description(int token) const
 {
   QString text = QStringLiteral("<p style='white-space:pre'><b>%1</b> &nbsp; %2")
-                   .arg(readable(this->value(token, "token")).toHtmlEscaped())
+                   .arg(readable(this->value(token, "text")).toHtmlEscaped())
                    .arg(QObject::tr("token %1 of the answer").arg(token));
   const QVector<double> probability = this->numbers("probability");
   if (!std::isnan(probability.value(token, std::numeric_limits<double>::quiet_NaN())))
@@ -94,7 +88,7 @@ QString pqLVLMTokenTable::description(int token) const
     const double other = std::exp(this->value(token, name + "_logprob").toDouble());
     text += QStringLiteral("<br>%1. %2 &nbsp; %3")
               .arg(n)
-              .arg(readable(this->value(token, name + "_token")).toHtmlEscaped())
+              .arg(readable(this->value(token, name + "_text")).toHtmlEscaped())
               .arg(percent(other));
   }
   return text + "</p>";

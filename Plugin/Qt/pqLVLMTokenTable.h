@@ -20,8 +20,7 @@ public:
 
   int size() const;
 
-  /// A piece of the tokenizer as it is read: without the mark of a word's start, line breaks
-  /// visible.
+  /// What a token says, blanks and line breaks visible; a dot for the further parts of a character.
   QString text(int token) const;
   bool startsWord(int token) const;
 

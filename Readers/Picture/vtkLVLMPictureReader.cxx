@@ -4,6 +4,7 @@
 #include "vtkLVLMGuard.h"
 
 #include "Models/Picture/Image.h"
+#include "Models/Trace/FileStamp.h"
 
 #include "vtkDataObject.h"
 #include "vtkImageData.h"
@@ -69,6 +70,7 @@ void vtkLVLMPictureReader::Open()
   {
     lvlm::fail("FileName is empty: choose a picture");
   }
+  const std::string stamp = lvlm::fileStamp(this->FileName);
   const auto picture = lvlm::picture::readImage(this->FileName, this->MaximumPixels);
   if (picture.width * picture.height > lvlm::picture::SuspiciousPixels)
   {
@@ -76,7 +78,16 @@ void vtkLVLMPictureReader::Open()
                     << " pixels, unusually many for a picture");
   }
   pictureToVTK(picture, this->Picture);
+  this->OpenStamp = stamp;
   this->OpenTime.Modified();
+}
+
+int vtkLVLMPictureReader::GetOutdated()
+{
+  return this->OpenTime > this->GetMTime() && this->FileName &&
+      lvlm::fileStamp(this->FileName) != this->OpenStamp
+    ? 1
+    : 0;
 }
 
 int vtkLVLMPictureReader::RequestInformation(

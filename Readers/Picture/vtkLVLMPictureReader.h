@@ -20,6 +20,8 @@
 #include "vtkImageAlgorithm.h"
 #include "vtkNew.h"
 
+#include <string>
+
 class LVLMREADERSPICTURE_EXPORT vtkLVLMPictureReader : public vtkImageAlgorithm
 {
 public:
@@ -39,6 +41,10 @@ public:
   vtkSetClampMacro(MaximumPixels, int, 1, 1 << 30);
   vtkGetMacro(MaximumPixels, int);
   ///@}
+
+  /** 1 when the file is no longer the one that was read: overwritten, replaced or gone. The picture
+   * stays the one that was read, so that what was said about it stays true, until Modified(). */
+  int GetOutdated();
 
 protected:
   vtkLVLMPictureReader();
@@ -61,6 +67,7 @@ private:
 
   vtkNew<vtkImageData> Picture;
   vtkTimeStamp OpenTime;
+  std::string OpenStamp; ///< of the file that was read
 };
 
 #endif

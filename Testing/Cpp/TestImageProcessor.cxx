@@ -2,6 +2,7 @@
 // Preprocessing against Hugging Face's CLIPImageProcessor and LLaVA's padding, resizing against
 // Pillow (Testing/Golden/image_goldens.py); large pictures; untrusted configurations.
 #include "Check.h"
+#include "TempFolder.h"
 
 #include "Models/Picture/ImageProcessor.h"
 #include "Models/Picture/PillowResize.h"
@@ -257,7 +258,23 @@ void testConfig()
   CHECK_THROWS(parse(R"({"image_mean": [0.5, 0.5]})"), "image_mean is [0.5,0.5]");
   CHECK_THROWS(parse(R"({"image_processor_type": "LlavaNextImageProcessor"})"), "LlavaNext");
   CHECK_THROWS(parse("{\"image_processor_type\": \"" + std::string(9999, 'x') + "\"}"), "xxx...");
-  CHECK_THROWS(readImageProcessorConfig("/no/such/config.json"), "/no/such/config.json");
+}
+
+/// Which of a folder's two files counts, as in transformers 5.
+void testFolder()
+{
+  const lvlm_test::TempFolder folder;
+  const auto edge = [&] { return readImageProcessorConfig(folder.path()).shortestEdge; };
+  CHECK_THROWS(edge(), folder.path() + ": the model folder has neither preprocessor_config.json");
+  folder.write("processor_config.json", R"({"patch_size": 14, "image_processor": null})");
+  CHECK_THROWS(edge(), "neither preprocessor_config.json nor an image_processor");
+  folder.write("preprocessor_config.json", R"({"size": 30})");
+  CHECK(edge() == 30);
+  folder.write("processor_config.json",
+    R"({"image_processor": {"size": {"shortest_edge": 40}, "image_processor_type": "CLIPImageProcessorPil"}})");
+  CHECK(edge() == 40);
+  folder.write("processor_config.json", R"({"image_processor": 7})");
+  CHECK_THROWS(edge(), "processor_config.json: image_processor: not a JSON object");
 }
 }
 
@@ -268,5 +285,6 @@ int main()
   testResizeAgainstPillow();
   testModes();
   testConfig();
+  testFolder();
   return lvlm_test::checkResult();
 }

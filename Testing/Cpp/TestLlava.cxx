@@ -225,6 +225,40 @@ void compareVariants(const std::string& root)
   CHECK(maps.joint.count() == 9);
 }
 
+/// Folders as transformers 5 saves them, over the weights that they were made of: files, names and
+/// the template that are new there.
+void compareResaved(const std::string& root)
+{
+  const lvlm_test::TempFolder temp;
+  for (const auto& [name, original] :
+    { std::pair("llama", "multihead-f32"), { "llama3-rope", "llama3-rope-f32" },
+      { "theta", "grouped-bf16-sharded" }, { "tied", "tied-f32" }, { "qwen2", "bias-bf16-qwen2" },
+      { "mistral", "window-f16-mistral" } })
+  {
+    const std::string folder = temp.copyOf(root + "/resaved/" + name, name);
+    for (const auto& file : std::filesystem::directory_iterator(root + "/" + original))
+    {
+      const std::string own = file.path().filename().string();
+      if (own.rfind("model", 0) == 0)
+      {
+        std::filesystem::create_symlink(file.path(), folder + "/" + own);
+      }
+    }
+    const SafetensorsFile golden(folder + "/golden.safetensors");
+    Question question = questionFor(root, golden.metadata().at("prompt"));
+    question.chatTemplate.clear();
+    question.maxNewTokens = golden.tensor("answer").count();
+    compare(folder, golden, question);
+    const auto model = LlavaModel::open(folder);
+    CHECK(model->ask(question).prompt == golden.metadata().at("prompt"));
+    const std::vector<float> pixels =
+      processImage(question.image, readImageProcessorConfig(folder)).pixelValues;
+    const Tensor& theirs = golden.tensor("pixel_values");
+    CHECK(std::equal(
+      pixels.begin(), pixels.end(), theirs.as<float>(), theirs.as<float>() + theirs.count()));
+  }
+}
+
 /// The shipped model, on a shipped scene.
 void compareEmbedded(const std::string& root)
 {
@@ -353,8 +387,7 @@ void checkUnseenRim(const std::string& root)
   CHECK(model->config().vision.imageSize == 50 && model->config().vision.seenEdge() == 42);
   Question question = questionFor(root, "USER: <image>\nWhat color is the star? ASSISTANT:");
   const RgbImage picture =
-    processImage(question.image, readImageProcessorConfig(original + "/preprocessor_config.json"))
-      .seen; // of 42 x 42 pixels
+    processImage(question.image, readImageProcessorConfig(original)).seen; // of 42 x 42 pixels
   question.image = { 50, 50, std::vector<std::uint8_t>(50 * 50 * 3, 200) };
   for (std::int64_t row = 0; row < picture.height; ++row)
   {
@@ -372,6 +405,58 @@ void checkUnseenRim(const std::string& root)
   }
   const lvlm_test::RelevancyMaps maps = lvlm_test::Relevancy(model, rim).compute({ 0 }, {});
   CHECK(maps.joint.count() == model->config().vision.patches());
+}
+
+/// Whatever is edited, replaced, added or removed: the model is opened anew.
+void checkEditedFiles(const std::string& root)
+{
+  const lvlm_test::TempFolder temp;
+  const std::string folder = temp.copyOf(root + "/grouped-bf16-sharded", "m");
+  auto last = LlavaModel::open(folder);
+  CHECK(last == LlavaModel::open(folder));
+  const auto renewed = [&]
+  {
+    const auto now = LlavaModel::open(folder);
+    const bool fresh = now != last;
+    last = now;
+    return fresh && last == LlavaModel::open(folder);
+  };
+  for (const char* name :
+    { "config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json",
+      "tokenizer_config.json", "model.safetensors.index.json", "model-00003-of-00008.safetensors" })
+  {
+    const std::string path = folder + "/" + name, content = lvlm_test::readFile(path);
+    const auto time = std::filesystem::last_write_time(path);
+    // Replaced by another of the same size and time, as cp -p would.
+    temp.write("new", content);
+    std::filesystem::rename(temp.path("new"), path);
+    std::filesystem::last_write_time(path, time);
+    CHECK(renewed());
+  }
+  for (const char* name : { "chat_template.jinja", "chat_template.json", "processor_config.json",
+         "special_tokens_map.json", "added_tokens.json" })
+  {
+    temp.write(std::string("m/") + name, "{}");
+    CHECK(renewed());
+    std::filesystem::remove(folder + "/" + name);
+    CHECK(renewed());
+  }
+  temp.write("m/README.md", "not read");
+  CHECK(last == LlavaModel::open(folder));
+}
+
+/// A folder without tokenizer.json: how it gets one.
+void checkTokenizerFiles(const std::string& root)
+{
+  const lvlm_test::TempFolder temp;
+  const std::string folder = temp.copyOf(root + "/multihead-f32", "m");
+  std::filesystem::remove(folder + "/tokenizer.json");
+  CHECK_THROWS(LlavaModel::open(folder), "the model folder has no tokenizer.json");
+  temp.write("m/tokenizer.model", "sentencepiece");
+  CHECK_THROWS(LlavaModel::open(folder),
+    "tokenizer.model is not read: transformers.AutoTokenizer.from_pretrained(folder)");
+  temp.write("m/tokenizer.json", "version https://git-lfs.github.com/spec/v1\n");
+  CHECK_THROWS(LlavaModel::open(folder), "tokenizer.json: is a Git LFS pointer");
 }
 
 void checkAbort(const std::string& root)
@@ -418,10 +503,13 @@ int main(int argc, char** argv)
     }
     compareEmbedded(root);
     compareVariants(root);
+    compareResaved(root);
     checkCapture(root);
     checkSampling(root);
     checkErrors(root);
     checkUnseenRim(root);
+    checkEditedFiles(root);
+    checkTokenizerFiles(root);
     checkAbort(root);
   }
   catch (const std::exception& error)

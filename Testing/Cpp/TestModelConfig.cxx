@@ -40,7 +40,7 @@ void testLlava15()
   CHECK(config.vision.gridEdge() == 24 && config.imageTokens() == 576);
   CHECK(config.visionLayersUsed == 23);
   CHECK(config.vision.activation == Activation::QuickGelu);
-  CHECK(config.endTokens == std::set<std::int64_t>{ 2 });
+  CHECK(config.generation.endTokens == std::set<std::int64_t>{ 2 });
 }
 
 void testDefaults()
@@ -60,9 +60,9 @@ void testDefaults()
   CHECK(parse(llava("", R"(,"vision_feature_layer":1)")).visionLayersUsed == 1);
   CHECK(parse(llava("", R"(,"vision_feature_select_strategy":"full")")).imageTokens() == 10);
   CHECK(parse(llava("", R"(,"image_token_id":77)")).imageTokenId == 77);
-  CHECK(
-    parse(llava(""), R"({"eos_token_id":[3,4]})").endTokens == (std::set<std::int64_t>{ 3, 4 }));
-  CHECK(parse(llava(R"("eos_token_id":9)")).endTokens == std::set<std::int64_t>{ 9 });
+  CHECK(parse(llava(""), R"({"eos_token_id":[3,4]})").generation.endTokens ==
+    (std::set<std::int64_t>{ 3, 4 }));
+  CHECK(parse(llava(R"("eos_token_id":9)")).generation.endTokens == std::set<std::int64_t>{ 9 });
   CHECK(parse(R"({"model_type":"llava"})").vision.gridEdge() == 24);
 }
 
@@ -86,6 +86,69 @@ void testBiasesAndTies()
   CHECK(parse(llava("", R"(,"tie_word_embeddings":true)")).text.tiedEmbedding);
   CHECK(parse(llava("")).projectorBias);
   CHECK(!parse(llava("", R"(,"multimodal_projector_bias":false)")).projectorBias);
+}
+
+/// As transformers 5.24 takes them: what stands in the section, then beside it.
+void testRope()
+{
+  const auto rope = [](const std::string& text) { return parse(llava(text)).text; };
+  CHECK(rope(R"("rope_theta":5,"rope_parameters":{"rope_theta":7.0})").ropeTheta == 7);
+  CHECK(rope(R"("rope_theta":5,"rope_parameters":{"rope_type":"default"})").ropeTheta == 5);
+  CHECK(
+    rope(R"("rope_theta":5,"rope_scaling":null,"rope_parameters":{"rope_theta":7.0})").ropeTheta ==
+    7);
+  CHECK(
+    rope(R"("rope_scaling":{"type":"linear","factor":2.0},"rope_parameters":{"rope_theta":7.0})")
+      .ropeTheta == 10000);
+  const TextConfig three =
+    rope(R"("max_position_embeddings":99,"rope_parameters":{"rope_type":"llama3","factor":2.0})");
+  CHECK(three.ropeScaling.kind == RopeScaling::Kind::Llama3);
+  CHECK(three.ropeScaling.originalPositions == 99);
+  for (const char* kind : { "yarn", "dynamic", "longrope", "su", "mrope", "proportional" })
+  {
+    for (const char* section : { "rope_scaling", "rope_parameters" })
+    {
+      CHECK_THROWS(
+        rope("\"" + std::string(section) + R"(":{"factor":2.0,"rope_type":")" + kind + "\"}"),
+        std::string(section) + ": rope type '" + kind + "' is not supported");
+    }
+  }
+  CHECK_THROWS(rope(R"("rope_parameters":{"full_attention":{"rope_type":"default"}})"),
+    "of the type 'full_attention' are not supported");
+  CHECK_THROWS(rope(R"("partial_rotary_factor":0.5)"), "partial_rotary_factor 0.5");
+  CHECK_THROWS(rope(R"("model_type":"qwen2","layer_types":["full_attention","sliding_attention"])"),
+    "\"sliding_attention\"");
+}
+
+/// What is called LLaVA, too.
+void testOtherForms()
+{
+  const auto quantized = [](const std::string& settings)
+  { return parse(llava("", ",\"quantization_config\":{" + settings + "}")); };
+  CHECK_THROWS(quantized(R"("quant_method":"awq","bits":4)"),
+    "quantization_config: weights that are quantized by awq are not supported");
+  CHECK_THROWS(quantized(R"("quant_method":"gptq")"), "quantized by gptq are");
+  CHECK_THROWS(
+    quantized(R"("load_in_4bit":true)"), "quantized by bitsandbytes to 4 bits are not supported");
+  CHECK_THROWS(quantized(R"("quant_method":"bitsandbytes","load_in_8bit":true)"), "to 8 bits");
+  CHECK_THROWS(quantized(""), "weights that are quantized are not supported");
+  CHECK_THROWS(
+    parse(llava(R"("quantization_config":{"quant_method":"fp8"})")), "text_config: quantization");
+  CHECK(parse(llava("", R"(,"quantization_config":null)")).text.layers == 32);
+  CHECK_THROWS(parse(R"({"model_type":"llava","mm_vision_tower":"openai/clip-vit-large-patch14"})"),
+    "a checkpoint of the original LLaVA code is not supported");
+  for (const char* type :
+    { "mllama", "fast_vlm", "llava_next", "llava_qwen2", "pixtral", "paligemma" })
+  {
+    CHECK_THROWS(parse(R"({"model_type":")" + std::string(type) + "\"}"),
+      "architecture '" + std::string(type) + "' is not supported (model_type \"llava\" is)");
+  }
+  for (const char* tower : { "pixtral", "siglip_vision_model", "timm_wrapper", "fastvit" })
+  {
+    CHECK_THROWS(parse(R"({"model_type":"llava","vision_config":{"model_type":")" +
+                   std::string(tower) + "\"}}"),
+      "vision tower '" + std::string(tower) + "' is not supported");
+  }
 }
 
 void testBad()
@@ -133,6 +196,8 @@ int main()
     testLlava15();
     testDefaults();
     testBiasesAndTies();
+    testRope();
+    testOtherForms();
     testBad();
   }
   catch (const std::exception& error)

@@ -114,6 +114,8 @@ void testHostile(const TempFolder& folder)
   CHECK_THROWS(SafetensorsFile(folder.path("missing")), "missing");
   CHECK_THROWS(SafetensorsFile(folder.path()), "not a regular file");
   CHECK_THROWS(open(""), "is empty");
+  CHECK_THROWS(open("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 4221\n"),
+    "is a Git LFS pointer");
   CHECK_THROWS(open("abc"), "truncated");
   CHECK_THROWS(open(file("{}", "", 1000)), "truncated");
   CHECK_THROWS(open(file("{}", "", ~0ull)), "header length");
@@ -155,6 +157,45 @@ void testHostile(const TempFolder& folder)
   }
 }
 
+/// Of a tensor that several shards have the index names the one that counts.
+void testWeightMap()
+{
+  const TempFolder folder;
+  const auto value = [](float number) { return Tensor::of<float>({ number }, { 1 }); };
+  writeSafetensors(folder.path("base.safetensors"),
+    { { "model.language_model.a", value(1) }, { "b", value(2) }, { "c", value(3) } }, {});
+  writeSafetensors(folder.path("overlay.safetensors"),
+    { { "model.language_model.a", value(10) }, { "b", value(20) }, { "d", value(40) } }, {});
+  const auto open = [&](const std::string& map)
+  {
+    folder.write("model.safetensors.index.json", "{\"weight_map\":{" + map + "}}");
+    return Checkpoint(folder.path());
+  };
+  const std::string base = ":\"base.safetensors\"", overlay = ":\"overlay.safetensors\"";
+  const auto of = [](const Checkpoint& checkpoint, const char* name)
+  { return checkpoint.tensor(name, { 1 }).as<float>()[0]; };
+  const Checkpoint first = open("\"model.language_model.a\"" + base + ",\"b\"" + overlay);
+  CHECK(of(first, "decoder.a") == 1 && of(first, "b") == 20);
+  CHECK(of(first, "c") == 3 && of(first, "d") == 40); // of one shard: nothing to decide
+  const Checkpoint second = open("\"model.language_model.a\"" + overlay + ",\"b\"" + base);
+  CHECK(of(second, "decoder.a") == 10 && of(second, "b") == 2);
+  CHECK_THROWS(
+    open("\"model.language_model.a\"" + overlay + ",\"c\"" + base), "'b' is there twice");
+}
+
+void testQuantized()
+{
+  const TempFolder folder;
+  writeSafetensors(folder.path("model.safetensors"),
+    { { "lm_head.qweight", Tensor::of<std::int64_t>({ 1 }, { 1 }) },
+      { "language_model.model.norm.weight", Tensor::of<std::uint8_t>({ 1, 2 }, { 2, 1 }) } },
+    {});
+  const Checkpoint packed(folder.path());
+  CHECK_THROWS(packed.tensor("lm_head.weight", { 1, 1 }),
+    "'lm_head.weight', but 'lm_head.qweight' (quantized checkpoints are not supported)");
+  CHECK_THROWS(packed.tensor("decoder.norm.weight", { 4 }), "is U8, not one of");
+}
+
 void testCheckpoint(const TempFolder& folder)
 {
   CHECK(Checkpoint::canonicalName("language_model.model.norm.weight") == "decoder.norm.weight");
@@ -169,8 +210,16 @@ void testCheckpoint(const TempFolder& folder)
     "projector.linear_1.bias");
 
   CHECK_THROWS(Checkpoint(folder.path()), "neither model.safetensors nor");
-  folder.write("pytorch_model.bin", "pickle");
-  CHECK_THROWS(Checkpoint(folder.path()), "pickled");
+  for (const auto& [name, said] : { std::pair("part.gguf", "part.gguf is of llama.cpp"),
+         { "adapter.safetensors", "adapter.safetensors alone" },
+         { "model.bin", "model.bin is pickled" },
+         { "pytorch_model-00001-of-00002.bin", "00002.bin is pickled" } })
+  {
+    const TempFolder other;
+    other.write(name, "");
+    CHECK_THROWS(Checkpoint(other.path()), said);
+    CHECK_THROWS(Checkpoint(other.path()), "neither model.safetensors nor");
+  }
   const auto index = [&](const std::string& json)
   {
     folder.write("model.safetensors.index.json", json);
@@ -182,6 +231,8 @@ void testCheckpoint(const TempFolder& folder)
   CHECK_THROWS(index(R"({"weight_map":{"a":7}})"), "7");
   CHECK_THROWS(index(R"({"weight_map":{"a":"absent.safetensors"}})"), "absent.safetensors");
 
+  testWeightMap();
+  testQuantized();
   const Checkpoint real(std::string(LVLM_TEST_DATA) + "/llava/grouped-bf16-sharded");
   CHECK(real.storedType() == DType::BF16);
   CHECK(real.has("decoder.layers.2.mlp.down_proj.weight"));

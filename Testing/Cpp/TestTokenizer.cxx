@@ -4,6 +4,7 @@
 #include "Check.h"
 #include "TokenizerFiles.h"
 
+#include "Models/Text/PieceTexts.h"
 #include "Models/Text/Tokenizer.h"
 
 #include <iostream>
@@ -91,6 +92,85 @@ void runCase(const nlohmann::json& base, const nlohmann::json& texts, const std:
   CHECK(compare.different == 0);
 }
 
+/// The files beside tokenizer.json: added tokens and their flags, special tokens around a text.
+/// Testing/Golden/tokenizer_config_goldens.py.
+void testConfigFiles()
+{
+  const nlohmann::json base =
+    lvlm_test::readJson(std::string(LVLM_TEST_DATA) + "/llava/resaved/llama/tokenizer.json");
+  const nlohmann::json golden = testData("config_cases.json");
+  CHECK(golden["cases"].size() == 23);
+  for (const auto& [name, entry] : golden["cases"].items())
+  {
+    const lvlm_test::TempFolder folder;
+    for (const auto& [file, content] : entry["files"].items())
+    {
+      folder.write(file, content.dump());
+    }
+    const lvlm::text::Tokenizer tokenizer(
+      folder.write("tokenizer.json", changed(base, entry["tokenizer"]).dump()));
+    Comparison compare{ name };
+    for (std::size_t i = 0; i < golden["texts"].size(); ++i)
+    {
+      const auto text = golden["texts"][i].get<std::string>();
+      compare.equal(tokenizer.encode(text), entry["ids"][i].get<Ids>(), "ids", text);
+    }
+    Ids special;
+    for (std::int64_t id = 0; id < tokenizer.size(); ++id)
+    {
+      special.insert(special.end(), tokenizer.isSpecial(id) ? 1 : 0, id);
+    }
+    compare.equal(special, entry["special"].get<Ids>(), "special tokens", "");
+    CHECK(compare.different == 0);
+  }
+}
+
+/// Testing/Golden/piece_text_goldens.py; and a sequence that is none of a text: whatever its pieces
+/// say, together they say what it says.
+void testPieceTexts()
+{
+  const nlohmann::json golden = testData("piece_texts.json");
+  for (const auto& [name, cases] : golden.items())
+  {
+    const lvlm::text::Tokenizer tokenizer(
+      std::string(LVLM_TEST_DATA) + "/tokenizer/" + name + ".tokenizer.json");
+    Comparison compare{ name };
+    Ids all;
+    for (const auto& entry : cases)
+    {
+      const auto ids = entry["ids"].get<Ids>();
+      const std::vector<std::string> texts = lvlm::text::pieceTexts(tokenizer, ids);
+      compare.equal(
+        texts, entry["texts"].get<std::vector<std::string>>(), "texts", tokenizer.decode(ids));
+      all.insert(all.end(), ids.begin(), ids.end());
+    }
+    std::string joined;
+    for (const std::string& text : lvlm::text::pieceTexts(tokenizer, all))
+    {
+      joined += text;
+    }
+    compare.equal(joined, tokenizer.decode(all, false), "joined texts", "all together");
+    Ids mixed; // parts of characters in any order
+    for (std::int64_t i = 0; i < 200; ++i)
+    {
+      mixed.push_back(i * i * 7 % 300);
+    }
+    joined.clear();
+    for (const std::string& text : lvlm::text::pieceTexts(tokenizer, mixed))
+    {
+      joined += text;
+    }
+    compare.equal(joined, tokenizer.decode(mixed, false), "joined texts", "mixed");
+    CHECK(compare.compared > 30 && compare.different == 0);
+  }
+  const lvlm::text::Tokenizer tokenizer(
+    std::string(LVLM_TEST_DATA) + "/tokenizer/mistral.tokenizer.json");
+  CHECK(lvlm::text::pieceTexts(tokenizer, {}).empty());
+  CHECK(lvlm::text::textAfter(tokenizer, 1, tokenizer.id("▁red")) == " red");
+  CHECK(lvlm::text::textAfter(tokenizer, tokenizer.id("<0xC3>"), tokenizer.id("<0xA9>")) ==
+    "\xEF\xBF\xBD");
+}
+
 void testLookups()
 {
   const lvlm::text::Tokenizer tokenizer(
@@ -144,6 +224,8 @@ int main()
   {
     runCase(smollm2, texts, name);
   }
+  testConfigFiles();
+  testPieceTexts();
   testLookups();
   testIllFormedText();
   return lvlm_test::checkResult();

@@ -149,8 +149,7 @@ void testSteps()
   CHECK_THROWS(tokenizerOf(with("/post_processor/single/1/Sequence/id", "B")), "neither");
 }
 
-/// tokenizer_config.json of LLaMA's class decides about bos and eos (transformers'
-/// LlamaTokenizerFast).
+/// What cannot be in the files beside tokenizer.json; what can is compared in TestTokenizer.
 void testTokenizerConfig()
 {
   const lvlm_test::TempFolder folder;
@@ -164,13 +163,22 @@ void testTokenizerConfig()
   };
   using Ids = std::vector<std::int64_t>;
   CHECK(lvlm::text::Tokenizer(path).encode("ab") == (Ids{ 3 }));
-  CHECK(ids(R"({"tokenizer_class": "Qwen2Tokenizer", "bos_token": "<s>"})") == (Ids{ 3 }));
-  CHECK(ids(R"({"tokenizer_class": "LlamaTokenizer"})") == (Ids{ 5, 3 }));
-  CHECK(ids(R"({"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": false})") == (Ids{ 3 }));
+  CHECK(ids(R"({"tokenizer_class": "LlamaTokenizer"})") == (Ids{ 3 }));
+  CHECK(ids(R"({"tokenizer_class": "LlamaTokenizer", "add_bos_token": null})") == (Ids{ 3 }));
   CHECK(ids(R"({"tokenizer_class": "LlamaTokenizer", "add_eos_token": true,
-                "eos_token": {"content": "c"}})") == (Ids{ 5, 3, 2 }));
-  CHECK_THROWS(ids(R"({"tokenizer_class": "GemmaTokenizer"})"), "bos_token \"<bos>\"");
+                "eos_token": {"content": "c"}})") == (Ids{ 3, 2 }));
+  CHECK(ids(R"({"pad_token": null, "cls_token": 7, "sep_token": {}, "extra_special_tokens": 1})") ==
+    (Ids{ 3 }));
+  CHECK_THROWS(
+    ids(R"({"tokenizer_class": "GemmaTokenizer", "add_bos_token": true})"), "bos_token \"<bos>\"");
   CHECK_THROWS(ids("{"), "tokenizer_config.json");
+  CHECK_THROWS(ids("[]"), "tokenizer_config.json: not a JSON object");
+  CHECK_THROWS(ids(R"({"added_tokens_decoder": {"x": {"content": "d"}}})"), "\"x\"");
+  CHECK_THROWS(ids(R"({"added_tokens_decoder": {"7": 7}})"), "not an id and a token");
+  CHECK_THROWS(ids(R"({"added_tokens_decoder": {"7": {}}})"), "content of 0 bytes");
+  CHECK_THROWS(ids(R"({"added_tokens_decoder": {"7": {"content": "d", "lstrip": 1}}})"), "lstrip");
+  folder.write("added_tokens.json", R"({"d": -1})");
+  CHECK_THROWS(ids("{}"), "added_tokens.json: \"d\": -1");
 }
 
 /// Processor time of `work` in seconds: other processes must not make the test fail.

@@ -85,7 +85,7 @@ void testOneTrace(const std::string& path)
   probe->Update();
   const auto trace = vtkLVLMTrace::TraceOf(output);
   CHECK(probe->Seen == std::vector<const lvlm::Trace*>{ trace.get() });
-  CHECK(probe->GetTokenTable()->GetValue(2) == "b"); // 1 column, its name, its value
+  CHECK(probe->GetTokenTable()->GetValue(3) == "b"); // 2 columns, their names, their values
   other->SetInputConnection(reader->GetOutputPort());
   other->Update();
   probe->Modified();

@@ -2,6 +2,7 @@
 // tokenizer.json; after a zero byte, text to encode with it.
 #include "FuzzInput.h"
 
+#include "Models/Text/PieceTexts.h"
 #include "Models/Text/Tokenizer.h"
 
 #include <algorithm>
@@ -20,6 +21,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
       const auto ids = tokenizer.encode(text);
       tokenizer.decode(ids);
       tokenizer.decode(ids, false);
+      lvlm_fuzz::require(lvlm::text::pieceTexts(tokenizer, ids).size() == ids.size());
       tokenizer.decode({ -1, INT64_MIN, INT64_MAX, tokenizer.size(), 0 });
       for (const std::int64_t id : { INT64_C(-1), tokenizer.size(), INT64_MAX })
       {

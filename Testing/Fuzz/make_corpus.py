@@ -153,6 +153,13 @@ def model_config_seeds() -> None:
     seed("good")
     generation = json.dumps({"eos_token_id": [2, 3]})
     write("FuzzModelConfig", "good_generation", json.dumps(LLAVA) + "\0" + generation)
+    asks = {"repetition_penalty": 1.2, "no_repeat_ngram_size": 3, "bad_words_ids": [[4], [5, 6]], "sequence_bias": [[[7, 8], -1.5]],
+            "min_length": 4, "min_new_tokens": 2, "forced_bos_token_id": 1, "forced_eos_token_id": [2, 3], "suppress_tokens": [9],
+            "begin_suppress_tokens": [10, 11], "exponential_decay_length_penalty": [5, 1.1], "remove_invalid_values": True}
+    write("FuzzModelConfig", "generation_all", json.dumps(LLAVA) + "\0" + json.dumps(asks))
+    write("FuzzModelConfig", "generation_beams", json.dumps(LLAVA) + "\0" + json.dumps({"num_beams": 4, "bad_words_ids": [[]]}))
+    seed("quantized", quantization_config={"quant_method": "awq", "bits": 4})
+    seed("rope_by_layer", **nested("text_config", rope_parameters={"full_attention": {"rope_theta": 1e300}}))
     write("FuzzModelConfig", "generation_list", json.dumps(LLAVA) + "\0[]")
     write("FuzzModelConfig", "defaults", {"model_type": "llava"})
     for model in ("mistral", "qwen2", "gpt2"):

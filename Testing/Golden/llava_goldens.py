@@ -6,9 +6,10 @@
     python llava_goldens.py --numbers OUTPUT_DIR [NAME ...] # golden numbers alone, of checkpoints and the picture that are there
     python llava_goldens.py --model DIR GOLDEN              # golden numbers of an existing checkpoint folder
     python llava_goldens.py --variants OUTPUT_DIR           # golden numbers of multihead-f32 with other settings (VARIANTS)
+    python llava_goldens.py --resaved OUTPUT_DIR            # RESAVED as this transformers saves them, without the weights, and their numbers
 
 Run with transformers 4.46 for the old tensor names and with transformers >= 4.52 for the new ones; a checkpoint whose
-names need the other version is skipped with a message; the variants are those of the newest version. Each checkpoint folder is a genuine one (config.json,
+names need the other version is skipped with a message; the variants and what was saved again are those of the newest version. Each checkpoint folder is a genuine one (config.json,
 *.safetensors, tokenizer.json, preprocessor_config.json, generation_config.json); `golden.safetensors` in it holds
 
     pixel_values [3, H, W] (float32), ids [P] (expanded), answer [T], logits [T, V],
@@ -226,6 +227,41 @@ def make_variants(root: Path, prompt: str, image: Image.Image) -> None:
             golden(folder, prompt, image, root / f"{name}.golden.safetensors", full=False, steps=4)
 
 
+# Checkpoints of an older release that are saved again by the running one: folder names below OUTPUT_DIR/resaved, and the originals.
+RESAVED = {"llama": "multihead-f32", "llama3-rope": "llama3-rope-f32", "theta": "grouped-bf16-sharded", "tied": "tied-f32",
+           "qwen2": "bias-bf16-qwen2", "mistral": "window-f16-mistral"}
+TEMPLATE = """{%- for message in messages %}{{ message['role'] | upper }}: {% for part in message['content'] -%}
+{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}{% endfor %} {% endfor -%}
+{% if add_generation_prompt %}ASSISTANT:{% endif %}"""
+
+
+def save_again(original: Path, folder: Path) -> transformers.ProcessorMixin:
+    """The whole folder as the running transformers writes it: model and processor."""
+    model = LlavaForConditionalGeneration.from_pretrained(original, torch_dtype="auto")
+    model.save_pretrained(folder)
+    processor = transformers.LlavaProcessor(
+        ImageProcessor.from_pretrained(original), PreTrainedTokenizerFast.from_pretrained(original), patch_size=VISION["patch_size"],
+        vision_feature_select_strategy="default", num_additional_image_tokens=1, chat_template=TEMPLATE)
+    processor.save_pretrained(folder)
+    return transformers.AutoProcessor.from_pretrained(folder)
+
+
+def make_resaved(root: Path, image: Image.Image) -> None:
+    for name, original in RESAVED.items():
+        target = root / "resaved" / name
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / name
+            processor = save_again(root / original, folder)
+            parts = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+            prompt = processor.apply_chat_template([{"role": "user", "content": parts}], add_generation_prompt=True)
+            golden(folder, prompt, image, target / "golden.safetensors", full=False, steps=4)
+            assert processor(text=prompt, images=image)["input_ids"][0] == load_file(target / "golden.safetensors")["ids"].tolist()
+            for file in folder.iterdir():
+                if ".safetensors" not in file.name:
+                    shutil.copy(file, target)
+
+
 def main() -> None:
     if sys.argv[1] == "--model":
         folder = Path(sys.argv[2])
@@ -236,6 +272,9 @@ def main() -> None:
     if sys.argv[1] == "--variants":
         root = Path(sys.argv[2])
         make_variants(root, PROMPT, Image.open(root / "picture.png").convert("RGB"))
+        return
+    if sys.argv[1] == "--resaved":
+        make_resaved(Path(sys.argv[2]), Image.open(Path(sys.argv[2]) / "picture.png").convert("RGB"))
         return
     numbers_only = sys.argv[1] == "--numbers"
     root, *names = sys.argv[2 if numbers_only else 1:]

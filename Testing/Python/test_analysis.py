@@ -3,6 +3,7 @@
 
 Sums run in double precision in both, then round to float32: 1e-7 relative is one unit of float32.
 """
+import json
 import numpy as np
 
 import lvlm_testing as lt
@@ -160,6 +161,37 @@ class Others(lt.TestCase):
         np.testing.assert_array_equal(lt.column(table, "top2_id")[data.P:], data.topk_id[:, 1])
         np.testing.assert_array_equal(lt.column(table, "top3_logprob")[data.P:], data.topk_logprob[:, 2])
         self.assertEqual(lt.column(table, "top1_token")[data.P:], data.tokens[data.P:])
+
+    def test_what_pieces_say(self):
+        """Recorded texts where there are any, also of a character over three pieces; old files are read from their pieces."""
+        data = self.data
+        old = lt.fetch(simple.LVLMTokens(Input=self.trace))
+        self.assertEqual(lt.column(old, "text"), [" w%d" % i for i in data.ids])
+        self.assertEqual(lt.column(old, "top1_text")[data.P:], [" w%d" % i for i in data.ids[data.P:]])
+        asked = " ".join("w%d" % i for i in data.ids[data.positions("question")])
+        self.assertEqual(old.GetFieldData().GetAbstractArray("question").GetValue(0), asked)
+        data.tokens[-5:-1] = ["Ġis", "âŃ", "Ĳ", "!"]
+        texts = [" t%d" % p for p in range(len(data.tokens))]
+        texts[-5:-1] = [" is", "⭐", "", "!"]
+        alternatives = [["ä%d" % t, "▁", "\n"] for t in range(data.T)]
+        question = " <image> café — ’x’?\n\n"
+        trace = self.reader(data, name="texts.lvlm", metadata={"text": json.dumps(texts), "question": question,
+                                                               "answer.topk_text": json.dumps(alternatives)})
+        written = self.path("again.lvlm")
+        simple.SaveData(written, proxy=trace)
+        for source in (trace, simple.LVLMTraceReader(FileName=written)):
+            table = lt.fetch(simple.LVLMTokens(Input=source))
+            self.assertEqual(lt.column(table, "text"), texts)
+            self.assertEqual([lt.column(table, "top%d_text" % n)[data.P:] for n in (1, 2, 3)], [list(c) for c in zip(*alternatives)])
+            self.assertEqual(table.GetFieldData().GetAbstractArray("question").GetValue(0), question)
+            self.assertEqual(lt.column(lt.block(lt.fetch(source), "tokens"), "text"), texts)
+            self.assertEqual(lt.column(lt.block(lt.fetch(source), "answer"), "text"), texts[data.P:])
+            caption = lt.fetch(simple.LVLMCaption(Input=source, Text="{question}|{token}", AnswerTokens=[0, 1, 2, 3]))
+            self.assertEqual(lt.column(caption, "Text"), ["<image> café — ’x’?|is⭐!"])
+            patches = lt.fetch(simple.LVLMPatchAttention(Input=source, Patches=[0]))
+            self.assertEqual(lt.column(patches, "text"), texts[data.P:])
+        self.assertReports(self.reader(data, name="wrong.lvlm", metadata={"text": json.dumps(texts[1:])}).UpdatePipeline,
+                           "wrong.lvlm", "%d texts for %d positions" % (len(texts) - 1, len(texts)))
 
     def test_patch_attention(self):
         table = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Patches=[0, 5, -1], Layers=[1, 2]))

@@ -17,7 +17,9 @@ THEIRS, ours within OURS or three times Hugging Face's own error.
 import json
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 import numpy as np
@@ -109,7 +111,7 @@ class ExportCase(lt.TestCase):
             self.assertSame(*(lt.block(data, name) for data in (ours, theirs, wide)), name, **tolerance)
         self.assertSameWords(ours, theirs, (
             "prompt_length", "image_start", "heads", "layer_total", "model", "prompt", "answer", "question", "system_prompt",
-            "temperature", "top_p", "seed", "precision", "device", "image_mode", "answer.topk_token"))
+            "temperature", "top_p", "seed", "precision", "device", "image_mode", "answer.topk_token", "answer.topk_text"))
 
     def assertSameRelevancy(self, live, exported, exact, tokens):
         """Recorded maps against those that the model gives now: every token, every map and the table of words."""
@@ -291,6 +293,38 @@ class Run(ExportCase):
                     CaptureFullLayers=[0, 1, 2], CaptureVision=1, ChatTemplate="USER: {image}\n{prompt} ASSISTANT:")
                 self.assertSameTrace(*traces)
                 self.assertSameRelevancy(*traces, 12)
+
+    def test_characters_of_several_bytes(self):
+        question = "  What color is the ⭐ — ’red’?\n你好\n"
+        exported = self.export("--max-new-tokens", "3", question=question)
+        self.assertSameTrace(*self.with_live(exported, STAR, question, MaxNewTokens=3))
+        self.assertIn("你", lt.column(lt.block(lt.fetch(exported), "tokens"), "text"))
+
+    def settings(self, content, source=ROOT / "Testing/Data/llava/multihead-f32"):
+        """A copy of a checkpoint with another generation_config.json, outside of the folder that is watched."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        copy = pathlib.Path(folder.name) / source.name
+        shutil.copytree(source, copy)
+        (copy / "generation_config.json").write_text(json.dumps(content))
+        return copy
+
+    def test_generation_config(self):
+        """Logits are processed as in live inference, and the scores are the model's own."""
+        golden = json.loads((ROOT / "Testing/Data/llava/generation.json").read_text())
+        picture = ROOT / "Testing/Data/llava/picture.png"
+        for name in ("order", "min-new", "forced-end", "bad-words", "decay", "invalid"):
+            with self.subTest(name):
+                case = golden["models"]["multihead-f32"][name]
+                folder = self.settings(case["config"])
+                exported = self.export("--template", r"USER: {image}\n{prompt} ASSISTANT:", "--max-new-tokens", str(golden["steps"]),
+                                       model=folder, image=picture)
+                self.assertEqual(list(lt.column(lt.block(lt.fetch(exported), "answer"), "id")), case["answer"])
+                self.assertSameTrace(*self.with_live(
+                    exported, picture, "What color is the star?", ModelDirectory=str(folder), MaxNewTokens=golden["steps"],
+                    ChatTemplate="USER: {image}\n{prompt} ASSISTANT:"))
+        for content, needle in (({"num_beams": 4}, "num_beams = 4 is not supported"), ({"penalty_alpha": 0.6}, "penalty_alpha")):
+            self.assertIn(needle, self.export("--template", "{image}{prompt}", model=self.settings(content), fails=True))
 
     def test_errors(self):
         for options, needle in (

@@ -439,6 +439,62 @@ class Asking(ModuleTest):
         self.assertDrawn(self.screenshot(simple.GetLayoutByName("Compare: %s | %s (2)" % (question, question)), "without"),
                          [(0, .33), (.33, .66), (.66, 1)])
 
+    def test_the_same_question_is_asked_again(self):
+        """Characters of several bytes, blanks, the picture's place and line breaks reach the model as they did at first."""
+        for question in ("What color is the ⭐ — ’red’?", "Look: <image> What color is the star?", "  What color\nis the star?\n\n"):
+            first = self.lvlm.ask(STAR, question, layout=False)
+            self.assertEqual(self.lvlm.question(first), question)
+            second = self.lvlm.ask_without(first, patches=[0])
+            part = self.lvlm.crop_and_ask(first, 10, 150, 20, 160)
+            ids = [list(lt.column(lt.fetch(simple.LVLMTokens(Input=trace)), "id")[:-len(self.lvlm.tokens(trace))])
+                   for trace in (first, second, part)]
+            self.assertEqual(ids[0], ids[1], question)
+            self.assertEqual(ids[0], ids[2], question)
+            self.assertEqual([trace.Prompt for trace in (second, part)], [question] * 2)
+
+    def test_what_pieces_of_characters_say(self):
+        trace = self.lvlm.ask(STAR, "What is ⭐?", layout=False)
+        texts = [token["text"] for token in self.lvlm.tokens(trace, "question")]
+        self.assertIn("⭐", texts)
+        self.assertEqual("".join(texts), "What is ⭐?")
+        words = lt.column(lt.fetch(simple.LVLMRelevancy(Input=trace, AnswerTokens=[RED]), 1), "word")
+        self.assertIn("⭐", words)
+
+    def test_an_overwritten_picture_is_read_again(self):
+        shot = self.path("shot.png")
+
+        def ask(scene):
+            if scene:
+                shutil.copy(SCENES / scene, shot)
+            return self.lvlm.ask(shot, QUESTION, layout=False)
+
+        def seen(trace):
+            trace.UpdatePipeline()
+            return lt.array(lt.block(lt.fetch(trace), "image").GetPointData().GetArray("image")).copy()
+
+        def readers():
+            return len([source for source in simple.GetSources().values() if source.GetXMLName() == "LVLMPictureReader"])
+
+        before = readers()
+        first = ask("star_left_of_circle.png")
+        star = seen(first)
+        second = ask("blue_heart.png")
+        heart = seen(second)
+        self.assertFalse(np.array_equal(star, heart))
+        np.testing.assert_array_equal(seen(first), star)  # it stays what it was
+        self.assertNotEqual(self.lvlm.answer(first), self.lvlm.answer(second))
+        third = ask(None)  # the file is as it was read
+        np.testing.assert_array_equal(seen(third), heart)
+        self.assertEqual(readers() - before, 2)
+        for trace in (second, third):
+            simple.Delete(trace)
+        fourth = ask("one_ring.png")  # nothing hangs on the reader of the heart any more
+        self.assertEqual(readers() - before, 2)
+        self.assertFalse(np.array_equal(seen(fourth), heart))
+        shutil.copy(SCENES / "blue_heart.png", shot)
+        np.testing.assert_array_equal(seen(self.lvlm.ask(simple.FindSource("shot.png"), QUESTION, layout=False)), heart)
+        np.testing.assert_array_equal(seen(first), star)
+
     def test_crop(self):
         trace = self.lvlm.ask(STAR, "What color is the circle?", layout=False)
         part = self.lvlm.crop_and_ask(trace, 84, 167, 42, 125)

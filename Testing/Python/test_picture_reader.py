@@ -56,6 +56,29 @@ class PictureReader(lt.TestCase):
         begin, end = entry["data_offsets"]
         return np.frombuffer(content[8 + header_size :][begin:end], np.uint8).reshape(entry["shape"])
 
+    def test_a_file_that_is_overwritten(self):
+        """The picture stays as it was read until the reader is told to read again."""
+        path = self.path("shot.png")
+        Image.new("RGB", (4, 3), (10, 20, 30)).save(path)
+        reader = simple.LVLMPictureReader(FileName=path)
+
+        def state():
+            reader.UpdatePropertyInformation()
+            return tuple(lt.array(lt.fetch(reader).GetPointData().GetScalars())[0]), reader.Outdated
+
+        self.assertEqual(state(), ((10, 20, 30), 0))
+        Image.new("RGB", (4, 3), (40, 50, 60)).save(path)
+        self.assertEqual(state(), ((10, 20, 30), 1))
+        reader.SMProxy.InvokeCommand("Reload")
+        reader.UpdatePipeline()
+        self.assertEqual(state(), ((40, 50, 60), 0))
+        os.remove(path)
+        self.assertEqual(state(), ((40, 50, 60), 1))
+        Image.new("RGB", (4, 3), (70, 80, 90)).save(path)
+        simple.ReloadFiles(reader)
+        reader.UpdatePipeline()
+        self.assertEqual(state(), ((70, 80, 90), 0))
+
     def test_too_many_pixels_are_an_error(self):
         reader = simple.LVLMPictureReader(FileName=str(PICTURES / "odd.png"), MaximumPixels=61 * 37 - 1)
         with lt.Errors() as errors:

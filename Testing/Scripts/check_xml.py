@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Methods of VTK's own classes.
-INHERITED = {"SetInputConnection", "AddInputConnection", "SetInputArrayToProcess", "Update", "Write"}
+INHERITED = {"SetInputConnection", "AddInputConnection", "SetInputArrayToProcess", "Modified", "Update", "Write"}
 LONGEST_SHORT_HELP = 90
 
 
@@ -72,7 +72,7 @@ def property_offences(where, prop):
     documentation = prop.find("Documentation")
     if documentation is None or not (documentation.text or "").strip():
         yield "%s is not documented" % where
-    if prop.get("information_only") == "1":
+    if prop.get("information_only") == "1" or prop.tag == "Property":  # told by the server, or a command without a value
         return
     if not has_domain(prop):
         yield "%s has no domain" % where

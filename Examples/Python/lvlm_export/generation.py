@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from .llava import Llava, attention_taps
+from .logits import logits_processors, processed
 from .prompt import Prompt
 from .trace_file import RowStore
 
@@ -93,6 +94,7 @@ def generate(llava: Llava, prompt: Prompt, pixels: torch.Tensor, stores: Stores,
     embedded = llava.embed(prompt.ids, features, prompt.feature_start)
     del states, features
     answer, capture, cache = Answer(), Capture(stores, len(prompt.ids)), None
+    processors = logits_processors(llava.generation_config, len(prompt.ids), max_new_tokens)
     with attention_taps(llava.decoder_layers, capture):
         while True:
             progress(f"{len(answer.ids)} tokens answered" if answer.ids else "reading the prompt")
@@ -102,7 +104,7 @@ def generate(llava: Llava, prompt: Prompt, pixels: torch.Tensor, stores: Stores,
             if not torch.isfinite(logits).all():
                 raise ValueError(f"{llava.name}: the logits of answer token {len(answer.ids)} are not finite: the weights are damaged, "
                                  "or the precision is too low for this model")
-            token = sampling.next(logits)
+            token = sampling.next(processed(processors, prompt.ids + answer.ids, logits))
             answer.add(token, logits, alternatives)
             if token in llava.end_tokens or len(answer.ids) == max_new_tokens:
                 return answer

@@ -14,6 +14,8 @@ from typing import Callable, Iterator
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoProcessor, LlavaForConditionalGeneration
 
+from .logits import check_generation_config, end_tokens
+
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -97,16 +99,11 @@ class Llava:
         for key in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
             if getattr(self.config.text_config, key, None) not in (None, 1, 1.0):
                 raise ValueError(f"{name}: {key} = {getattr(self.config.text_config, key)} of the decoder is not supported")
-        self.end_tokens = self._end_tokens(model)
+        self.generation_config = model.generation_config
+        check_generation_config(self.generation_config, name)
+        self.end_tokens = set(end_tokens(self.generation_config))
         self._find_grid()
         self.model = model.eval().requires_grad_(False)  # keeps the parts alive
-
-    def _end_tokens(self, model) -> set[int]:
-        for config in (model.generation_config, self.config, self.config.text_config):
-            end = getattr(config, "eos_token_id", None)
-            if end is not None:
-                return set(end if isinstance(end, (list, tuple)) else [end])
-        return set()
 
     def _find_grid(self) -> None:
         vision = self.config.vision_config

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a question to the positions of the sequence and their roles, as Models/Llava/Prompt of the plugin gives them."""
 
+import os
 from dataclasses import dataclass
 
 SLOTS = ("{image}", "{prompt}", "{system}")
@@ -9,6 +10,35 @@ SLOTS = ("{image}", "{prompt}", "{system}")
 def pieces_of(tokenizer, ids: list[int]) -> list[str]:
     """The tokenizer's own pieces; empty for an id of the model that the tokenizer does not know."""
     return [piece or "" for piece in tokenizer.convert_ids_to_tokens(ids)]
+
+
+def texts_of(tokenizer, ids: list[int]) -> list[str]:
+    """What each token adds to the decoded text; a character whose bytes are spread over several stands at the first of them."""
+    def decoded(end):
+        return tokenizer.decode(ids[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    whole, texts, done, owner = decoded(len(ids)), [""] * len(ids), 0, None
+    for at in range(len(ids)):
+        now = decoded(at + 1)
+        reached = max(done, len(os.path.commonprefix([whole, now])))
+        own = done
+        if owner is not None and reached > done:
+            texts[owner] += whole[done]
+            own, owner = own + 1, None
+        texts[at] += whole[own:reached]
+        if owner is None and len(now) > reached:  # it ends with a part of a character
+            owner = at
+        done = reached
+    return texts
+
+
+def text_after(tokenizer, before: int, token: int) -> str:
+    """What a token says after another one; U+FFFD for a part of a character."""
+    def decoded(*ids):
+        return tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    first, both = decoded(before), decoded(before, token)
+    return both[len(first):] if both.startswith(first) else decoded(token)
 
 
 @dataclass
@@ -51,7 +81,8 @@ def chat_layout(processor, with_system: bool, image_token: str, image_in_questio
             problem = problem or f"cannot be used: {error}"
             continue
         begin = processor.tokenizer.bos_token
-        if begin and layout.startswith(begin):  # the tokenizer adds it
+        added = processor.tokenizer("a")["input_ids"][:1] == [processor.tokenizer.bos_token_id]
+        if begin and added and layout.startswith(begin):  # the tokenizer adds it
             layout = layout[len(begin):]
         layout = layout.replace(image_token, "" if image_in_question else "{image}")
         missing = [slot for slot in wanted if layout.count(slot) != 1]

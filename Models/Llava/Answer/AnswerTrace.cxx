@@ -4,6 +4,7 @@
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Text/Chat/ChatTemplate.h"
 #include "Models/Text/Chat/CheckpointTemplate.h"
+#include "Models/Text/PieceTexts.h"
 #include "Models/Trace/Json.h"
 
 #include <filesystem>
@@ -52,18 +53,38 @@ void describeQuestion(Trace& trace, const Question& question, const LlavaModel::
   trace.extra["device"] = model.options.device;
 }
 
-/// JSON lists of the alternatives' pieces, [T][k]: their ids alone would mean nothing without the
-/// tokenizer.
-std::string alternativePieces(
-  const text::Tokenizer& tokenizer, const Answer& answer, std::int64_t T)
+/// JSON lists of the alternatives' pieces and of what these say, [T][k]: ids alone would mean
+/// nothing without the tokenizer. `ids` [P+T]
+void describeAlternatives(Trace& trace, const text::Tokenizer& tokenizer, const Answer& answer,
+  const std::vector<std::int64_t>& ids)
 {
-  nlohmann::json rows(static_cast<std::size_t>(T), nlohmann::json::array());
-  for (std::size_t i = 0; i < answer.topkId.size(); ++i)
+  const std::size_t T = answer.ids.size(), k = answer.topkId.size() / T;
+  nlohmann::json pieces(T, nlohmann::json::array()), texts = pieces;
+  for (std::size_t i = 0; i < T * k; ++i)
   {
-    rows[i * static_cast<std::size_t>(T) / answer.topkId.size()].push_back(
-      tokenizer.piece(answer.topkId[i]));
+    const std::int64_t before = ids[ids.size() - T + i / k - 1];
+    pieces[i / k].push_back(tokenizer.piece(answer.topkId[i]));
+    texts[i / k].push_back(text::textAfter(tokenizer, before, answer.topkId[i]));
   }
-  return rows.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const auto written = [](const nlohmann::json& rows)
+  { return rows.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); };
+  trace.extra["answer.topk_token"] = written(pieces);
+  trace.extra["answer.topk_text"] = written(texts);
+}
+
+/// What each position says. `ids` [P+T]; the image's positions all say the same.
+std::vector<std::string> textsOf(
+  const LlavaModel::Impl& model, const Prompt& prompt, const std::vector<std::int64_t>& ids)
+{
+  const auto first = ids.begin() + static_cast<std::ptrdiff_t>(prompt.featureStart);
+  const auto more = static_cast<std::size_t>(model.config.imageTokens() - 1);
+  std::vector<std::int64_t> once(ids.begin(), first);
+  once.insert(once.end(), first + static_cast<std::ptrdiff_t>(more), ids.end());
+  std::vector<std::string> texts = text::pieceTexts(model.tokenizer, once);
+  const auto image = texts.begin() + static_cast<std::ptrdiff_t>(prompt.featureStart);
+  const std::string said = *image;
+  texts.insert(image, more, said);
+  return texts;
 }
 }
 
@@ -137,6 +158,7 @@ Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Pro
   trace.promptLength = static_cast<std::int64_t>(prompt.ids.size());
   trace.imageStart = prompt.imageStart;
   trace.grid = { model.config.vision.gridEdge(), model.config.vision.gridEdge() };
+  trace.texts = textsOf(model, prompt, ids);
   const auto positions = static_cast<std::int64_t>(ids.size());
   trace.tensors[tn::Image] = imageTensor(seen);
   trace.tensors[tn::TokenId] = Tensor::of(ids, { positions });
@@ -144,7 +166,7 @@ Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Pro
   const std::int64_t k = static_cast<std::int64_t>(answer.topkId.size()) / T;
   trace.tensors[tn::TopkId] = Tensor::of(answer.topkId, { T, k });
   trace.tensors[tn::TopkLogprob] = Tensor::of(answer.topkLogprob, { T, k });
-  trace.extra["answer.topk_token"] = alternativePieces(model.tokenizer, answer, T);
+  describeAlternatives(trace, model.tokenizer, answer, ids);
   if (!answer.logits.empty())
   {
     const std::int64_t V = static_cast<std::int64_t>(answer.logits.size()) / T;

@@ -48,6 +48,9 @@ void Answering::prepare()
   checkQuestion(this->Asked);
   this->Input = promptOf(this->Model, this->Asked);
   this->checkMemory();
+  this->Processors.emplace(this->Model.config.generation,
+    static_cast<std::int64_t>(this->Input.ids.size()), this->Asked.maxNewTokens,
+    this->Model.config.text.vocabulary);
   this->Choice.emplace(this->Asked.temperature, this->Asked.topP, this->Asked.seed);
   this->Steps.emplace(this->Model, this->Asked, this->Input);
 }
@@ -80,7 +83,12 @@ void Answering::checkAlike() const
     std::ostringstream all;
     all << text.layers << " layers of width " << text.hidden << ", vocabulary " << text.vocabulary
         << ", " << this->Model.checkpoint->bytes() << " bytes of weights, "
-        << this->Input.ids.size() << " prompt positions, MaxNewTokens " << this->Asked.maxNewTokens;
+        << this->Input.ids.size() << " prompt positions, MaxNewTokens " << this->Asked.maxNewTokens
+        << ", end tokens";
+    for (const std::int64_t token : this->Model.config.generation.endTokens)
+    {
+      all << " " << token; // ranks that end at different ones would wait for each other
+    }
     return all.str();
   };
   const auto wanted = this->Team.fromFirst(
@@ -119,6 +127,14 @@ at::Tensor Answering::embed(const Answer& soFar, const Progress& progress)
                            : this->Steps->embedToken(soFar.ids.back());
 }
 
+/// The next token, of logits [V].
+std::int64_t Answering::choose(const Answer& soFar, const at::Tensor& logits)
+{
+  std::vector<std::int64_t> ids = this->Input.ids;
+  ids.insert(ids.end(), soFar.ids.begin(), soFar.ids.end());
+  return this->Choice->next(this->Processors->apply(ids, logits));
+}
+
 ranks::Message Answering::turn(
   const Answer& soFar, const ranks::Message& given, const Progress& progress)
 {
@@ -139,7 +155,7 @@ ranks::Message Answering::turn(
   {
     const at::Tensor logits = this->Steps->logits(hidden); // [V]
     return scoredToken(
-      this->Choice->next(logits), logits, this->Asked.alternatives, this->Asked.captureLogits);
+      this->choose(soFar, logits), logits, this->Asked.alternatives, this->Asked.captureLogits);
   }
   return { nullptr, { fromTorch(hidden) } };
 }
@@ -180,7 +196,7 @@ Trace Answering::run(const Progress& progress)
       },
       share));
   } while (answer.length() < this->Asked.maxNewTokens &&
-    this->Model.config.endTokens.count(answer.ids.back()) == 0);
+    this->Model.config.generation.endTokens.count(answer.ids.back()) == 0);
   Trace trace;
   this->Team.together([&] { translated([&] { trace = this->finish(answer, progress); }); });
   return trace;

@@ -6,6 +6,7 @@
 
 #include "AnswerTrace.h"
 #include "Generation.h"
+#include "LogitsProcessors.h"
 #include "Sampler.h"
 
 #include "Models/Ranks/Team.h"
@@ -31,6 +32,7 @@ private:
   void checkAlike() const;
   void sharePicture();
   ranks::Message turn(const Answer& soFar, const ranks::Message& given, const Progress& progress);
+  std::int64_t choose(const Answer& soFar, const at::Tensor& logits);
   at::Tensor embed(const Answer& soFar, const Progress& progress);
   Trace finish(const Answer& answer, const Progress& progress);
 
@@ -41,6 +43,7 @@ private:
   Prompt Input;
   picture::RgbImage Seen; ///< on all ranks
   std::optional<Generation> Steps;
+  std::optional<LogitsProcessors> Processors;
   std::optional<Sampler> Choice;
 };
 

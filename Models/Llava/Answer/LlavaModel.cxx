@@ -8,11 +8,14 @@
 #include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Ranks/Team.h"
+#include "Models/Trace/FileStamp.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <mutex>
+#include <set>
 #include <sstream>
 
 namespace lvlm::llava
@@ -45,20 +48,25 @@ at::Device deviceOf(const std::string& name)
   fail("device '", name, "' is not available here (cpu", at::hasCUDA() ? ", cuda" : "", " is)");
 }
 
-/// Changes when a file of the folder is replaced.
+/// Changes when a file that may have been read is edited, replaced, added or taken away.
 std::string fingerprint(const std::string& directory)
 {
-  std::ostringstream text;
-  for (const char* name : { "config.json", "model.safetensors", "model.safetensors.index.json",
-         "tokenizer.json", "preprocessor_config.json", "generation_config.json" })
+  std::set<std::string> files; // in an order that does not change
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory, ignored))
   {
-    std::error_code error;
-    const fs::path path = fs::path(directory) / name;
-    const auto size = fs::file_size(path, error);
-    const auto time = fs::last_write_time(path, error).time_since_epoch().count();
-    text << name << (error ? 0 : size) << "/" << (error ? 0 : time) << ";";
+    const std::string extension = entry.path().extension().string();
+    if (extension == ".json" || extension == ".jinja" || extension == ".safetensors")
+    {
+      files.insert(entry.path().filename().string() + ":" + fileStamp(entry.path().string()));
+    }
   }
-  return text.str();
+  std::string all;
+  for (const std::string& file : files)
+  {
+    all += file + ";";
+  }
+  return all;
 }
 
 std::string cacheKey(const std::string& directory, const ModelOptions& options)
@@ -70,15 +78,25 @@ std::string cacheKey(const std::string& directory, const ModelOptions& options)
     "|" + fingerprint(directory);
 }
 
-std::string requiredFile(const std::string& directory, const char* name)
+/// The folder's tokenizer.json. Of other forms of a tokenizer it says how they become one.
+std::string tokenizerFile(const std::string& directory)
 {
   std::error_code ignored;
-  std::string path = directory + "/" + name;
-  if (!fs::exists(path, ignored))
+  std::string path = directory + "/tokenizer.json";
+  if (fs::exists(path, ignored))
   {
-    fail(directory, ": the model folder has no ", name);
+    return path;
   }
-  return path;
+  for (const char* other : { "tokenizer.model", "vocab.json", "tekken.json" })
+  {
+    if (fs::exists(directory + "/" + other, ignored))
+    {
+      fail(directory, ": the model folder has no tokenizer.json, and ", other,
+        " is not read: transformers.AutoTokenizer.from_pretrained(folder).save_pretrained(folder) "
+        "makes the one of the other");
+    }
+  }
+  fail(directory, ": the model folder has no tokenizer.json");
 }
 
 /// Layers of fewer weights than this are faster on one thread: waiting for a second one takes
@@ -99,9 +117,7 @@ int threadsFor(int asked, const checkpoint::LlavaConfig& config)
 
 LlavaModel::Impl::Impl(const std::string& folder, const ModelOptions& modelOptions)
   : directory(folder), options(modelOptions), config(checkpoint::readLlavaConfig(folder)),
-    imageConfig(
-      picture::readImageProcessorConfig(requiredFile(folder, "preprocessor_config.json"))),
-    tokenizer(requiredFile(folder, "tokenizer.json")),
+    imageConfig(picture::readImageProcessorConfig(folder)), tokenizer(tokenizerFile(folder)),
     checkpoint(std::make_shared<checkpoint::Checkpoint>(folder)),
     weights(checkpoint, scalarOf(modelOptions.precision), deviceOf(modelOptions.device)),
     vision(config, weights, modelOptions.rank == 0),
@@ -122,7 +138,7 @@ picture::RgbImage LlavaModel::Impl::see(
   const checkpoint::VisionConfig& vision = this->config.vision;
   if (whole.width != vision.imageSize || whole.height != vision.imageSize)
   {
-    fail(this->directory, ": preprocessor_config.json makes pictures of ", whole.width, " x ",
+    fail(this->directory, ": the image processor makes pictures of ", whole.width, " x ",
       whole.height, ", the vision tower takes ", vision.imageSize, " x ", vision.imageSize);
   }
   picture::RgbImage seen{ vision.seenEdge(), vision.seenEdge(), {} };

@@ -45,7 +45,7 @@ def compare(first=None, second=None, token=None):
     charts = []
     for cell, preset, table, which in zip(tab.columns(lower, 1, 1), (before, after), tables, ("first", "second")):
         chart = tab.view(cell, shapes=True)
-        bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="token", Values="probability",
+        bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="text", Values="probability",
                                Highlight="chosen", FullScale=1, MaximumBars=8)
         preset.caption(chart, "How sure the model was of each token, %s" % which, size=SMALL, width=800)
         charts.append((chart, bars))

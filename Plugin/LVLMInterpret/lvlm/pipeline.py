@@ -37,6 +37,11 @@ def input_of(source):
     return inputs[0] if inputs is not None and len(inputs) > 0 else None
 
 
+def is_used(source):
+    """Whether a filter of the pipeline browser takes what the source gives."""
+    return any(taken is not None and taken.SMProxy == source.SMProxy for taken in map(input_of, all_sources()))
+
+
 def free_name(name):
     """The name, with a number behind it if a source has it already."""
     taken = {key[0] for key in simple.GetSources()}

@@ -64,7 +64,7 @@ def show_attention(trace=None, token=None):
     views.show_map(heat, view, "attention", "Attention to each patch")
     preset.caption(view, "Where the model looked for \u201c{token}\u201d\n" + QUESTION, width=960)
     chart = tab.view(right, shapes=True)
-    bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="token", Values="probability",
+    bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="text", Values="probability",
                            Highlight="chosen", FullScale=1, MaximumBars=12)
     preset.caption(chart, "How sure the model was of each token\nProbability, given all before it", width=640)
     tab.size()

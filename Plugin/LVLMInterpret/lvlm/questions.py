@@ -16,7 +16,7 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
     """Asks a LLaVA model about a picture and returns the trace of its answer (a LLaVAInference filter).
 
     image: a picture file on the server's disk, or a source of the pipeline. A second question about the same picture keeps
-    the first trace. model: checkpoint folder on the server's disk; empty: the embedded one. layout: show where the model
+    the first trace, which stays about the picture that it was asked about; a file that was overwritten is read anew. model: checkpoint folder on the server's disk; empty: the embedded one. layout: show where the model
     looked, in a tab of its own. The other arguments are properties of LLaVAInference; settings: further ones, by name, which
     count more.
     """
@@ -44,10 +44,18 @@ def trace_name(question):
     return text if len(text) <= LONGEST_NAME else text[:LONGEST_NAME - 1] + "\u2026"
 
 
+def _outdated(reader):
+    reader.UpdatePropertyInformation()
+    return bool(reader.Outdated)
+
+
 def picture_source(image):
-    """The source of a picture: of a file the one that reads it already, else a new reader."""
+    """The source of a picture: of a file the one that reads it already, else a new reader. A reader whose file was overwritten
+    since keeps its picture if something was made of that."""
     if isinstance(image, servermanager.Proxy):
-        return image
+        if pipeline.xml_name(image) != READER or not _outdated(image):
+            return image
+        return _reader(image.FileName)
     path = os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
     if not path:
         raise Error("image: %r is neither a file name nor a source of the pipeline" % (image,))
@@ -55,8 +63,19 @@ def picture_source(image):
         path = os.path.abspath(os.path.expanduser(path))
         if not os.path.isfile(path):
             raise Error("image: there is no file %s" % path)
-    for source in pipeline.all_sources():
-        if pipeline.xml_name(source) == READER and source.FileName == path:
+    return _reader(path)
+
+
+def _reader(path):
+    """The source that reads the file as it is now."""
+    readers = [source for source in pipeline.all_sources() if pipeline.xml_name(source) == READER and source.FileName == path]
+    for source in readers:
+        if not _outdated(source):
+            return source
+    for source in readers:
+        if not pipeline.is_used(source):
+            source.SMProxy.InvokeCommand("Reload")
+            pipeline.update(source, "image: reading %s" % path)
             return source
     source = pipeline.register(os.path.basename(path), READER, FileName=path)
     with pipeline.deleted_on_error(source):

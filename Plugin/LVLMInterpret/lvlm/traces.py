@@ -2,6 +2,7 @@
 """Traces in the pipeline, and what they say."""
 import math
 import re
+from contextlib import contextmanager
 
 from paraview import servermanager, simple
 
@@ -9,7 +10,6 @@ from . import pipeline
 from .errors import Error
 
 SOURCES = ("LLaVAInference", "LVLMTraceReader")
-WORD_START = ("\u2581", "\u0120")  # how tokenizers of the LLaMA and GPT-2 families mark a space
 
 
 def find_traces():
@@ -50,23 +50,30 @@ def _raise(message):
 def tokens(trace=None, role="answer"):
     """The answer's tokens, or those of another role (None: all positions), as dictionaries.
 
-    Keys: `position`, `index` (in the answer, -1 outside), `token` (the tokenizer's piece), `text` (as it is read), `role`,
-    `probability` (None where it is not known) and `alternatives`, a list of (text, probability), best first.
+    Keys: `position`, `index` (in the answer, -1 outside), `token` (the tokenizer's piece), `text` (what it says: a character spread
+    over several pieces stands at the first), `role`, `probability` (None where it is not known) and `alternatives`, a list of
+    (text, probability), best first.
     """
     trace = resolve(trace)
-    with pipeline.temporary("LVLMTokens", Input=trace) as table:
-        pipeline.update(table, "the tokens of %s" % pipeline.name_of(trace))
+    with _table(trace) as table:
         rows = pipeline.rows(table)
     return [_token(row) for row in rows if role is None or row["role"] == role]
 
 
+@contextmanager
+def _table(trace):
+    with pipeline.temporary("LVLMTokens", Input=trace) as table:
+        pipeline.update(table, "the tokens of %s" % pipeline.name_of(trace))
+        yield table
+
+
 def _token(row):
     others = []
-    for name in (n for n in row if re.fullmatch(r"top\d+_token", n)):
-        probability = _probability(row[name.replace("_token", "_logprob")])
+    for name in (n for n in row if re.fullmatch(r"top\d+_text", n)):
+        probability = _probability(row[name.replace("_text", "_logprob")])
         if probability is not None:
-            others.append((text_of(row[name]), probability))
-    return {"position": row["position"], "index": row["answer_index"], "token": row["token"], "text": text_of(row["token"]),
+            others.append((row[name], probability))
+    return {"position": row["position"], "index": row["answer_index"], "token": row["token"], "text": row["text"],
             "role": row["role"], "probability": _probability(row["logprob"]), "alternatives": others}
 
 
@@ -74,19 +81,10 @@ def _probability(logprob):
     return None if math.isnan(logprob) else math.exp(logprob)
 
 
-def text_of(token):
-    """A piece of the tokenizer as it is read: "\u2581red" is " red", "<0x0A>" a line break."""
-    if re.fullmatch(r"<0x[0-9A-Fa-f]{2}>", token):
-        byte = int(token[3:5], 16)
-        return chr(byte) if byte < 128 else "\ufffd"
-    for mark in WORD_START:
-        token = token.replace(mark, " ")
-    return token.replace("\u010a", "\n")
-
-
 def question(trace=None):
-    """The question that was asked."""
-    return "".join(token["text"] for token in tokens(trace, "question")).strip()
+    """The question as it was asked; of a trace that does not say it, what its tokens say."""
+    with _table(resolve(trace)) as table:
+        return servermanager.Fetch(table).GetFieldData().GetAbstractArray("question").GetValue(0)
 
 
 def answer(trace=None):
