@@ -7,6 +7,7 @@
 
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Trace/Trace.h"
 #include "Readers/AlgorithmTeam.h"
 #include "Readers/RankExecutive.h"
 #include "Readers/TraceShape.h"
@@ -342,10 +343,10 @@ int vtkLLaVAInference::RequestData(
     [&]
     {
       Internals& self = *this->Self;
+      self.Answer.clear(); // after an error there is none
       if (!this->Prepare(inputs[0], this->GetInputArrayToProcess(0, inputs)))
       {
         self.Answered = nullptr;
-        self.Answer.clear();
         std::shared_ptr<const lvlm::Trace> trace;
         try
         {
@@ -361,11 +362,11 @@ int vtkLLaVAInference::RequestData(
         const auto answered = vtkSmartPointer<vtkLVLMTrace>::New();
         answered->SetTrace(trace);
         self.Answered = answered;
-        self.Answer = withoutNul(trace->answer);
         self.Asked = std::move(self.Next);
         self.AskedModel = self.Model;
         self.AnswerTime.Modified();
       }
+      self.Answer = withoutNul(vtkLVLMTrace::TraceOf(self.Answered)->answer);
       vtkDataObject::GetData(outputs)->ShallowCopy(self.Answered);
       // Filters downstream look here when AnswerTime has made them ask again.
       lvlm::announceTrace(

@@ -3,6 +3,7 @@
 
 #include "Models/Trace/Error.h"
 #include "Models/Trace/Json.h"
+#include "Models/Trace/MappedFile.h"
 #include "Models/Trace/Safetensors.h"
 
 #include <filesystem>
@@ -122,6 +123,11 @@ const Tensor& Checkpoint::tensor(
       ", not one of F32, BF16, F16, F64 (quantized checkpoints are not supported)");
   }
   return tensor;
+}
+
+void Checkpoint::requireIntact() const
+{
+  lvlm::requireIntact(this->Tensors);
 }
 
 std::size_t Checkpoint::bytes() const

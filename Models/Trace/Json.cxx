@@ -100,7 +100,18 @@ nlohmann::json readJsonFile(const std::string& path, std::size_t maximumBytes)
   {
     fail(path, ": ", file->size(), " bytes of JSON, more than the ", maximumBytes, " accepted");
   }
-  return parseJson({ reinterpret_cast<const char*>(file->data()), file->size() }, path);
+  nlohmann::json json;
+  try
+  {
+    json = parseJson({ reinterpret_cast<const char*>(file->data()), file->size() }, path);
+  }
+  catch (const Error&)
+  {
+    file->requireIntact(); // rather say this than what is wrong with half a text
+    throw;
+  }
+  file->requireIntact();
+  return json;
 }
 
 std::string excerpt(const nlohmann::json& value, std::size_t maximumBytes)

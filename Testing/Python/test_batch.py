@@ -228,6 +228,7 @@ class Jobs(BatchCase):
         (self.out / "answers.csv").write_bytes(b"\0\xff nonsense\n1,2,3\n")
         ledger = batch_jobs.Ledger(self.out, {"model": "a"})
         self.assertEqual(ledger.done, set())
+        ledger.close()
         with self.assertRaisesRegex(batch_jobs.UsageError, "model was 'a' and is 'b'"):
             batch_jobs.Ledger(self.out, {"model": "b"})
         (self.out / "file").write_text("")

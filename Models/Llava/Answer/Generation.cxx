@@ -130,6 +130,7 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
     LayerCache& cache = this->Cache[static_cast<std::size_t>(i - span.begin)];
     hidden =
       decoder.layer(i).forward(hidden, rope, this->Fed, &cache, this->Buffers, tap); // [n, D]
+    this->Model.checkpoint->requireIntact(); // before the numbers are blamed for it
     checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i));
   }
   this->Fed += n;
@@ -140,6 +141,7 @@ at::Tensor Generation::logits(const at::Tensor& hidden)
 {
   const at::Tensor last = hidden.narrow(0, hidden.size(0) - 1, 1);                // [1, D]
   at::Tensor logits = this->Model.decoder.logits(last, this->Buffers).squeeze(0); // [V]
+  this->Model.checkpoint->requireIntact();
   checkFinite(logits, this->Model.directory, "the output projection");
   return logits;
 }
@@ -161,6 +163,7 @@ at::Tensor Generation::embedPrompt(const at::Tensor& pixels, const Progress& pro
   };
   const at::Tensor image =
     this->Model.vision.forward(pixels, this->Buffers, tap, progress); // [patches, D]
+  this->Model.checkpoint->requireIntact();
   checkFinite(image, this->Model.directory, "the vision tower");
   std::vector<std::int64_t> ids = this->Input.ids;
   const auto first = ids.begin() + static_cast<std::ptrdiff_t>(this->Input.featureStart);

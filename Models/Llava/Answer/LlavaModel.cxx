@@ -70,6 +70,20 @@ std::string cacheKey(const std::string& directory, const ModelOptions& options)
     "|" + fingerprint(directory);
 }
 
+/// A shard may have been written to, of which the fingerprint knows nothing.
+bool isIntact(const checkpoint::Checkpoint& checkpoint)
+{
+  try
+  {
+    checkpoint.requireIntact();
+    return true;
+  }
+  catch (const Error&)
+  {
+    return false;
+  }
+}
+
 std::string requiredFile(const std::string& directory, const char* name)
 {
   std::error_code ignored;
@@ -108,6 +122,7 @@ LlavaModel::Impl::Impl(const std::string& folder, const ModelOptions& modelOptio
     decoder(config.text, weights,
       ranks::layersOfRank(config.text.layers, modelOptions.rank, modelOptions.ranks))
 {
+  this->checkpoint->requireIntact(); // norms and biases have been read
   this->options.threads = threadsFor(modelOptions.threads, this->config);
   if (this->tokenizer.piece(this->config.imageTokenId).empty())
   {
@@ -165,7 +180,7 @@ std::shared_ptr<const LlavaModel> LlavaModel::open(
   const std::lock_guard<std::mutex> lock(mutex);
   const std::string key = cacheKey(directory, options);
   std::shared_ptr<const LlavaModel> model = opened[key].lock();
-  if (!model)
+  if (!model || !isIntact(*model->impl().checkpoint))
   {
     opened.erase(key);
     model = std::make_shared<const LlavaModel>(directory, options);

@@ -132,7 +132,9 @@ void RelevancySweep::checkLogprobs()
   const LogitGradient logits(this->Model.decoder, this->top(), this->Buffers);
   for (std::int64_t t = 0; this->Sequence.position(t) < this->positions(); ++t)
   {
-    this->Sequence.checkLogprob(t, logits.logprob(t, this->Sequence.answerId(t)));
+    const double logprob = logits.logprob(t, this->Sequence.answerId(t));
+    this->Model.checkpoint->requireIntact();
+    this->Sequence.checkLogprob(t, logprob);
   }
 }
 
@@ -150,6 +152,7 @@ GradientJob RelevancySweep::logits(std::int64_t from, std::int64_t to, double fa
       rows.push_back(logits.back(t, this->Sequence.answerId(t)) * factor);
     }
     job.gradient = at::cat(rows, 0); // [to - from + 1, D]
+    this->Model.checkpoint->requireIntact();
   };
   this->Team.together(
     [&]
@@ -189,7 +192,13 @@ ranks::Message RelevancySweep::pass(
     [&](ranks::Message given, const Progress& own)
     {
       const Pulse::Scope scope(this->Buffers.pulse, own);
-      return translated([&] { return turn(std::move(given), scope.progress()); });
+      return translated(
+        [&]
+        {
+          ranks::Message handed = turn(std::move(given), scope.progress());
+          this->Model.checkpoint->requireIntact();
+          return handed;
+        });
     },
     progress);
 }
@@ -396,6 +405,7 @@ void RelevancySweep::vision(
       commit(jobs);
     }
   }
+  this->Model.checkpoint->requireIntact();
 }
 
 } // namespace lvlm::llava
