@@ -103,6 +103,7 @@ void writeSharedTrace(const std::string& path, const Trace& own, ranks::Team& te
     writeTrace(path, own);
     return;
   }
+  requireIntact(own.tensors); // which layers are where is read from it, too
   std::map<std::string, SpreadTensor> spread;
   if (own.has(tn::AttentionAnswer))
   {

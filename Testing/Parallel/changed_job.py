@@ -8,7 +8,7 @@ import pickle
 import sys
 
 import lvlm_testing as lt
-from paraview import simple
+from paraview import servermanager, simple
 from vtkmodules.vtkParallelCore import vtkMultiProcessController
 
 CONTROLLER = vtkMultiProcessController.GetGlobalController()
@@ -41,7 +41,7 @@ def traces():
     yield "causal", told(simple.LVLMCausalGraph(Input=trace, AttentionThreshold=0.01))
     yield "rollout", told(simple.LVLMRelevancy(Input=trace, Method="RolloutMean"))
     with lt.Errors() as errors:
-        simple.SaveData(os.path.join(FOLDER, "copy.lvlm"), proxy=trace)
+        servermanager.writers.LVLMTraceWriter(Input=trace, FileName=os.path.join(FOLDER, "copy.lvlm")).UpdatePipeline()
     yield "writer", (errors.text, len([name for name in os.listdir(FOLDER) if "copy" in name or "partial" in name]))
 
 
