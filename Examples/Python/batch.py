@@ -90,10 +90,14 @@ class Reports:
 
     @property
     def first(self) -> str:
-        """The first message without VTK's own words around it."""
-        lines = [line.strip() for line in self.window.GetOutput().splitlines()]
-        lines = [line for line in lines if line and not line.startswith(("ERROR: In ", "Warning: In "))]
-        return lines[0].split("): ", 1)[-1] if lines else ""
+        """The first error without VTK's own words around it."""
+        is_error = False
+        for line in map(str.strip, self.window.GetOutput().splitlines()):
+            if line.startswith(("ERROR: In ", "Warning: In ")):
+                is_error = line.startswith("ERROR")
+            elif line and is_error:
+                return line.split("): ", 1)[-1]
+        return ""
 
 
 class Pipeline:
@@ -213,9 +217,10 @@ def settings_of(args: argparse.Namespace) -> dict:
 def plan(args: argparse.Namespace, ranks: Ranks):
     """(jobs to do, number of all jobs, the table): rank 0 decides, the others hear of it. Raises UsageError."""
     jobs, total, ledger, problem = [], 0, None, ""
-    for name in ("images", "output", "model", "plugin", "system"):
-        if not is_text(getattr(args, name)):
-            raise UsageError(f"--{name} {readable(getattr(args, name))}: not UTF-8 text, which ParaView asks for")
+    for name in ("images", "output", "model", "plugin"):  # the folder of the process may have such a name
+        path = getattr(args, name)
+        if path and not is_text(path.absolute()):
+            raise UsageError(f"--{name} {readable(path.absolute())}: not UTF-8 text, which ParaView asks for")
     if ranks.first:
         try:
             jobs = list_jobs(args.images, read_questions(args.questions))

@@ -33,7 +33,7 @@ class Job:
     @property
     def name(self) -> str:
         """Of this job's files: the same when other pictures or questions come or go."""
-        return f"{self.image}-{hashlib.sha1(self.question.encode(errors="surrogatepass")).hexdigest()[:8]}"
+        return f"{self.image}-{hashlib.sha1(self.question.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 def read_questions(path: Path) -> list[tuple[str, str]]:
@@ -93,7 +93,8 @@ class FolderLock:
                 self.file.seek(0)
                 holder = self.file.read(200).strip() or "another process"
                 self.file.close()
-                raise UsageError(f"{readable(folder)}: another run works in this folder ({holder}): wait for it, or choose another --output")
+                raise UsageError(
+                    f"{readable(folder)}: another run works in this folder ({holder}): wait for it, or choose another --output") from None
             if self._is_there():
                 break
             self.file.close()  # whoever held it has just taken the file away

@@ -38,7 +38,7 @@ public:
 
   VisionTower::LayerTap tap()
   {
-    return [this](std::int64_t layer, std::int64_t head, const at::Tensor& a)
+    return [this](std::int64_t layer, std::int64_t head, std::int64_t, const at::Tensor& a)
     {
       if (!this->All.defined())
       {

@@ -33,8 +33,8 @@ struct Moved
 
 VisionTower::LayerTap tapFor(const Moved& moved, bool tower)
 {
-  return
-    [&moved, tower](std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)
+  return [&moved, tower](std::int64_t layer, std::int64_t firstHead, std::int64_t,
+           const at::Tensor& probabilities)
   {
     const std::int64_t head = moved.head - firstHead;
     if (tower != moved.tower || layer != moved.layer || head < 0 || head >= probabilities.size(0))

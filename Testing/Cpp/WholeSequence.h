@@ -25,7 +25,8 @@ inline at::Tensor runDecoder(const lvlm::llava::LlavaModel::Impl& model,
   for (std::int64_t layer = 0; layer < model.decoder.layers(); ++layer)
   {
     hidden = model.decoder.layer(layer).forward(hidden, rope, 0, nullptr, buffers,
-      [&](std::int64_t head, const at::Tensor& a) { return tap(layer, head, a); });
+      [&](std::int64_t head, std::int64_t query, const at::Tensor& a)
+      { return tap(layer, head, query, a); });
   }
   return hidden;
 }

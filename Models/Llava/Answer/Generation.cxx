@@ -93,21 +93,20 @@ Generation::Generation(
 }
 
 void Generation::capture(
-  std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)
+  std::int64_t layer, std::int64_t firstHead, std::int64_t firstQuery, const at::Tensor& block)
 {
   const auto P = static_cast<std::int64_t>(this->Input.ids.size());
-  const std::int64_t n = probabilities.size(1);
-  if (this->Answer) // the last row is the query that predicts the next token
+  const std::int64_t n = block.size(1), first = this->Fed + firstQuery;
+  const std::int64_t last = first + n - 1;
+  if (this->Answer && last >= P - 1) // the query that predicts the next token
   {
-    const std::int64_t position = this->Fed + n - 1;
-    writeRows(*this->Answer, layer - this->Model.decoder.span().begin, firstHead,
-      position - (P - 1), position, probabilities.narrow(1, n - 1, 1));
+    writeRows(*this->Answer, layer - this->Model.decoder.span().begin, firstHead, last - (P - 1),
+      last, block.narrow(1, n - 1, 1));
   }
   const auto found = std::lower_bound(this->FullLayers.begin(), this->FullLayers.end(), layer);
   if (found != this->FullLayers.end() && *found == layer)
   {
-    writeRows(*this->Full, found - this->FullLayers.begin(), firstHead, this->Fed, this->Fed,
-      probabilities);
+    writeRows(*this->Full, found - this->FullLayers.begin(), firstHead, first, first, block);
   }
 }
 
@@ -122,9 +121,10 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
   {
     report(progress, static_cast<double>(i) / static_cast<double>(layers),
       what + ", layer " + std::to_string(i + 1) + " of " + std::to_string(layers));
-    const AttentionTap tap = [&](std::int64_t head, const at::Tensor& a)
+    const AttentionTap tap = [&](std::int64_t head, std::int64_t query, const at::Tensor& a)
     {
-      this->capture(i, head, a);
+      this->Buffers.pulse.beat();
+      this->capture(i, head, query, a);
       return at::Tensor();
     };
     LayerCache& cache = this->Cache[static_cast<std::size_t>(i - span.begin)];
@@ -153,11 +153,13 @@ at::TensorOptions Generation::tensorOptions() const
 
 at::Tensor Generation::embedPrompt(const at::Tensor& pixels, const Progress& progress)
 {
-  const VisionTower::LayerTap tap = [&](std::int64_t layer, std::int64_t head, const at::Tensor& a)
+  const VisionTower::LayerTap tap =
+    [&](std::int64_t layer, std::int64_t head, std::int64_t query, const at::Tensor& a)
   {
+    this->Buffers.pulse.beat();
     if (this->Vision)
     {
-      writeRows(*this->Vision, layer, head, 0, a.size(2), a);
+      writeRows(*this->Vision, layer, head, query, a.size(2), a);
     }
     return at::Tensor();
   };

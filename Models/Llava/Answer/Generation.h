@@ -44,7 +44,8 @@ public:
   void moveCapture(Trace& trace, std::int64_t answerLength);
 
 private:
-  void capture(std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities);
+  void capture(
+    std::int64_t layer, std::int64_t firstHead, std::int64_t firstQuery, const at::Tensor& block);
 
   const LlavaModel::Impl& Model;
   const Prompt& Input;

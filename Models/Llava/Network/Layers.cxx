@@ -13,9 +13,6 @@ namespace lvlm::llava
 
 namespace
 {
-/// Scores that one slice of heads may take.
-constexpr std::int64_t SliceBytes = 64 << 20;
-
 /// What Hugging Face computes in float32 even where activations are bfloat16.
 at::ScalarType atLeastFloat32(at::ScalarType type)
 {
@@ -74,7 +71,7 @@ at::Tensor attendRows(const at::Tensor& query, const at::Tensor& k, const at::Te
   at::Tensor probabilities = at::softmax(scores, -1); // [Hd, 1, S]
   if (tap)
   {
-    const at::Tensor replaced = tap(0, probabilities);
+    const at::Tensor replaced = tap(0, 0, probabilities);
     probabilities = replaced.defined() ? replaced.contiguous() : probabilities;
   }
   at::Tensor out = at::empty({ 1, heads * d }, q.options());
@@ -88,6 +85,44 @@ at::Tensor attendRows(const at::Tensor& query, const at::Tensor& k, const at::Te
       values + head / perGroup * v.stride(0), S, d, weights + head * S, result + head * d);
   }
   return out;
+}
+
+/// attend() for some queries [Hd, n, d] whose scores need not be cut further than by heads: gives
+/// [Hd, n, d]. `tap` is told of the first head.
+template <typename Tap>
+at::Tensor attendQueries(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+  double scale, const AttentionMask& mask, const Tap& tap)
+{
+  const std::int64_t heads = q.size(0), n = q.size(1), d = q.size(2);
+  const std::int64_t groups = k.size(0), S = k.size(1);
+  const std::int64_t perGroup = heads / groups;
+  const bool needsMask = mask.causal && (n > 1 || mask.window > 0);
+  const at::Tensor hidden = needsMask ? forbidden(mask, n, k) : at::Tensor();
+  const std::int64_t groupBytes = std::max<std::int64_t>(1, perGroup * n * S * q.element_size());
+  const std::int64_t step = std::clamp<std::int64_t>(AttentionBlockBytes / groupBytes, 1, groups);
+  const at::ScalarType wide = atLeastFloat32(q.scalar_type());
+  const at::Tensor query = q.reshape({ groups, perGroup * n, d });
+  std::vector<at::Tensor> parts;
+  for (std::int64_t group = 0; group < groups; group += step)
+  {
+    const std::int64_t count = std::min(step, groups - group);
+    at::Tensor scores =
+      at::bmm(query.narrow(0, group, count), k.narrow(0, group, count).transpose(1, 2))
+        .mul_(scale)
+        .view({ count * perGroup, n, S }); // [heads of slice, n, S]
+    if (hidden.defined())
+    {
+      scores.masked_fill_(hidden, -std::numeric_limits<float>::infinity());
+    }
+    at::Tensor probabilities = at::softmax(scores, -1, wide).to(q.scalar_type());
+    scores.reset();
+    const at::Tensor replaced = tap(group * perGroup, probabilities);
+    probabilities = replaced.defined() ? replaced : probabilities;
+    parts.push_back(
+      at::bmm(probabilities.view({ count, perGroup * n, S }), v.narrow(0, group, count))
+        .view({ count * perGroup, n, d }));
+  }
+  return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
 }
 
 at::Tensor llama3Frequencies(const at::Tensor& frequencies, const checkpoint::RopeScaling& scaling)
@@ -183,37 +218,24 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
     return attendRows(q, k, v, scale, mask, tap);
   }
   const std::int64_t heads = q.size(0), n = q.size(1), d = q.size(2);
-  const std::int64_t groups = k.size(0), S = k.size(1);
-  const std::int64_t perGroup = heads / groups; // query heads that share a key/value head
-  const bool needsMask = mask.causal && (n > 1 || mask.window > 0);
-  const at::Tensor hidden = needsMask ? forbidden(mask, n, k) : at::Tensor();
-  const std::int64_t groupBytes = std::max<std::int64_t>(1, perGroup * n * S * q.element_size());
-  const std::int64_t step = std::clamp<std::int64_t>(SliceBytes / groupBytes, 1, groups);
-  const at::ScalarType wide = atLeastFloat32(q.scalar_type());
-  const at::Tensor query = q.reshape({ groups, perGroup * n, d });
+  const std::int64_t perGroup = heads / k.size(0); // query heads that share a key/value head
+  const std::int64_t rowBytes =
+    std::max<std::int64_t>(1, perGroup * k.size(1) * q.element_size());
+  const std::int64_t block = std::clamp<std::int64_t>(AttentionBlockBytes / rowBytes, 1, n);
   std::vector<at::Tensor> parts;
-  for (std::int64_t group = 0; group < groups; group += step)
+  for (std::int64_t first = 0; first < n; first += block)
   {
-    const std::int64_t count = std::min(step, groups - group);
-    at::Tensor scores =
-      at::bmm(query.narrow(0, group, count), k.narrow(0, group, count).transpose(1, 2)) *
-      scale;                                          // [count, perGroup * n, S]
-    scores = scores.view({ count * perGroup, n, S }); // [heads of slice, n, S]
-    if (hidden.defined())
-    {
-      scores = scores.masked_fill(hidden, -std::numeric_limits<float>::infinity());
-    }
-    at::Tensor probabilities = at::softmax(scores, -1, wide).to(q.scalar_type());
-    if (tap)
-    {
-      const at::Tensor replaced = tap(group * perGroup, probabilities);
-      probabilities = replaced.defined() ? replaced : probabilities;
-    }
-    parts.push_back(
-      at::bmm(probabilities.view({ count, perGroup * n, S }), v.narrow(0, group, count))
-        .view({ count * perGroup, n, d }));
+    const std::int64_t count = std::min(block, n - first);
+    AttentionMask part = mask;
+    part.firstQuery += first;
+    const std::int64_t seen =
+      mask.causal && count < n ? part.firstQuery + count : k.size(1); // keys of these queries
+    parts.push_back(attendQueries(q.narrow(1, first, count), k.narrow(1, 0, seen),
+      v.narrow(1, 0, seen), scale, part,
+      [&](std::int64_t head, const at::Tensor& probabilities)
+      { return tap ? tap(head, first, probabilities) : at::Tensor(); }));
   }
-  const at::Tensor out = parts.size() == 1 ? parts[0] : at::cat(parts, 0); // [Hd, n, d]
+  const at::Tensor out = parts.size() == 1 ? parts[0] : at::cat(parts, 1); // [Hd, n, d]
   return out.transpose(0, 1).reshape({ n, heads * d });
 }
 

@@ -16,11 +16,12 @@
 namespace lvlm::llava
 {
 
-/// Sees attention probabilities as they are made: [heads of this call, queries, keys], first head's
-/// index. May return a replacement (same shape) that is used from there on; an undefined tensor
-/// keeps them.
-using AttentionTap =
-  std::function<at::Tensor(std::int64_t firstHead, const at::Tensor& probabilities)>;
+/// Sees attention probabilities as they are made, block by block: [heads of this call, queries of
+/// this call, keys], and the indices of the first head and the first query. A block of some queries
+/// of a causal mask ends at the last key that they see. May return a replacement (same shape) that
+/// is used from there on; an undefined tensor keeps them.
+using AttentionTap = std::function<at::Tensor(
+  std::int64_t firstHead, std::int64_t firstQuery, const at::Tensor& probabilities)>;
 
 at::Tensor activate(checkpoint::Activation activation, const at::Tensor& x);
 
@@ -53,7 +54,12 @@ struct AttentionMask
   std::int64_t window = 0;     ///< keys a query may see, itself included; 0: all before it
 };
 
-/// softmax(q k^T scale) v in slices of heads, so that memory stays bounded for long sequences.
+/// Bytes of scores that attend() has at a time, unless those of one query are more: as scores and
+/// as probabilities.
+inline constexpr std::int64_t AttentionBlockBytes = 64 << 20;
+
+/// softmax(q k^T scale) v in blocks of heads and, where one head's scores are too many, of queries:
+/// memory grows with the length of a sequence, not with its square.
 ///   q [Hd, n, d], k and v [Hkv, S, d], Hd a multiple of Hkv -> [n, Hd * d]
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
   const AttentionMask& mask, const AttentionTap& tap);

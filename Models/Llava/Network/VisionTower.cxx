@@ -105,7 +105,8 @@ at::Tensor VisionTower::forward(const at::Tensor& pixels, Workspace& workspace, 
     report(progress, static_cast<double>(i) / static_cast<double>(this->layers()),
       "Vision layer " + std::to_string(i + 1) + " of " + std::to_string(this->layers()));
     const AttentionTap layerTap = tap
-      ? AttentionTap([&](std::int64_t head, const at::Tensor& a) { return tap(i, head, a); })
+      ? AttentionTap([&](std::int64_t head, std::int64_t query, const at::Tensor& a)
+          { return tap(i, head, query, a); })
       : AttentionTap();
     hidden = this->Layers[static_cast<std::size_t>(i)].forward(hidden, workspace, layerTap);
   }

@@ -36,7 +36,8 @@ class VisionTower
 {
 public:
   using LayerTap = std::function<at::Tensor(
-    std::int64_t layer, std::int64_t firstHead, const at::Tensor& probabilities)>;
+    std::int64_t layer, std::int64_t firstHead, std::int64_t firstQuery,
+    const at::Tensor& probabilities)>;
 
   /// Without its weights, where another rank runs it, the tower only knows its size.
   VisionTower(const checkpoint::LlavaConfig& config, const WeightStore& weights, bool withWeights);
