@@ -120,7 +120,8 @@ constexpr double OwnBytes = 12e6;
 void check(const LlavaModel& model, const Question& question, const char* what)
 {
   const std::int64_t positions = model.promptLength(question);
-  const auto told = static_cast<double>(model.cost(question, positions).total());
+  const QuestionCost cost = model.cost(question, positions);
+  const auto told = static_cast<double>(cost.total());
   ::malloc_trim(0);
   PeakMemory memory;
   model.ask(question);
@@ -128,7 +129,9 @@ void check(const LlavaModel& model, const Question& question, const char* what)
   std::printf("%-28s %6lld positions: %7.1f MB told, %7.1f MB taken, %.2f\n", what,
     static_cast<long long>(positions), told / 1e6, taken / 1e6, taken / told);
   CHECK(taken <= 1.2 * told + OwnBytes);
-  CHECK(taken >= told / 1.2 - OwnBytes);
+  // The half of a full matrix that nobody sees is not touched, unless the answer ends early.
+  const double unseen = 0.5 * static_cast<double>(cost.attentionFull);
+  CHECK(taken >= (told - unseen) / 1.2 - OwnBytes);
 }
 
 void checkAll(const std::string& folder, const std::string& name, const ModelOptions& options,
@@ -140,7 +143,7 @@ void checkAll(const std::string& folder, const std::string& name, const ModelOpt
   {
     Question question = questionOf(words);
     check(*model, question, name.c_str());
-    if (words <= 4000)
+    if (words <= 1500)
     {
       question.fullLayers = { -1 };
       question.captureVision = true;
@@ -157,12 +160,12 @@ int main()
 {
   const TempFolder folder;
   ModelOptions options;
-  checkAll(Tiny, "embedded", options, { 100, 1500, 4000, 12000 });
+  checkAll(Tiny, "embedded", options, { 100, 1500, 4000, 8000 });
   const std::string grouped = modelOf(folder, "grouped", { 512, 8, 2, 1408, DType::BF16 });
-  checkAll(grouped, "grouped, bf16", options, { 100, 1500, 2500, 6000 });
+  checkAll(grouped, "grouped, bf16", options, { 100, 1500, 4500 });
   const std::string wide = modelOf(folder, "wide", { 1024, 8, 8, 2816, DType::F32 });
-  checkAll(wide, "wide, f32", options, { 100, 1500, 2500 });
+  checkAll(wide, "wide, f32", options, { 100, 1500 });
   options.precision = Precision::Float64;
-  checkAll(grouped, "grouped in float64", options, { 1500 });
+  checkAll(grouped, "grouped in float64", options, { 800 });
   return lvlm_test::checkResult();
 }
