@@ -14,7 +14,7 @@ namespace lvlm
 
 /// How many values (members, elements, objects and lists) a text may have: the largest
 /// tokenizer.json in use has 2 million. One takes up to 200 bytes of memory and a microsecond.
-inline constexpr std::size_t MaximumJsonValues = 4'000'000;
+inline constexpr std::size_t MaximumJsonValues = 3'000'000;
 /// ... and a header of tensors, of which each counts about 9.
 inline constexpr std::size_t MaximumHeaderValues = 1'000'000;
 
