@@ -59,8 +59,8 @@ public:
         ranks::Message chunk;
         if (this->Ranks.rank() == owner)
         {
-          chunk.tensors.push_back(this->copied(static_cast<std::size_t>(slab) * bytes + at,
-            std::min(ChunkBytes, bytes - at)));
+          chunk.tensors.push_back(this->copied(
+            static_cast<std::size_t>(slab) * bytes + at, std::min(ChunkBytes, bytes - at)));
         }
         chunk = this->Ranks.hand(std::move(chunk), owner, 0);
         for (const Tensor& arrived : chunk.tensors)

@@ -343,8 +343,8 @@ vtkDataArray* vtkLLaVAInference::GetChosenArray(vtkInformationVector** inputs)
 
 void vtkLLaVAInference::CheckPixels(vtkInformation* inInfo)
 {
-  const std::int64_t pixels = std::max<std::int64_t>(
-    pixelsOf(inInfo), vtkImageData::GetData(inInfo)->GetNumberOfPoints());
+  const std::int64_t pixels =
+    std::max<std::int64_t>(pixelsOf(inInfo), vtkImageData::GetData(inInfo)->GetNumberOfPoints());
   if (pixels > this->MaximumPixels)
   {
     lvlm::fail("the picture has ", pixels, " pixels, more than the ", this->MaximumPixels,

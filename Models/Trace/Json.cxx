@@ -57,8 +57,7 @@ void checkText(std::string_view text, const std::string& source, std::size_t max
   }
 }
 
-nlohmann::json parsed(
-  std::string_view text, const std::string& source, std::size_t maximumValues)
+nlohmann::json parsed(std::string_view text, const std::string& source, std::size_t maximumValues)
 {
   checkText(text, source, maximumValues);
   try

@@ -57,8 +57,8 @@ struct OwnDescriptor
 MappedFile::MappedFile(
   std::string path, int descriptor, const std::byte* data, const struct stat& status)
   : Path(std::move(path)), Descriptor(descriptor), Data(data),
-    Size(static_cast<std::size_t>(status.st_size)),
-    Written{ status.st_mtim.tv_sec, status.st_mtim.tv_nsec }
+    Size(static_cast<std::size_t>(status.st_size)), Written{ status.st_mtim.tv_sec,
+      status.st_mtim.tv_nsec }
 {
   this->Guard.emplace(data, this->Size);
   OpenFiles& files = OpenFiles::instance();
@@ -97,8 +97,8 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path)
   {
     fail(path, ": is empty");
   }
-  void* data = ::mmap(
-    nullptr, static_cast<std::size_t>(status.st_size), PROT_READ, MAP_SHARED, file.value, 0);
+  void* data =
+    ::mmap(nullptr, static_cast<std::size_t>(status.st_size), PROT_READ, MAP_SHARED, file.value, 0);
   if (data == MAP_FAILED)
   {
     failSystem(errno, path, ": cannot be mapped");

@@ -88,8 +88,8 @@ bool isIntact(const checkpoint::Checkpoint& checkpoint)
   }
 }
 
-/// The last folder that took long to be found unusable. Whoever shows a model asks several times for
-/// what it says of it; files that are changed are looked at again at once, other causes after a
+/// The last folder that took long to be found unusable. Whoever shows a model asks several times
+/// for what it says of it; files that are changed are looked at again at once, other causes after a
 /// minute.
 class SlowFailure
 {
@@ -230,8 +230,8 @@ std::shared_ptr<const LlavaModel> LlavaModel::open(
   {
     opened.erase(key);
     failure.repeat(key);
-    model = failure.watch(
-      key, [&] { return std::make_shared<const LlavaModel>(directory, options); });
+    model =
+      failure.watch(key, [&] { return std::make_shared<const LlavaModel>(directory, options); });
     opened[key] = model;
   }
   last = model;

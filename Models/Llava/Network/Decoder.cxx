@@ -64,8 +64,7 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
 {
   const checkpoint::TextConfig& config = this->Config;
   const std::int64_t n = x.size(0);
-  const auto project = [&](const Linear& linear, const at::Tensor& rows)
-  {
+  const auto project = [&](const Linear& linear, const at::Tensor& rows) {
     return inBlocks(rows, [&](const at::Tensor& part) { return apply(linear, part, workspace); });
   };
   const at::Tensor q =

@@ -219,8 +219,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   }
   const std::int64_t heads = q.size(0), n = q.size(1), d = q.size(2);
   const std::int64_t perGroup = heads / k.size(0); // query heads that share a key/value head
-  const std::int64_t rowBytes =
-    std::max<std::int64_t>(1, perGroup * k.size(1) * q.element_size());
+  const std::int64_t rowBytes = std::max<std::int64_t>(1, perGroup * k.size(1) * q.element_size());
   const std::int64_t block = std::clamp<std::int64_t>(AttentionBlockBytes / rowBytes, 1, n);
   std::vector<at::Tensor> parts;
   for (std::int64_t first = 0; first < n; first += block)

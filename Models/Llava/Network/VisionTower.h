@@ -35,9 +35,8 @@ private:
 class VisionTower
 {
 public:
-  using LayerTap = std::function<at::Tensor(
-    std::int64_t layer, std::int64_t firstHead, std::int64_t firstQuery,
-    const at::Tensor& probabilities)>;
+  using LayerTap = std::function<at::Tensor(std::int64_t layer, std::int64_t firstHead,
+    std::int64_t firstQuery, const at::Tensor& probabilities)>;
 
   /// Without its weights, where another rank runs it, the tower only knows its size.
   VisionTower(const checkpoint::LlavaConfig& config, const WeightStore& weights, bool withWeights);
