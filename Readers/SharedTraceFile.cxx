@@ -2,6 +2,7 @@
 #include "SharedTraceFile.h"
 
 #include "Models/Ranks/Team.h"
+#include "Models/Trace/MappedFile.h"
 #include "Models/Trace/TraceFile.h"
 
 #include <algorithm>
@@ -58,9 +59,8 @@ public:
         ranks::Message chunk;
         if (this->Ranks.rank() == owner)
         {
-          chunk.tensors.push_back(
-            { DType::U8, { static_cast<std::int64_t>(std::min(ChunkBytes, bytes - at)) },
-              this->Own.data + static_cast<std::size_t>(slab) * bytes + at, this->Own.owner });
+          chunk.tensors.push_back(this->copied(
+            static_cast<std::size_t>(slab) * bytes + at, std::min(ChunkBytes, bytes - at)));
         }
         chunk = this->Ranks.hand(std::move(chunk), owner, 0);
         for (const Tensor& arrived : chunk.tensors)
@@ -72,6 +72,16 @@ public:
   }
 
 private:
+  /// Not a view: MPI lets another process read what is sent, which ends that one if the mapped file
+  /// has been cut off.
+  Tensor copied(std::size_t offset, std::size_t bytes) const
+  {
+    const auto* from = reinterpret_cast<const std::uint8_t*>(this->Own.data) + offset;
+    const std::vector<std::uint8_t> values(from, from + bytes);
+    requireIntact(this->Own);
+    return Tensor::of(values, { static_cast<std::int64_t>(bytes) });
+  }
+
   const Tensor& Own;
   ranks::Team& Ranks;
   Tensor Whole;
@@ -93,6 +103,7 @@ void writeSharedTrace(const std::string& path, const Trace& own, ranks::Team& te
     writeTrace(path, own);
     return;
   }
+  requireIntact(own.tensors); // which layers are where is read from it, too
   std::map<std::string, SpreadTensor> spread;
   if (own.has(tn::AttentionAnswer))
   {

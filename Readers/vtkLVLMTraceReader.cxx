@@ -8,6 +8,7 @@
 
 #include "Models/Ranks/LayerShare.h"
 #include "Models/Trace/Error.h"
+#include "Models/Trace/MappedFile.h"
 #include "Models/Trace/MemoryAdvice.h"
 #include "Models/Trace/TraceFile.h"
 #include "Models/Trace/TraceLayers.h"
@@ -79,6 +80,7 @@ void vtkLVLMTraceReader::OpenHere()
   {
     lvlm::fail(this->FileName, ": ", error.what());
   }
+  lvlm::requireIntact(trace->tensors); // the picture has been copied from the file
   this->Opened = opened;
 }
 

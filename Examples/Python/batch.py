@@ -14,7 +14,6 @@ share the work of each question; rank 0 writes the table. See Plugin/Documentati
 import argparse
 import json
 import math
-import os
 import sys
 import time
 from pathlib import Path
@@ -27,6 +26,7 @@ from vtkmodules.vtkIOImage import vtkPNGWriter  # noqa: E402
 from vtkmodules.vtkParallelCore import vtkMultiProcessController  # noqa: E402
 
 from batch_jobs import Job, Ledger, ProgressBar, UsageError, list_jobs, read_questions  # noqa: E402
+from whole_files import is_text, readable, replacing  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,10 +90,14 @@ class Reports:
 
     @property
     def first(self) -> str:
-        """The first message without VTK's own words around it."""
-        lines = [line.strip() for line in self.window.GetOutput().splitlines()]
-        lines = [line for line in lines if line and not line.startswith(("ERROR: In ", "Warning: In "))]
-        return lines[0].split("): ", 1)[-1] if lines else ""
+        """The first error without VTK's own words around it."""
+        is_error = False
+        for line in map(str.strip, self.window.GetOutput().splitlines()):
+            if line.startswith(("ERROR: In ", "Warning: In ")):
+                is_error = line.startswith("ERROR")
+            elif line and is_error:
+                return line.split("): ", 1)[-1]
+        return ""
 
 
 class Pipeline:
@@ -109,6 +113,9 @@ class Pipeline:
 
     def run(self, job: Job) -> dict:
         """Everything about one question but its row, which is returned. Raises JobError."""
+        for what, text in (("file name", self.args.images.absolute() / job.image), ("question", job.question)):
+            if not is_text(text):
+                raise JobError(f"{readable(text)}: the {what} is not UTF-8 text, which ParaView asks for")
         start, made = time.monotonic(), []
         try:
             trace = self.ask(job, made)
@@ -128,7 +135,7 @@ class Pipeline:
 
     def ask(self, job: Job, made: list):
         path = self.args.images / job.image
-        made.append(LVLMPictureReader(FileName=str(path.resolve())))
+        made.append(LVLMPictureReader(FileName=str(path.absolute())))  # a link by its own name
         self.checked(made[-1], "picture")
         made.append(LLaVAInference(Input=made[-1], Prompt=job.question, **self.options))
         return self.checked(made[-1], str(path))
@@ -160,7 +167,7 @@ class Pipeline:
         row, output = {}, self.args.output
         if not self.args.no_traces:
             row["trace"] = f"{job.name}.lvlm"
-            made.append(servermanager.writers.LVLMTraceWriter(Input=trace, FileName=str((output / row["trace"]).resolve())))
+            made.append(servermanager.writers.LVLMTraceWriter(Input=trace, FileName=str((output / row["trace"]).absolute())))
             self.checked(made.pop(), row["trace"])
         if self.args.map != "none":
             row["picture"] = f"{job.name}.png"
@@ -189,15 +196,16 @@ def mean_of(layers: list[list[float]]) -> float:
 
 
 def write_png(picture, path: Path) -> None:
-    partial = path.with_name(path.name + ".partial")
     writer = vtkPNGWriter()
     writer.SetInputData(picture)
-    writer.SetFileName(str(partial))
-    with Reports() as reports:
-        writer.Write()
-    if reports.first or not partial.is_file():
-        raise JobError(f"{path}: {reports.first or 'cannot be written'}")
-    os.replace(partial, path)
+    try:
+        with replacing(path) as partial, Reports() as reports:
+            writer.SetFileName(str(partial))
+            writer.Write()
+            if reports.first or writer.GetErrorCode() or not partial.is_file():
+                raise JobError(f"{path}: {reports.first or 'cannot be written'}")
+    except OSError as error:
+        raise JobError(str(error)) from error
 
 
 def settings_of(args: argparse.Namespace) -> dict:
@@ -209,6 +217,10 @@ def settings_of(args: argparse.Namespace) -> dict:
 def plan(args: argparse.Namespace, ranks: Ranks):
     """(jobs to do, number of all jobs, the table): rank 0 decides, the others hear of it. Raises UsageError."""
     jobs, total, ledger, problem = [], 0, None, ""
+    for name in ("images", "output", "model", "plugin"):  # the folder of the process may have such a name
+        path = getattr(args, name)
+        if path and not is_text(path.absolute()):
+            raise UsageError(f"--{name} {readable(path.absolute())}: not UTF-8 text, which ParaView asks for")
     if ranks.first:
         try:
             jobs = list_jobs(args.images, read_questions(args.questions))
@@ -226,7 +238,8 @@ def record(row: dict, ledger: Ledger, bar: ProgressBar) -> bool:
     try:
         ledger.add(row)
     except OSError as error:  # goes on, as other ranks do: this job is tried again by the next run
-        row["error"] = row.get("error") or f"{ledger.path}: {error.strerror}"
+        row["error"] = f"{row['error']}; " if row.get("error") else ""
+        row["error"] += f"{ledger.path}: the row cannot be written: {error.strerror}"
     failed = bool(row.get("error"))
     if failed:
         bar.tell(f"{row['image']}: {row['error']}")
@@ -239,9 +252,9 @@ def run_jobs(jobs: list[Job], total: int, ledger: Ledger | None, pipeline: Pipel
     failed = 0
     bar = ProgressBar(total, total - len(jobs)) if ranks.first else None
     for job in jobs:
-        row = {"image": job.image, "question": job.question}
+        row = {"image": readable(job.image), "question": readable(job.question)}
         if bar:
-            bar.show(f"{job.image}: {job.question}", False)
+            bar.show(f"{row['image']}: {row['question']}", False)
         try:
             row |= pipeline.run(job)
         except JobError as error:
@@ -262,7 +275,11 @@ def main() -> int:
         if ranks.first:
             print(f"batch.py: error: {error}", file=sys.stderr, flush=True)
         return 2 if ranks.first else 0  # mpirun ends the others at once when one fails
-    failed = run_jobs(jobs, total, ledger, Pipeline(args, ranks), ranks)
+    try:
+        failed = run_jobs(jobs, total, ledger, Pipeline(args, ranks), ranks)
+    finally:
+        if ledger:
+            ledger.close()
     ranks.agree(failed)  # nobody leaves before rank 0 has told
     return 1 if failed else 0
 

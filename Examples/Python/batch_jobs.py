@@ -2,15 +2,19 @@
 """What batch.py has to do and what of it is done already: pictures, questions, and the table of answers. Free of ParaView."""
 
 import csv
+import fcntl
 import fnmatch
 import hashlib
 import io
 import json
 import os
+import socket
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from whole_files import readable, refuse_other_than_file, write_text
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 COLUMNS = ("image", "question", "answer", "probability", "tokens", "token_probabilities", "image_share", "question_share",
@@ -29,7 +33,7 @@ class Job:
     @property
     def name(self) -> str:
         """Of this job's files: the same when other pictures or questions come or go."""
-        return f"{self.image}-{hashlib.sha1(self.question.encode()).hexdigest()[:8]}"
+        return f"{self.image}-{hashlib.sha1(self.question.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 def read_questions(path: Path) -> list[tuple[str, str]]:
@@ -44,7 +48,7 @@ def read_questions(path: Path) -> list[tuple[str, str]]:
         else:
             rows = text.splitlines()
     except (OSError, ValueError, csv.Error) as error:
-        raise UsageError(f"{path}: {error}") from error
+        raise UsageError(f"{readable(path)}: {error}") from error
     if not isinstance(rows, list):
         raise UsageError(f"{path}: not a JSON list")
     questions = []
@@ -65,13 +69,48 @@ def list_jobs(folder: Path, questions: list[tuple[str, str]]) -> list[Job]:
     try:
         images = sorted(entry.name for entry in os.scandir(folder) if Path(entry.name).suffix.lower() in SUFFIXES)
     except OSError as error:
-        raise UsageError(f"{folder}: {error.strerror}") from error
+        raise UsageError(f"{readable(folder)}: {error.strerror}") from error
     if not images:
-        raise UsageError(f"{folder}: no pictures ({', '.join(SUFFIXES)})")
+        raise UsageError(f"{readable(folder)}: no pictures ({', '.join(SUFFIXES)})")
     jobs = [Job(image, question) for image in images for question, pattern in questions if fnmatch.fnmatch(image, pattern)]
     if not jobs:
-        raise UsageError(f"{folder}: no picture fits a question's pattern")
+        raise UsageError(f"{readable(folder)}: no picture fits a question's pattern")
     return list(dict.fromkeys(jobs))
+
+
+class FolderLock:
+    """One run at a time works in a folder: two would both make what they do not see in the table. The lock is the system's and ends with
+    the process; the file, which says who holds it, goes when the run ends."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "batch.lock"
+        refuse_other_than_file(self.path)
+        while True:
+            self.file = open(self.path, "a+", encoding="utf-8", errors="replace")
+            try:
+                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.file.seek(0)
+                holder = self.file.read(200).strip() or "another process"
+                self.file.close()
+                raise UsageError(
+                    f"{readable(folder)}: another run works in this folder ({holder}): wait for it, or choose another --output") from None
+            if self._is_there():
+                break
+            self.file.close()  # whoever held it has just taken the file away
+        self.file.truncate(0)
+        self.file.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+        self.file.flush()
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self.file.fileno()))
+        except FileNotFoundError:
+            return False
+
+    def release(self) -> None:
+        self.path.unlink(missing_ok=True)  # before the lock goes: nobody else's file
+        self.file.close()
 
 
 class Ledger:
@@ -80,13 +119,18 @@ class Ledger:
 
     def __init__(self, folder: Path, settings: dict):
         self.folder, self.path, self.settings_path = folder, folder / "answers.csv", folder / "batch.json"
+        self.lock = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self.lock = FolderLock(folder)
+            for path in (self.path, self.settings_path):
+                refuse_other_than_file(path)
             self._check_settings(settings)
             rows = [row for row in self._read() if self._complete(row)]
             self._write_all(rows)
         except (OSError, ValueError) as error:
-            raise UsageError(f"{folder}: {error}") from error
+            self.close()
+            raise UsageError(f"{readable(folder)}: {error}") from error
         self.done = {Job(row["image"], row["question"]) for row in rows}
 
     def _check_settings(self, settings: dict) -> None:
@@ -97,7 +141,7 @@ class Ledger:
                 told = ", ".join(f"{key} was {before.get(key)!r} and is {settings.get(key)!r}" for key in other)
                 raise ValueError(f"holds answers made with other settings ({told}): choose another --output")
         else:
-            self._replace(self.settings_path, json.dumps(settings, indent=1))
+            write_text(self.settings_path, json.dumps(settings, indent=1))
 
     def _read(self) -> list[dict]:
         if not self.path.exists():
@@ -111,23 +155,33 @@ class Ledger:
             return False
         return all((self.folder / row[name]).is_file() for name in ("trace", "picture") if row[name])
 
-    def _replace(self, path: Path, text: str) -> None:
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(text, encoding="utf-8", newline="")
-        partial.replace(path)
-
     def _write_all(self, rows: list[dict]) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-        self._replace(self.path, text.getvalue())
+        write_text(self.path, text.getvalue())
+
+    def close(self) -> None:
+        """Lets another run have the folder."""
+        if self.lock:
+            self.lock.release()
+            self.lock = None
 
     def add(self, row: dict) -> None:
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS, restval="").writerow(row)
-            file.flush()
-            os.fsync(file.fileno())
+        """Raises OSError, and leaves the table as it was, when the row cannot be written."""
+        line = io.StringIO()
+        csv.DictWriter(line, COLUMNS, restval="").writerow(row)
+        with open(self.path, "ab", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            try:
+                rest = line.getvalue().encode("utf-8", "backslashreplace")
+                while rest:
+                    rest = rest[file.write(rest):]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)  # the next row must not go on in the middle of this one
+                raise
 
 
 class ProgressBar:

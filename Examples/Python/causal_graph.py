@@ -13,6 +13,8 @@ from pathlib import Path
 
 from paraview import simple
 
+from whole_files import replacing
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -71,8 +73,10 @@ def main() -> None:
     graph.Nodes = "Explanation" if args.explanation else "All"
     print_explanation(graph)
     path = args.output / "causal_graph.png"
-    simple.SaveScreenshot(str(path), layout)
-    simple.SaveState(str(args.output / "causal_graph.pvsm"))
+    with replacing(path) as partial:
+        simple.SaveScreenshot(str(partial), layout)
+    with replacing(args.output / "causal_graph.pvsm") as partial:
+        simple.SaveState(str(partial))
     print("Wrote", path)
 
 

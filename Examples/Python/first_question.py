@@ -13,6 +13,8 @@ from pathlib import Path
 
 from paraview import simple
 
+from whole_files import replacing
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -43,10 +45,12 @@ def main() -> None:
 
     for name, preset in (("overlay", lvlm.show_attention), ("heads", lvlm.show_heads), ("layers", lvlm.show_layers)):
         path = args.output / f"{name}.png"
-        simple.SaveScreenshot(str(path), preset(trace))
+        with replacing(path) as partial:
+            simple.SaveScreenshot(str(partial), preset(trace))
         print("Wrote", path)
     simple.SaveData(str(args.output / "first_question.lvlm"), proxy=trace)
-    simple.SaveState(str(args.output / "first_question.pvsm"))
+    with replacing(args.output / "first_question.pvsm") as partial:
+        simple.SaveState(str(partial))
     print("Wrote", args.output / "first_question.lvlm", "and", args.output / "first_question.pvsm")
     for view in simple.GetRenderViews():  # while the display is there: at exit, drivers may complain
         simple.Delete(view)

@@ -31,6 +31,8 @@ from paraview import servermanager, simple
 from PIL import Image, ImageDraw, ImageFont
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from whole_files import replacing
+
 ROOT = Path(__file__).resolve().parents[2]
 SCENES = ROOT / "Models" / "TinyLlava" / "scenes"
 # picture, question, what is true
@@ -128,7 +130,8 @@ def main() -> None:
         print(f"{name}: {case['question']} {case['answer']}  image {case['image_share']:.1%} "
               f"(percentile {case['image_percentile']:.2f}); words: {text}")
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    figure(cases).save(args.output)
+    with replacing(args.output) as partial:
+        figure(cases).save(partial)
     print("Wrote", args.output)
 
 

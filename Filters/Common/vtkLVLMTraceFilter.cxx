@@ -5,6 +5,8 @@
 #include "TokenTable.h"
 
 #include "Models/Trace/Analysis.h"
+#include "Models/Trace/MappedFile.h"
+#include "Models/Trace/Trace.h"
 #include "Readers/AlgorithmTeam.h"
 #include "Readers/RankExecutive.h"
 #include "Readers/TraceShape.h"
@@ -158,6 +160,7 @@ vtkStringArray* vtkLVLMTraceFilter::GetTokenTable()
     {
       this->TokenTable->Initialize();
       lvlm::answerRows(*trace, this->TokenTable);
+      lvlm::requireIntact(trace->tensors);
       this->TokenTableTrace = trace;
     }
   }
@@ -290,8 +293,7 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
       vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
       if (this->Ranks->size() == 1)
       {
-        dropWordsOf(data, outputs);
-        this->Compute(*vtkLVLMTrace::TraceOf(data), data, inputs, outputs);
+        this->ComputeIntact(data, inputs, outputs);
         return;
       }
       const std::vector<vtkMTimeType> key = this->GetResultKey(inputs, outputs);
@@ -306,6 +308,18 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
   this->Failed = good ? std::vector<vtkMTimeType>() : attempt;
   // Empty outputs take the place of the maps that were on the screen; after a 0 these would stay.
   return 1;
+}
+
+void vtkLVLMTraceFilter::ComputeIntact(
+  vtkDataObject* data, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  dropWordsOf(data, outputs);
+  const auto trace = vtkLVLMTrace::TraceOf(data);
+  // Before, so that as a rule nothing is computed from what is no trace any more; and after, since
+  // the file may have been changed meanwhile.
+  lvlm::requireIntact(trace->tensors);
+  this->Compute(*trace, data, inputs, outputs);
+  lvlm::requireIntact(trace->tensors);
 }
 
 void vtkLVLMTraceFilter::ComputeOnRanks(
@@ -323,8 +337,7 @@ void vtkLVLMTraceFilter::ComputeOnRanks(
             lvlm::fail("there is no input ", port, ": its source failed");
           }
         }
-        dropWordsOf(data, outputs);
-        this->Compute(*vtkLVLMTrace::TraceOf(data), data, inputs, outputs);
+        this->ComputeIntact(data, inputs, outputs);
       });
   }
   catch (const lvlm::Aborted&)

@@ -142,6 +142,9 @@ private:
   vtkNew<vtkStringArray> TokenTable;
   std::weak_ptr<const lvlm::Trace> TokenTableTrace; ///< whose answer it shows
 
+  /// Compute(), and an error where the trace's file was changed under it.
+  void ComputeIntact(
+    vtkDataObject* data, vtkInformationVector** inputs, vtkInformationVector* outputs);
   int RequestInformation(vtkInformationVector* outputs);
   int RequestUpdateExtent(vtkInformationVector** inputs);
   int RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs);

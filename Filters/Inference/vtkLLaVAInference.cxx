@@ -7,6 +7,7 @@
 
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Trace/Trace.h"
 #include "Readers/AlgorithmTeam.h"
 #include "Readers/RankExecutive.h"
 #include "Readers/TraceShape.h"
@@ -128,6 +129,19 @@ vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
   return values;
 }
 
+/// What the source has announced, without having read it; 0 if it has announced nothing.
+std::int64_t pixelsOf(vtkInformation* inInfo)
+{
+  auto* key = vtkStreamingDemandDrivenPipeline::WHOLE_EXTENT();
+  const int* extent = inInfo->Has(key) ? inInfo->Get(key) : nullptr;
+  std::int64_t pixels = extent ? 1 : 0;
+  for (int axis = 0; extent && axis < 2; ++axis) // a picture has one slice, as is checked later
+  {
+    pixels *= std::max<std::int64_t>(0, std::int64_t(extent[2 * axis + 1]) - extent[2 * axis] + 1);
+  }
+  return pixels;
+}
+
 /// Without NUL characters, at which a property's text would end: signs for them instead.
 std::string withoutNul(const std::string& text)
 {
@@ -155,6 +169,7 @@ lvlm::TraceShape expectedShape(const std::string& directory)
 
 vtkLLaVAInference::vtkLLaVAInference()
   : Prompt("Describe the image."), ChatTemplate("Automatic"), Device("cpu"),
+    MaximumPixels(static_cast<int>(lvlm::picture::DefaultMaximumPixels)),
     Ranks(std::make_unique<lvlm::AlgorithmTeam>(this)), Self(std::make_unique<Internals>())
 {
   // The active one, unless somebody chooses another.
@@ -298,8 +313,9 @@ int vtkLLaVAInference::RequestUpdateExtent(
   vtkInformation* inInfo = inputs[0]->GetInformationObject(0);
   // Time is the answer's token here and means nothing to whatever makes the picture.
   inInfo->Remove(Pipeline::UPDATE_TIME_STEP());
-  // The first rank looks at the whole picture, the others at none of it.
-  if (!this->Ranks->isFirst())
+  // The first rank looks at the whole picture, the others at none of it; nobody at one that
+  // Prepare() will refuse.
+  if (!this->Ranks->isFirst() || pixelsOf(inInfo) > this->MaximumPixels)
   {
     const int none[6] = { 0, -1, 0, -1, 0, -1 };
     inInfo->Set(Pipeline::UPDATE_EXTENT(), none, 6);
@@ -311,6 +327,33 @@ int vtkLLaVAInference::RequestUpdateExtent(
     inInfo->Set(Pipeline::UPDATE_EXTENT(), inInfo->Get(Pipeline::WHOLE_EXTENT()), 6);
   }
   return 1;
+}
+
+vtkDataArray* vtkLLaVAInference::GetChosenArray(vtkInformationVector** inputs)
+{
+  // pvpython connects a new filter to the active source first: if that is a table, the property
+  // keeps a column of it, which VTK would report as an error of the picture.
+  const int association =
+    this->GetInputArrayInformation(0)->Get(vtkDataObject::FIELD_ASSOCIATION());
+  const bool ofPicture = association == vtkDataObject::FIELD_ASSOCIATION_POINTS ||
+    association == vtkDataObject::FIELD_ASSOCIATION_CELLS ||
+    association == vtkDataObject::FIELD_ASSOCIATION_POINTS_THEN_CELLS;
+  return ofPicture ? this->GetInputArrayToProcess(0, inputs) : nullptr;
+}
+
+void vtkLLaVAInference::CheckPixels(vtkInformation* inInfo)
+{
+  const std::int64_t pixels =
+    std::max<std::int64_t>(pixelsOf(inInfo), vtkImageData::GetData(inInfo)->GetNumberOfPoints());
+  if (pixels > this->MaximumPixels)
+  {
+    lvlm::fail("the picture has ", pixels, " pixels, more than the ", this->MaximumPixels,
+      " that are accepted (MaximumPixels)");
+  }
+  if (pixels > lvlm::picture::SuspiciousPixels)
+  {
+    vtkWarningMacro(<< "the picture has " << pixels << " pixels, unusually many");
+  }
 }
 
 bool vtkLLaVAInference::Prepare(vtkInformationVector* input, vtkDataArray* chosen)
@@ -328,6 +371,7 @@ bool vtkLLaVAInference::Prepare(vtkInformationVector* input, vtkDataArray* chose
         {
           lvlm::fail("there is no picture: its source failed");
         }
+        this->CheckPixels(input->GetInformationObject(0));
         vtkImageData* image = vtkImageData::GetData(input);
         self.Next.image = lvlm::pictureFromVTK(image, colorsOf(chosen, image));
       }
@@ -342,10 +386,10 @@ int vtkLLaVAInference::RequestData(
     [&]
     {
       Internals& self = *this->Self;
-      if (!this->Prepare(inputs[0], this->GetInputArrayToProcess(0, inputs)))
+      self.Answer.clear(); // after an error there is none
+      if (!this->Prepare(inputs[0], this->GetChosenArray(inputs)))
       {
         self.Answered = nullptr;
-        self.Answer.clear();
         std::shared_ptr<const lvlm::Trace> trace;
         try
         {
@@ -358,14 +402,21 @@ int vtkLLaVAInference::RequestData(
           this->SetAbortOutput(true);
           throw;
         }
+        const std::int64_t trained = self.Model->config().text.maxPositions;
+        if (trace->keys() > trained && this->Ranks->isFirst())
+        {
+          vtkWarningMacro(<< "question and answer have " << trace->keys()
+                          << " positions, the model was made for " << trained
+                          << " (max_position_embeddings): its answer may mean nothing");
+        }
         const auto answered = vtkSmartPointer<vtkLVLMTrace>::New();
         answered->SetTrace(trace);
         self.Answered = answered;
-        self.Answer = withoutNul(trace->answer);
         self.Asked = std::move(self.Next);
         self.AskedModel = self.Model;
         self.AnswerTime.Modified();
       }
+      self.Answer = withoutNul(vtkLVLMTrace::TraceOf(self.Answered)->answer);
       vtkDataObject::GetData(outputs)->ShallowCopy(self.Answered);
       // Filters downstream look here when AnswerTime has made them ask again.
       lvlm::announceTrace(
@@ -400,6 +451,7 @@ void vtkLLaVAInference::PrintSelf(ostream& os, vtkIndent indent)
   os << indent << "Temperature: " << this->Temperature << "\n";
   os << indent << "TopP: " << this->TopP << "\n";
   os << indent << "Seed: " << this->Seed << "\n";
+  os << indent << "MaximumPixels: " << this->MaximumPixels << "\n";
   os << indent << "Alternatives: " << this->Alternatives << "\n";
   os << indent << "CaptureFull: " << this->CaptureFull << "\n";
   os << indent << "CaptureFullLayers:";

@@ -114,6 +114,13 @@ public:
   ///@}
 
   ///@{
+  /** A picture of more pixels is an error, before its reader is asked for them: a small file may
+   * ask for gigabytes. Default: 178956970, as Python's PIL; from half of that on a warning. */
+  vtkSetClampMacro(MaximumPixels, int, 1, 1 << 30);
+  vtkGetMacro(MaximumPixels, int);
+  ///@}
+
+  ///@{
   /** Best alternatives kept for each answer token. Default 5. */
   vtkSetClampMacro(Alternatives, int, 1, 1000);
   vtkGetMacro(Alternatives, int);
@@ -208,6 +215,10 @@ private:
   /// Opens the model and puts the question together; whether its answer is there already. All ranks
   /// at once.
   bool Prepare(vtkInformationVector* input, vtkDataArray* chosen);
+  /// Throws lvlm::Error for a picture of more than MaximumPixels.
+  void CheckPixels(vtkInformation* inInfo);
+  /// The array that ColorArray names; nullptr where it cannot be the picture's.
+  vtkDataArray* GetChosenArray(vtkInformationVector** inputs);
 
   std::string ModelDirectory;
   std::string Prompt;
@@ -220,6 +231,7 @@ private:
   double TopP = 1;
   int Seed = 0;
   int Alternatives = 5;
+  int MaximumPixels;
   bool CaptureFull = true;
   bool CaptureVision = false;
   int Precision = FLOAT32;

@@ -3,6 +3,7 @@
 
 #include "Models/Trace/Error.h"
 #include "Models/Trace/Json.h"
+#include "Models/Trace/MappedFile.h"
 #include "Models/Trace/Safetensors.h"
 
 #include <filesystem>
@@ -167,6 +168,11 @@ const Tensor& Checkpoint::tensor(
       ", config.json asks for ", shapeText(shape));
   }
   return tensor;
+}
+
+void Checkpoint::requireIntact() const
+{
+  lvlm::requireIntact(this->Tensors);
 }
 
 std::size_t Checkpoint::bytes() const

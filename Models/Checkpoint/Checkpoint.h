@@ -37,6 +37,10 @@ public:
   /// and shapes.
   const Tensor& tensor(const std::string& name, const std::vector<std::int64_t>& shape) const;
 
+  /// Throws Error that names a file of weights which was changed since it was opened: what was
+  /// computed with them means nothing then (see Models/Trace/MappedFile.h).
+  void requireIntact() const;
+
   /// Bytes of all tensors as stored.
   std::size_t bytes() const;
   /// Element type of most of the weights.

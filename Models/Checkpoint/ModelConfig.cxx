@@ -140,12 +140,14 @@ TextConfig standardText(const std::string& type, const std::string& where)
     text.intermediate = 14336;
     text.keyValueHeads = 8;
     text.slidingWindow = 4096;
+    text.maxPositions = 131072;
     return text;
   }
   if (type == "qwen2")
   {
     text.intermediate = 22016;
     text.vocabulary = 151936;
+    text.maxPositions = 32768;
     text.queryKeyValueBias = true;
     return text;
   }
@@ -190,6 +192,7 @@ TextConfig textOf(const ConfigSection& section)
     "num_key_value_heads", grouped ? text.keyValueHeads : text.heads, 1, MaximumWidth);
   text.headSize = section.integer("head_dim", text.hidden / text.heads, 1, MaximumWidth);
   text.vocabulary = section.integer("vocab_size", text.vocabulary, 1, MaximumVocabulary);
+  text.maxPositions = section.integer("max_position_embeddings", text.maxPositions, 1, 1 << 30);
   text.rmsNormEps = section.number("rms_norm_eps", text.rmsNormEps, 0, 1);
   text.ropeTheta =
     ropeOf(section).number("rope_theta", section.number("rope_theta", 10000, 1, 1e12), 1, 1e12);

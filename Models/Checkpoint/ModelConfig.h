@@ -71,6 +71,9 @@ struct TextConfig
   std::int64_t headSize = 128;
   std::int64_t vocabulary = 32000;
   std::int64_t slidingWindow = 0; ///< keys a query may see; 0: all
+  /// Positions that it was trained for. Rotary embedding goes on beyond them, as Hugging Face does
+  /// with a warning.
+  std::int64_t maxPositions = 2048;
   double rmsNormEps = 1e-6;
   double ropeTheta = 10000;
   RopeScaling ropeScaling;

@@ -66,18 +66,20 @@ struct Question
   std::vector<std::int64_t> fullLayers{ -1 };
 };
 
-/// What one question would cost this rank at the longest answer, in bytes.
+/// What one question costs this rank at the longest answer, in bytes, at most and within a fifth:
+/// anonymous memory; mapped weights are the file cache's.
 struct QuestionCost
 {
   std::size_t attentionAnswer = 0;
   std::size_t attentionFull = 0;
   std::size_t attentionVision = 0;
   std::size_t cache = 0;   ///< keys and values
-  std::size_t buffers = 0; ///< one layer's weights in the compute type, scores
+  std::size_t buffers = 0; ///< a layer over the whole prompt, weights in the compute type
+  std::size_t picture = 0; ///< the picture as it was given, and resized
   std::size_t total() const
   {
     return this->attentionAnswer + this->attentionFull + this->attentionVision + this->cache +
-      this->buffers;
+      this->buffers + this->picture;
   }
 };
 

@@ -5,7 +5,7 @@
 #include "MappedFile.h"
 #include "Utf8.h"
 
-#include <set>
+#include <unordered_set>
 #include <vector>
 
 namespace lvlm
@@ -15,11 +15,12 @@ namespace
 {
 constexpr int MaximumDepth = 64;
 
-/// Depth is counted on the text: the parser itself does not recurse, but destructors and consumers
-/// do.
-void checkDepth(std::string_view text, const std::string& source)
+/// Depth and values are counted on the text: the parser itself does not recurse, but destructors
+/// and consumers do, and what it makes of a text is many times as large.
+void checkText(std::string_view text, const std::string& source, std::size_t maximumValues)
 {
   int depth = 0;
+  std::size_t values = 1;
   bool inString = false;
   for (std::size_t i = 0; i < text.size(); ++i)
   {
@@ -35,6 +36,7 @@ void checkDepth(std::string_view text, const std::string& source)
     }
     else if (c == '[' || c == '{')
     {
+      ++values;
       if (++depth > MaximumDepth)
       {
         fail(source, ": JSON nested deeper than ", MaximumDepth, " levels");
@@ -44,53 +46,86 @@ void checkDepth(std::string_view text, const std::string& source)
     {
       --depth;
     }
+    else if (c == ',')
+    {
+      ++values;
+    }
+  }
+  if (values > maximumValues)
+  {
+    fail(source, ": ", values, " values of JSON, more than the ", maximumValues, " accepted");
   }
 }
-}
 
-namespace
+nlohmann::json parsed(std::string_view text, const std::string& source, std::size_t maximumValues)
 {
-nlohmann::json parsed(std::string_view text, const std::string& source,
-  const nlohmann::json::parser_callback_t& callback)
-{
-  checkDepth(text, source);
+  checkText(text, source, maximumValues);
   try
   {
-    return nlohmann::json::parse(text.begin(), text.end(), callback);
+    return nlohmann::json::parse(text.begin(), text.end());
   }
   catch (const nlohmann::json::exception& error)
   {
     fail(source, ": malformed JSON: ", toValidUtf8(error.what())); // it quotes the text
   }
 }
+
+/// Looks for keys that stand twice in an object. Not by the parser's callback, with which an object
+/// of n objects takes it n * n steps.
+class TwiceTheSame : public nlohmann::json_sax<nlohmann::json>
+{
+public:
+  explicit TwiceTheSame(const std::string& source) : Source(source) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool start_object(std::size_t) override
+  {
+    this->Keys.emplace_back();
+    return true;
+  }
+  bool key(string_t& name) override
+  {
+    if (!this->Keys.back().insert(name).second)
+    {
+      fail(this->Source, ": malformed JSON: key ", excerpt(name, 80), " stands twice in an object");
+    }
+    return true;
+  }
+  bool end_object() override
+  {
+    this->Keys.pop_back();
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override
+  {
+    return false; // the parser will say so
+  }
+
+private:
+  const std::string& Source;
+  std::vector<std::unordered_set<std::string>> Keys; ///< of the objects around the place
+};
 }
 
 nlohmann::json parseJson(std::string_view text, const std::string& source)
 {
-  return parsed(text, source, nullptr);
+  return parsed(text, source, MaximumJsonValues);
 }
 
 nlohmann::json parseUniqueJson(std::string_view text, const std::string& source)
 {
-  using Event = nlohmann::json::parse_event_t;
-  std::vector<std::set<std::string>> keys; // of the objects around the one that is being read
-  return parsed(text, source,
-    [&](int, Event event, const nlohmann::json& value)
-    {
-      if (event == Event::object_start)
-      {
-        keys.emplace_back();
-      }
-      else if (event == Event::object_end)
-      {
-        keys.pop_back();
-      }
-      else if (event == Event::key && !keys.back().insert(value.get<std::string>()).second)
-      {
-        fail(source, ": malformed JSON: key ", excerpt(value, 80), " stands twice in an object");
-      }
-      return true;
-    });
+  nlohmann::json json = parsed(text, source, MaximumHeaderValues);
+  TwiceTheSame keys(source);
+  nlohmann::json::sax_parse(text.begin(), text.end(), &keys);
+  return json;
 }
 
 nlohmann::json readJsonFile(const std::string& path, std::size_t maximumBytes)
@@ -100,7 +135,18 @@ nlohmann::json readJsonFile(const std::string& path, std::size_t maximumBytes)
   {
     fail(path, ": ", file->size(), " bytes of JSON, more than the ", maximumBytes, " accepted");
   }
-  return parseJson({ reinterpret_cast<const char*>(file->data()), file->size() }, path);
+  nlohmann::json json;
+  try
+  {
+    json = parseJson({ reinterpret_cast<const char*>(file->data()), file->size() }, path);
+  }
+  catch (const Error&)
+  {
+    file->requireIntact(); // rather say this than what is wrong with half a text
+    throw;
+  }
+  file->requireIntact();
+  return json;
 }
 
 std::string excerpt(const nlohmann::json& value, std::size_t maximumBytes)

@@ -168,6 +168,21 @@ std::map<std::string, std::string> readMetadata(const Json& header, const std::s
 SafetensorsFile::SafetensorsFile(const std::string& path) : Path(path)
 {
   const auto file = MappedFile::open(path);
+  try
+  {
+    this->read(file);
+  }
+  catch (const Error&)
+  {
+    file->requireIntact(); // rather say this than what is wrong with half a header
+    throw;
+  }
+  file->requireIntact();
+}
+
+void SafetensorsFile::read(const std::shared_ptr<const MappedFile>& file)
+{
+  const std::string& path = this->Path;
   const std::uint64_t headerLength = readHeaderLength(*file, path);
   const std::byte* text = file->data() + sizeof headerLength;
   const Json header = parseUniqueJson(

@@ -20,6 +20,8 @@
 namespace lvlm
 {
 
+class MappedFile;
+
 class SafetensorsFile
 {
 public:
@@ -35,6 +37,8 @@ public:
   const Tensor& tensor(const std::string& name) const;
 
 private:
+  void read(const std::shared_ptr<const MappedFile>& file);
+
   std::string Path;
   std::map<std::string, std::string> Metadata;
   std::map<std::string, Tensor> Tensors;

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Error.h"
+#include "FileReplacement.h"
 #include "Json.h"
+#include "MappedFile.h"
 #include "Safetensors.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <fstream>
-
-#include <unistd.h>
 
 namespace lvlm
 {
@@ -53,39 +50,25 @@ std::string headerOf(
   return text;
 }
 
-void writeAll(const std::string& path, const std::string& header, const std::vector<Entry>& order,
-  const TensorBytes& bytes)
+void writeAll(FileReplacement& file, const std::string& path, const std::string& header,
+  const std::vector<Entry>& order, const TensorBytes& bytes)
 {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  if (!out)
-  {
-    failSystem(errno, path, ": cannot be created");
-  }
   const std::uint64_t length = header.size();
-  out.write(reinterpret_cast<const char*>(&length), sizeof length);
-  out.write(header.data(), static_cast<std::streamsize>(header.size()));
+  file.write(&length, sizeof length);
+  file.write(header.data(), header.size());
   for (const auto& [name, tensor] : order)
   {
     std::size_t written = 0;
     bytes(name, *tensor,
       [&](const void* data, std::size_t count)
       {
-        out.write(static_cast<const char*>(data), static_cast<std::streamsize>(count));
+        file.write(data, count);
         written += count;
-        if (!out)
-        {
-          failSystem(errno, path, ": cannot be written");
-        }
       });
     if (written != tensor->bytes())
     {
       fail(path, ": tensor '", name, "' has ", tensor->bytes(), " bytes, ", written, " came");
     }
-  }
-  out.close();
-  if (!out)
-  {
-    failSystem(errno, path, ": cannot be written");
   }
 }
 }
@@ -110,22 +93,19 @@ void writeSafetensors(const std::string& path, const std::map<std::string, Tenso
   const std::map<std::string, std::string>& metadata, const TensorBytes& bytes)
 {
   const std::vector<Entry> order = inFileOrder(tensors);
-  // Written beside and renamed, since `path` itself may be the file that the tensors are mapped
-  // from.
-  const std::string partial = path + "." + std::to_string(::getpid()) + ".partial";
+  // `path` itself may be the file that the tensors are mapped from: that stays as it was.
+  FileReplacement file(path);
   try
   {
-    writeAll(partial, headerOf(order, metadata), order, bytes);
-    if (std::rename(partial.c_str(), path.c_str()) != 0)
-    {
-      failSystem(errno, path, ": cannot be created");
-    }
+    writeAll(file, path, headerOf(order, metadata), order, bytes);
   }
-  catch (...)
+  catch (const SystemError&)
   {
-    std::remove(partial.c_str());
+    requireIntact(tensors); // the system cannot write what it cannot read
     throw;
   }
+  requireIntact(tensors);
+  file.commit();
 }
 
 } // namespace lvlm

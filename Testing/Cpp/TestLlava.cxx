@@ -347,6 +347,8 @@ void checkSampling(const std::string& root)
   CHECK(ids(50, 1, 1) != ids(50, 1, 2)); // and random
   CHECK(ids(50, 1e-9, 3) == greedy);     // a nucleus of one token is greedy
   CHECK(ids(1e-4, 1, 4) == greedy);      // as is a temperature near 0
+  CHECK(ids(1e-307, 1, 4) == greedy);    // by which no logit can be divided
+  CHECK(ids(5e-324, 0.9, 5) == greedy);
 }
 
 void checkErrors(const std::string& root)

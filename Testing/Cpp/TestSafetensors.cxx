@@ -124,6 +124,19 @@ void testHostile(const TempFolder& folder)
   CHECK_THROWS(open(file(std::string(100000, '['), "")), "deeper than");
   CHECK_THROWS(open(file("{\"t\":5}", "")), "entry without");
   CHECK_THROWS(open(file(R"({"t":{},"t":{}})", "")), "\"t\" stands twice");
+  const auto many = [](int count)
+  {
+    std::string header = "{";
+    for (int i = 0; i < count; ++i)
+    {
+      header += (i ? "," : "") + ("\"t" + std::to_string(i)) +
+        R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]})";
+    }
+    return header + "}";
+  };
+  CHECK_THROWS(open(file(many(200000), "")), "values of JSON, more than the 1000000 accepted");
+  const SafetensorsFile read(folder.write("many.safetensors", file(many(100000), "")));
+  CHECK(read.tensors().size() == 100000);
   CHECK_THROWS(
     open(file(R"({"__metadata__":{"a":"1","b":"2","a":"3"}})", "")), "\"a\" stands twice");
   CHECK_THROWS(open(file(R"({"t":{"dtype":"F32","dtype":"F16"}})", "")), "\"dtype\" stands twice");

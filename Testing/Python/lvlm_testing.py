@@ -57,6 +57,27 @@ def read_safetensors(path):
     return tensors, metadata
 
 
+def split_safetensors(path, folder):
+    """Its tensors in two shards of about the same size, with the index that Hugging Face writes."""
+    with open(path, "rb") as file:
+        header, data = json.loads(file.read(int.from_bytes(file.read(8), "little"))), file.read()
+    header.pop("__metadata__", None)
+    weight_map, parts, at = {}, [({}, []), ({}, [])], [0, 0]
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = entry["data_offsets"]
+        part = int(2 * begin >= len(data))
+        parts[part][0][name] = {**entry, "data_offsets": [at[part], at[part] + end - begin]}
+        parts[part][1].append(data[begin:end])
+        at[part] += end - begin
+        weight_map[name] = "model-0000%d-of-00002.safetensors" % (part + 1)
+    for part, (entries, blobs) in enumerate(parts):
+        text = json.dumps(entries).encode()
+        with open(os.path.join(folder, "model-0000%d-of-00002.safetensors" % (part + 1)), "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+    with open(os.path.join(folder, "model.safetensors.index.json"), "w", encoding="utf-8") as file:
+        json.dump({"metadata": {"total_size": len(data)}, "weight_map": weight_map}, file)
+
+
 class TraceData:
     """A made-up trace, kept as plain numpy arrays and strings."""
 

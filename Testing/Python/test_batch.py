@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ SCENES = ROOT / "Models" / "TinyLlava" / "scenes"
 SCRIPT = ROOT / "Examples" / "Python" / "batch.py"
 sys.path.insert(0, str(SCRIPT.parent))
 import batch_jobs  # noqa: E402
+import whole_files  # noqa: E402
 
 QUESTIONS = ("What color is the star?", 'How many stars, or "hearts", are there?')
 VARYING = ("seconds",)
@@ -48,11 +50,11 @@ class BatchCase(lt.TestCase):
         return [*launcher, "pvbatch", *(["--sym"] if ranks > 1 else []), str(SCRIPT), "--plugin", lt.PLUGIN, "--images", str(self.images),
                 "--questions", str(questions or self.questions()), "--output", str(self.out), *options]
 
-    def batch(self, code, *options, **more):
+    def batch(self, code, *options, cwd=None, **more):
         """Runs the job; returns what it printed."""
         # pvpython has started MPI itself: an mpirun below it must not take its variables for its own.
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PRTE_"))}
-        result = subprocess.run(self.command(*options, **more), capture_output=True, text=True, timeout=200, env=environment)
+        result = subprocess.run(self.command(*options, **more), capture_output=True, text=True, timeout=200, env=environment, cwd=cwd)
         self.assertEqual(result.returncode, code, result.stdout + result.stderr)
         return result.stdout + result.stderr
 
@@ -196,6 +198,105 @@ class Run(BatchCase):
         self.assertIn("/nowhere", self.rows()["a.png", QUESTIONS[0]]["error"])
 
 
+class Hostile(BatchCase):
+    """Names, disks and neighbours that a run meets."""
+
+    def test_names_and_questions_that_are_not_text(self):
+        self.picture("a.png")
+        os.rename(self.picture("b.png"), os.fsencode(self.images) + b"/m\xffbad.png")
+        questions = self.questions('["What color is the star?", "a\\udcffb"]', "q.json")
+        printed = self.batch(1, "--map", "none", "--no-traces", questions=questions)
+        self.assertIn("1 of 4 answered, 3 failed", printed)
+        rows = self.rows()
+        self.assertEqual(set(rows), {(image, q) for image in ("a.png", "m\\xffbad.png") for q in (QUESTIONS[0], "a\\xffb")})
+        self.assertNotEqual(rows["a.png", QUESTIONS[0]]["answer"], "")
+        self.assertIn("m\\xffbad.png: the file name is not UTF-8", rows["m\\xffbad.png", QUESTIONS[0]]["error"])
+        self.assertIn("a\\xffb: the question is not UTF-8", rows["a.png", "a\\xffb"]["error"])
+        here = os.fsencode(self.folder.name) + b"/o\xff"
+        os.mkdir(here)
+        self.out = pathlib.Path("out")
+        self.assertIn("--output %s/o\\xff/out: not UTF-8" % self.folder.name, self.batch(2, questions=questions, cwd=here))
+
+    def test_two_runs_on_one_folder(self):
+        self.picture("a.png")
+        self.out.mkdir()
+        lock = batch_jobs.FolderLock(self.out)
+        self.assertIn(f"another run works in this folder (process {os.getpid()} on ", self.batch(2))
+        lock.release()
+        self.batch(0)
+        self.assertNotIn("batch.lock", self.files())
+        (self.out / "batch.lock").write_text("of a run that was killed")
+        self.assertIn("2 of 2 are done already", self.batch(0))
+        os.mkfifo(self.out / "batch.lock")
+        self.assertIn("batch.lock: is there and no regular file", self.batch(2))
+
+    def test_links(self):
+        """What is written goes where links lead; errors name the link."""
+        self.picture("a.png")
+        (self.images / "damaged").write_bytes(b"nothing")
+        (self.images / "link.png").symlink_to("damaged")
+        os.mkfifo(self.images / "pipe.png")
+        self.out.mkdir()
+        other = pathlib.Path(self.path("elsewhere.csv"))
+        other.write_text("")
+        other.chmod(0o600)
+        (self.out / "answers.csv").symlink_to(other)
+        question = self.questions(QUESTIONS[0])
+        self.batch(1, questions=question)
+        rows = self.rows()
+        self.assertIn(str(self.images / "link.png"), rows["link.png", QUESTIONS[0]]["error"])
+        self.assertIn(str(self.images / "pipe.png"), rows["pipe.png", QUESTIONS[0]]["error"])
+        self.assertTrue((self.out / "answers.csv").is_symlink())
+        self.assertEqual(other.stat().st_mode & 0o777, 0o600)
+        (self.out / "answers.csv").unlink()
+        os.mkfifo(self.out / "answers.csv")
+        self.assertIn("answers.csv: is there and no regular file", self.batch(2, questions=question))
+
+    def test_full_disk(self):
+        self.picture("a.png")
+        self.picture("b.png", "two_stars.png")
+        self.out.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", self.out], capture_output=True, check=False).returncode:
+            self.skipTest("tmpfs cannot be mounted here")
+        self.addCleanup(subprocess.run, ["umount", self.out], check=True)
+        printed = self.batch(1)
+        self.assertIn("No space left on device", printed)
+        rows = self.rows()
+        self.assertTrue(all(row["error"] or all((self.out / row[name]).is_file() for name in ("trace", "picture")) for row in rows.values()))
+        self.assertFalse([name for name in self.files() if "partial" in name])
+        (self.out / "filler").write_bytes(bytes(max(0, os.statvfs(self.out).f_bavail * os.statvfs(self.out).f_frsize - 4096)))
+        before = (self.out / "answers.csv").read_bytes()
+        self.assertIn("No space left on device", self.batch(2))
+        self.assertEqual((self.out / "answers.csv").read_bytes(), before)
+        (self.out / "filler").unlink()
+        subprocess.run(["mount", "-o", "remount,size=20m", self.out], check=True)
+        self.assertIn("4 of 4 answered", self.batch(0))
+
+
+class WholeFiles(BatchCase):
+    def test_replacing(self):
+        path, link = pathlib.Path(self.path("file.txt")), pathlib.Path(self.path("link.txt"))
+        whole_files.write_text(path, "one")
+        path.chmod(0o604)
+        link.symlink_to("file.txt")
+        with whole_files.replacing(link) as partial:
+            partial.write_text("two")
+            self.assertEqual(path.read_text(), "one")
+        self.assertEqual((path.read_text(), path.stat().st_mode & 0o777, link.is_symlink()), ("two", 0o604, True))
+        with self.assertRaises(ZeroDivisionError), whole_files.replacing(path) as partial:
+            partial.write_text("three")
+            raise ZeroDivisionError
+        self.assertEqual(path.read_text(), "two")
+        longest = pathlib.Path(self.path("n" * 251 + ".txt"))
+        whole_files.write_text(longest, "four")
+        self.assertEqual(longest.read_text(), "four")
+        os.mkfifo(self.path("pipe"))
+        for other in (self.path("pipe"), self.folder.name, "/dev/null"):
+            with self.assertRaisesRegex(OSError, "no regular file"):
+                whole_files.write_text(pathlib.Path(other), "five")
+        self.assertEqual(sorted(os.listdir(self.folder.name)), ["file.txt", "images", "link.txt", longest.name, "pipe"])
+
+
 class Jobs(BatchCase):
     """What needs no ParaView."""
 
@@ -223,11 +324,29 @@ class Jobs(BatchCase):
             with self.assertRaisesRegex(batch_jobs.UsageError, needle):
                 batch_jobs.list_jobs(folder, questions)
 
+    def test_a_row_that_does_not_fit(self):
+        ledger = batch_jobs.Ledger(self.out, {})
+        self.addCleanup(ledger.close)
+        row = {"image": "a.png", "question": "One?", "answer": "1" * 5000, "seconds": "1"}
+        ledger.add(row)
+        before = ledger.path.read_bytes()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 2000, limits[1]))
+        try:
+            with self.assertRaises(OSError):
+                ledger.add(row)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        self.assertEqual(ledger.path.read_bytes(), before)
+        ledger.add({**row, "image": "b.png"})
+        self.assertEqual([image for image, _ in self.rows()], ["a.png", "b.png"])
+
     def test_table_that_is_no_table(self):
         self.out.mkdir()
         (self.out / "answers.csv").write_bytes(b"\0\xff nonsense\n1,2,3\n")
         ledger = batch_jobs.Ledger(self.out, {"model": "a"})
         self.assertEqual(ledger.done, set())
+        ledger.close()
         with self.assertRaisesRegex(batch_jobs.UsageError, "model was 'a' and is 'b'"):
             batch_jobs.Ledger(self.out, {"model": "b"})
         (self.out / "file").write_text("")

@@ -6,8 +6,11 @@ the same golden files once more, through the pipeline.
 """
 import json
 import os
+import resource
 import shutil
+import struct
 import unittest
+import zlib
 
 import numpy as np
 from lvlm_testing import Errors, TestCase, array, block, column, fetch, grid_cells, main, read_safetensors
@@ -91,6 +94,28 @@ class Answers(InferenceCase):
         heat.UpdatePipeline(0)
         trace.UpdatePipelineInformation()
         self.assertEqual(list(trace.TimestepValues), [0, 1])
+
+    def test_more_positions_than_the_model_was_made_for(self):
+        """Rotary embedding goes on: Hugging Face warns (generation/stopping_criteria.py) and answers."""
+        for words, warns in ((40, False), (200, True)):
+            trace = self.ask(Prompt="star " * words, MaxNewTokens=2, CaptureFull=0)
+            with Errors() as errors:
+                trace.UpdatePipeline()
+            self.assertEqual("the model was made for 512 (max_position_embeddings)" in errors.text, warns, errors.text)
+            self.assertGreater(len(column(block(fetch(trace), "answer"), "id")), 0)
+
+    def test_a_table_is_the_active_source(self):
+        """pvpython connects a new filter to it before the picture: its columns are no colors."""
+        from paraview import simple
+        table = simple.LVLMTokens(Input=self.ask())
+        table.UpdatePipeline()
+        simple.SetActiveSource(table)
+        with Errors() as errors:
+            again = self.ask()
+            again.UpdatePipeline()
+        self.assertEqual(errors.text, "")
+        again.UpdatePipelineInformation()
+        self.assertNotEqual(again.Answer, "")
 
     def test_an_answer_is_told_downstream_and_modifies_nothing(self):
         from paraview import simple
@@ -221,6 +246,26 @@ class Pictures(InferenceCase):
     def test_one_pixel(self):
         color = np.array([[[10, 200, 30]]], dtype=np.uint8)
         self.assertSeen(color, np.tile(color, (42, 42, 1)))
+
+    def test_too_many_pixels(self):
+        """Refused before ParaView's own reader is asked for them."""
+        from paraview import simple
+        edge = 32767
+        row, packer = bytes(1 + (edge + 7) // 8), zlib.compressobj(9)
+        data = b"".join(packer.compress(row) for _ in range(edge)) + packer.flush()
+        chunks = ((b"IHDR", struct.pack(">IIBBBBB", edge, edge, 1, 0, 0, 0, 0)), (b"IDAT", data), (b"IEND", b""))
+        with open(self.path("bomb.png"), "wb") as file:
+            file.write(b"\x89PNG\r\n\x1a\n" + b"".join(
+                struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        trace = self.ask(simple.PNGSeriesReader(FileNames=[self.path("bomb.png")]))
+        self.assertReports(trace.UpdatePipeline, "1073676289 pixels, more than the 178956970", "MaximumPixels")
+        self.assertLess(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 300e3)
+        self.assertEqual(fetch(trace).GetNumberOfBlocks(), 0)
+        small = self.ask(MaximumPixels=100)
+        self.assertReports(small.UpdatePipeline, "more than the 100 that are accepted")
+        small.MaximumPixels = 10**6
+        self.assertGreater(fetch(small).GetNumberOfBlocks(), 0)
 
     def test_sixteen_thousand_pixels_wide(self):
         wide = np.zeros((3, 16000, 3), np.uint8)

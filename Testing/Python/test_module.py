@@ -145,6 +145,9 @@ class Recorded(ModuleTest):
         self.assertRaisesText(lambda: self.lvlm.paint_over(self.trace), "no patches", "select cells")
         self.assertRaisesText(lambda: self.lvlm.compare(self.trace), "one trace only")
         self.assertRaisesText(lambda: self.lvlm.show_relevancy(self.trace, mode="Wrong"), "'Wrong'", "Exact")
+        set_properties = self.lvlm.pipeline.set_properties
+        self.assertRaisesText(lambda: set_properties(simple.LVLMTraceReader(), {"FileName": "a\udcffb"}), "FileName", "not UTF-8")
+        self.assertRaisesText(lambda: self.lvlm.pipeline.register("a\udcffb", "LVLMTraceReader"), "name", "not UTF-8")
         self.assertRaisesText(lambda: self.lvlm.pipeline.set_properties(simple.LVLMAttentionMap(Input=self.trace), {"Reduction": "Sum"}), "'Sum'", "Mean", "StrongestHead")
         self.assertRaisesText(lambda: self.lvlm.show_attention(simple.Sphere()), "is no trace")
         self.assertRaisesText(lambda: self.lvlm.show_causality(self.trace), "causal graph")

@@ -7,7 +7,6 @@ no disk); `write_trace` then copies the rows that there are into the trace, slab
 """
 
 import json
-import os
 import struct
 import tempfile
 from contextlib import contextmanager
@@ -16,6 +15,8 @@ from typing import Iterable, Iterator
 
 import numpy as np
 import torch
+
+from whole_files import replacing
 
 # Name on the command line: name in the file, Torch's type, a NumPy type of the same bits.
 PAYLOADS = {
@@ -106,14 +107,7 @@ def write_trace(target: Path, tensors: dict, metadata: dict[str, str]) -> None:
     """Writes `target` whole or not at all: under another name first, renamed when it is complete and on the disk."""
     widest_first = dict(sorted(tensors.items(), key=lambda item: {"I64": 0, "F32": 1, "U8": 3}.get(item[1].dtype, 2)))
     header = _header(widest_first, metadata)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(struct.pack("<Q", len(header)) + header)
-            for tensor in widest_first.values():
-                _write_all(file, tensor.chunks())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(target) as partial, open(partial, "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        for tensor in widest_first.values():
+            _write_all(file, tensor.chunks())

@@ -92,15 +92,14 @@ Generation::Generation(
   }
 }
 
-void Generation::capture(
-  std::int64_t layer, std::int64_t firstRow, bool withLast, const at::Tensor& probabilities)
+void Generation::capture(std::int64_t layer, std::int64_t firstRow, const at::Tensor& probabilities)
 {
   const auto P = static_cast<std::int64_t>(this->Input.ids.size());
   const std::int64_t n = probabilities.size(1), first = this->Fed + firstRow;
-  if (this->Answer && withLast) // the last row is the query that predicts the next token
+  const std::int64_t last = first + n - 1;
+  if (this->Answer && last >= P - 1) // the query that predicts the next token
   {
-    const std::int64_t position = first + n - 1;
-    writeRows(*this->Answer, layer - this->Model.decoder.span().begin, position - (P - 1), position,
+    writeRows(*this->Answer, layer - this->Model.decoder.span().begin, last - (P - 1), last,
       probabilities.narrow(1, n - 1, 1));
   }
   const auto found = std::lower_bound(this->FullLayers.begin(), this->FullLayers.end(), layer);
@@ -123,12 +122,14 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
       what + ", layer " + std::to_string(i + 1) + " of " + std::to_string(layers));
     const AttentionTap tap = [&](std::int64_t row, const at::Tensor& a)
     {
-      this->capture(i, row, row + a.size(1) == n, a);
+      this->Buffers.pulse.beat();
+      this->capture(i, row, a);
       return at::Tensor();
     };
     LayerCache& cache = this->Cache[static_cast<std::size_t>(i - span.begin)];
     hidden =
       decoder.layer(i).forward(hidden, rope, this->Fed, &cache, this->Buffers, tap); // [n, D]
+    this->Model.checkpoint->requireIntact(); // before the numbers are blamed for it
     checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i));
   }
   this->Fed += n;
@@ -139,6 +140,7 @@ at::Tensor Generation::logits(const at::Tensor& hidden)
 {
   const at::Tensor last = hidden.narrow(0, hidden.size(0) - 1, 1);                // [1, D]
   at::Tensor logits = this->Model.decoder.logits(last, this->Buffers).squeeze(0); // [V]
+  this->Model.checkpoint->requireIntact();
   checkFinite(logits, this->Model.directory, "the output projection");
   return logits;
 }
@@ -152,6 +154,7 @@ at::Tensor Generation::embedPrompt(const at::Tensor& pixels, const Progress& pro
 {
   const VisionTower::LayerTap tap = [&](std::int64_t layer, std::int64_t row, const at::Tensor& a)
   {
+    this->Buffers.pulse.beat();
     if (this->Vision)
     {
       writeRows(*this->Vision, layer, row, a.size(2), a);
@@ -160,6 +163,7 @@ at::Tensor Generation::embedPrompt(const at::Tensor& pixels, const Progress& pro
   };
   const at::Tensor image =
     this->Model.vision.forward(pixels, this->Buffers, tap, progress); // [patches, D]
+  this->Model.checkpoint->requireIntact();
   checkFinite(image, this->Model.directory, "the vision tower");
   std::vector<std::int64_t> ids = this->Input.ids;
   const auto first = ids.begin() + static_cast<std::ptrdiff_t>(this->Input.featureStart);

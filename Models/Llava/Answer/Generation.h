@@ -44,9 +44,8 @@ public:
   void moveCapture(Trace& trace, std::int64_t answerLength);
 
 private:
-  /// Rows of a layer from `firstRow` of this pass on; `withLast`: they end with the pass.
-  void capture(
-    std::int64_t layer, std::int64_t firstRow, bool withLast, const at::Tensor& probabilities);
+  /// Rows of a layer from `firstRow` of this pass on.
+  void capture(std::int64_t layer, std::int64_t firstRow, const at::Tensor& probabilities);
 
   const LlavaModel::Impl& Model;
   const Prompt& Input;

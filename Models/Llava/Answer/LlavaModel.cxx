@@ -11,8 +11,10 @@
 #include "Models/Trace/FileStamp.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -78,6 +80,61 @@ std::string cacheKey(const std::string& directory, const ModelOptions& options)
     "|" + fingerprint(directory);
 }
 
+/// A shard may have been written to, of which the fingerprint knows nothing.
+bool isIntact(const checkpoint::Checkpoint& checkpoint)
+{
+  try
+  {
+    checkpoint.requireIntact();
+    return true;
+  }
+  catch (const Error&)
+  {
+    return false;
+  }
+}
+
+/// The last folder that took long to be found unusable. Whoever shows a model asks several times
+/// for what it says of it; files that are changed are looked at again at once, other causes after a
+/// minute.
+class SlowFailure
+{
+public:
+  /// Throws what was thrown for the same files a short while ago.
+  void repeat(const std::string& key) const
+  {
+    if (key == this->Key && Clock::now() < this->End)
+    {
+      throw Error(this->Text);
+    }
+  }
+
+  std::shared_ptr<const LlavaModel> watch(
+    const std::string& key, const std::function<std::shared_ptr<const LlavaModel>()>& open)
+  {
+    const auto begin = Clock::now();
+    try
+    {
+      return open();
+    }
+    catch (const Error& error)
+    {
+      if (const auto now = Clock::now(); now - begin > std::chrono::seconds(1))
+      {
+        this->Key = key;
+        this->Text = error.what();
+        this->End = now + std::chrono::minutes(1);
+      }
+      throw;
+    }
+  }
+
+private:
+  using Clock = std::chrono::steady_clock;
+  std::string Key, Text;
+  Clock::time_point End;
+};
+
 /// The folder's tokenizer.json. Of other forms of a tokenizer it says how they become one.
 std::string tokenizerFile(const std::string& directory)
 {
@@ -124,6 +181,7 @@ LlavaModel::Impl::Impl(const std::string& folder, const ModelOptions& modelOptio
     decoder(config.text, weights,
       ranks::layersOfRank(config.text.layers, modelOptions.rank, modelOptions.ranks))
 {
+  this->checkpoint->requireIntact(); // norms and biases have been read
   this->options.threads = threadsFor(modelOptions.threads, this->config);
   if (this->tokenizer.piece(this->config.imageTokenId).empty())
   {
@@ -178,13 +236,16 @@ std::shared_ptr<const LlavaModel> LlavaModel::open(
   static std::map<std::string, std::weak_ptr<const LlavaModel>> opened;
   // The last one stays open, so that re-running a filter alone does not parse everything again.
   static std::shared_ptr<const LlavaModel> last;
+  static SlowFailure failure;
   const std::lock_guard<std::mutex> lock(mutex);
   const std::string key = cacheKey(directory, options);
   std::shared_ptr<const LlavaModel> model = opened[key].lock();
-  if (!model)
+  if (!model || !isIntact(*model->impl().checkpoint))
   {
     opened.erase(key);
-    model = std::make_shared<const LlavaModel>(directory, options);
+    failure.repeat(key);
+    model =
+      failure.watch(key, [&] { return std::make_shared<const LlavaModel>(directory, options); });
     opened[key] = model;
   }
   last = model;
@@ -232,36 +293,6 @@ std::string LlavaModel::description() const
 std::int64_t LlavaModel::promptLength(const Question& question) const
 {
   return static_cast<std::int64_t>(promptOf(*this->Self, question).ids.size());
-}
-
-QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLength) const
-{
-  const checkpoint::TextConfig& text = this->config().text;
-  const checkpoint::VisionConfig& vision = this->config().vision;
-  const std::int64_t T = question.maxNewTokens;
-  const std::int64_t K = promptLength + T - 1;
-  const LayerSpan span = this->span();
-  const std::size_t element = c10::elementSize(this->Self->weights.type());
-  QuestionCost cost;
-  if (question.captureAnswer)
-  {
-    cost.attentionAnswer = CaptureBuffer::bytes(span.count(), text.heads, T, K);
-  }
-  const auto full = layersIn(span, resolveLayers(question.fullLayers, text.layers));
-  cost.attentionFull =
-    CaptureBuffer::bytes(static_cast<std::int64_t>(full.size()), text.heads, K, K);
-  if (question.captureVision && this->Self->decoder.hasFirst())
-  {
-    cost.attentionVision = CaptureBuffer::bytes(
-      this->config().visionLayersUsed, vision.heads, vision.tokens(), vision.tokens());
-  }
-  cost.cache = this->Self->decoder.cacheBytes(K);
-  const std::int64_t layerWeights =
-    text.hidden * (2 * text.heads + 2 * text.keyValueHeads) * text.headSize +
-    3 * text.hidden * text.intermediate;
-  const std::int64_t activations = K * (6 * text.hidden + 3 * text.intermediate);
-  cost.buffers = static_cast<std::size_t>(layerWeights + activations) * element;
-  return cost;
 }
 
 Trace LlavaModel::ask(const Question& question, const Progress& progress) const

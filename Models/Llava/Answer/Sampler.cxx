@@ -25,7 +25,9 @@ std::int64_t Sampler::next(const at::Tensor& logits)
   {
     return logits.argmax().item<std::int64_t>();
   }
-  const at::Tensor p = at::softmax(logits.to(at::kCPU, at::kDouble) / this->Temperature, 0); // [V]
+  const at::Tensor z = logits.to(at::kCPU, at::kDouble);
+  // The best one's exponent is 0 at any temperature: the lower it is, the more greedy the draw.
+  const at::Tensor p = at::softmax((z - z.max()) / this->Temperature, 0); // [V]
   auto [sorted, order] = p.sort(/*stable=*/true, 0, /*descending=*/true); // [V], [V]
   // The smallest set whose probability reaches TopP: a token stays while those before it fall
   // short.

@@ -3,10 +3,39 @@
 
 #include "Models/Trace/Error.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace lvlm::llava
 {
+
+namespace
+{
+/// `work` on blocks of x's rows, so that an abort is noticed in a long prompt, and what is only
+/// needed between two linear maps stays small: [n, D] -> [n, ...].
+template <typename Work>
+at::Tensor inBlocks(const at::Tensor& x, const Work& work)
+{
+  const std::int64_t n = x.size(0);
+  // A last block that is small would cost as much as a whole one where weights are widened.
+  if (n < 2 * DecoderBlockRows)
+  {
+    return work(x);
+  }
+  at::Tensor result;
+  for (std::int64_t first = 0; first < n; first += DecoderBlockRows)
+  {
+    const std::int64_t count = std::min(DecoderBlockRows, n - first);
+    const at::Tensor part = work(x.narrow(0, first, count));
+    if (!result.defined())
+    {
+      result = at::empty({ n, part.size(1) }, part.options());
+    }
+    result.narrow(0, first, count).copy_(part);
+  }
+  return result;
+}
+}
 
 DecoderLayer::DecoderLayer(
   const checkpoint::TextConfig& config, const WeightStore& weights, std::int64_t index)
@@ -35,11 +64,12 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
 {
   const checkpoint::TextConfig& config = this->Config;
   const std::int64_t n = x.size(0);
-  const at::Tensor q =
-    turnedHeads(apply(this->Query, x, workspace), config.heads, rope); // [Hd, n, d]
-  at::Tensor k =
-    turnedHeads(apply(this->Key, x, workspace), config.keyValueHeads, rope);         // [Hkv, n, d]
-  at::Tensor v = splitHeads(apply(this->Value, x, workspace), config.keyValueHeads); // [Hkv, n, d]
+  const auto project = [&](const Linear& linear, const at::Tensor& rows) {
+    return inBlocks(rows, [&](const at::Tensor& part) { return apply(linear, part, workspace); });
+  };
+  const at::Tensor q = turnedHeads(project(this->Query, x), config.heads, rope); // [Hd, n, d]
+  at::Tensor k = turnedHeads(project(this->Key, x), config.keyValueHeads, rope); // [Hkv, n, d]
+  at::Tensor v = splitHeads(project(this->Value, x), config.keyValueHeads);      // [Hkv, n, d]
   if (cache)
   {
     cache->keys.narrow(1, first, n).copy_(k);
@@ -52,14 +82,19 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
   mask.firstQuery = first;
   mask.window = config.slidingWindow;
   const double scale = 1.0 / std::sqrt(static_cast<double>(config.headSize));
-  return apply(this->Out, attend(q, k, v, scale, mask, tap, workspace.pool), workspace); // [n, D]
+  return project(this->Out, attend(q, k, v, scale, mask, tap, workspace.pool)); // [n, D]
 }
 
 at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) const
 {
-  at::Tensor gate = activate(this->Config.activation, apply(this->Gate, x, workspace)); // [n, I]
-  gate.mul_(apply(this->Up, x, workspace));
-  return apply(this->Down, gate, workspace); // [n, D]
+  return inBlocks(x,
+    [&](const at::Tensor& part)
+    {
+      at::Tensor gate =
+        activate(this->Config.activation, apply(this->Gate, part, workspace)); // [m, I]
+      gate.mul_(apply(this->Up, part, workspace));
+      return apply(this->Down, gate, workspace); // [m, D]
+    });
 }
 
 at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,

@@ -15,6 +15,10 @@
 namespace lvlm::llava
 {
 
+/// Rows of a prompt that go through a linear map at a time, and through the whole of the
+/// feed-forward part; a prompt of less than twice as many does at once.
+inline constexpr std::int64_t DecoderBlockRows = 1024;
+
 /// Keys and values of one layer for all positions fed so far.
 struct LayerCache
 {

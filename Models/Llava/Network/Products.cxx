@@ -12,10 +12,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <ctime>
-#include <limits>
-
-#include <omp.h>
 
 namespace lvlm::llava
 {
@@ -99,57 +95,13 @@ StoredMatrix matrixOf(const at::Tensor& m)
   return { coreType(m.scalar_type()), m.data_ptr(), m.size(0), m.size(1) };
 }
 
-/// Seconds of this thread for the fastest of a few runs, whatever else the machine does.
-template <typename Run>
-double ownSeconds(const Run& run)
-{
-  const auto now = []
-  {
-    timespec t{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-  };
-  double fastest = std::numeric_limits<double>::max();
-  for (int i = 0; i < 4; ++i)
-  {
-    const double start = now();
-    run();
-    fastest = std::min(fastest, now() - start);
-  }
-  return fastest;
-}
-
-/// How many times faster tiles make a product of float32 activations and bfloat16 weights than
-/// oneDNN does in float32; 0 without tiles. Tried once per process, on one thread: they need three
-/// products for one, and a machine whose tiles are slow (a virtual one, say) is better off without.
-double gainOfTiles()
-{
-  if (!hasTiles() || std::getenv("LVLM_NO_TILES") != nullptr)
-  {
-    return 0;
-  }
-  const at::Tensor x = at::ones({ 256, 512 });
-  const at::Tensor weight = at::ones({ 512, 512 }, at::kBFloat16);
-  at::Tensor y = at::empty({ 256, 512 });
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
-  const at::Tensor scratch = at::empty({ tileScratch(matrixOf(x)) }, at::kByte);
-  const double tiles = ownSeconds(
-    [&] { tileProduct(matrixOf(x), matrixOf(weight), nullptr, y.data_ptr(), scratch.data_ptr()); });
-  const double floats = ownSeconds([&] { multiplyFloats(x, widened(weight, false).t(), 0.0f, y); });
-  omp_set_num_threads(threads);
-  return floats / tiles;
-}
-
+/// Where there are tiles, which way is taken does not depend on a stopwatch: the same question gets
+/// the same bits each time. They win by far (Plugin/Documentation/benchmarks.md), except with
+/// float32 weights, which need six products for one.
 bool usesTiles(at::ScalarType activations, at::ScalarType weights)
 {
-  static const double gain = gainOfTiles();
-  if (activations == at::kBFloat16)
-  {
-    return gain > 1.0 / 3.0; // one product, not three
-  }
-  // float16 weights need five; float32 ones six, which is no clear gain anywhere.
-  return weights == at::kBFloat16 ? gain > 1 : weights == at::kHalf && gain > 5.0 / 3.0;
+  static const bool has = hasTiles() && std::getenv("LVLM_NO_TILES") == nullptr;
+  return has && (activations == at::kBFloat16 || weights != at::kFloat);
 }
 
 at::Tensor directProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias)
@@ -196,6 +148,15 @@ at::Tensor product(
     [&](std::int64_t row, const at::Tensor& part)
     { multiplyFloats(wide, part.t(), 0.0f, y.narrow(1, row, part.size(0))); });
   return (added.defined() ? y.add_(added) : y).to(type);
+}
+
+std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t element)
+{
+  if (element > 4 || !hasTiles())
+  {
+    return element > 4 ? 0 : WidenedBytes;
+  }
+  return tileScratch({ element == 4 ? DType::F32 : DType::BF16, nullptr, n, in });
 }
 
 at::Tensor transposedProduct(const at::Tensor& gradient, const at::Tensor& weight, BufferPool& pool)

@@ -7,9 +7,9 @@
 /// has it: weights in bfloat16, sums in float32, rounded once). On a CPU nothing here depends on
 /// the BLAS that LibTorch was built with:
 ///  - a row or two read the stored weights as they lie, at the speed of memory (MatVec.h);
-///  - more rows go through AMX tiles where the CPU has them and they are measured to be faster
-///    (TileProduct.h; LVLM_NO_TILES in the environment forbids it), else through oneDNN in float32,
-///    weights widened a block at a time.
+///  - more rows go through AMX tiles where the CPU has them (TileProduct.h; LVLM_NO_TILES in the
+///    environment forbids it), else, and with float32 weights, through oneDNN in float32, weights
+///    widened a block at a time.
 /// What else there is (float64, another device) is LibTorch's.
 #ifndef LVLM_LLAVA_PRODUCTS_H
 #define LVLM_LLAVA_PRODUCTS_H
@@ -29,6 +29,10 @@ bool takesProduct(const at::Tensor& x, const at::Tensor& weight);
 /// [n, out] in x's type.
 at::Tensor product(
   const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, BufferPool& pool);
+
+/// Bytes that a product of [n, in] activations with numbers of `element` bytes may take beside its
+/// result.
+std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t element);
 
 /// g W: g [n, out], weight [out, in] -> [n, in] in g's type.
 at::Tensor transposedProduct(const at::Tensor& g, const at::Tensor& weight, BufferPool& pool);

@@ -28,7 +28,7 @@ void LayerProduct::add(std::int64_t first, const at::Tensor& relevance)
   }
   const at::Tensor C = relevance.narrow(0, begin - first, end - begin)
                          .narrow(1, this->Offset, keys)
-                         .to(this->Rows.scalar_type()); // [n, keys]
+                         .to(this->Rows.scalar_type());                            // [n, keys]
   const at::Tensor rows = this->Rows.narrow(1, begin - this->Offset, end - begin); // [m, n]
   this->Delta.narrow(1, 0, keys)
     .add_(batchedProduct(rows.unsqueeze(0), C.unsqueeze(0), 1, this->Pool).squeeze(0));
@@ -134,7 +134,9 @@ void RelevancySweep::checkLogprobs()
   const LogitGradient logits(this->Model.decoder, this->top(), this->Buffers);
   for (std::int64_t t = 0; this->Sequence.position(t) < this->positions(); ++t)
   {
-    this->Sequence.checkLogprob(t, logits.logprob(t, this->Sequence.answerId(t)));
+    const double logprob = logits.logprob(t, this->Sequence.answerId(t));
+    this->Model.checkpoint->requireIntact();
+    this->Sequence.checkLogprob(t, logprob);
   }
 }
 
@@ -152,6 +154,7 @@ GradientJob RelevancySweep::logits(std::int64_t from, std::int64_t to, double fa
       rows.push_back(logits.back(t, this->Sequence.answerId(t)) * factor);
     }
     job.gradient = at::cat(rows, 0); // [to - from + 1, D]
+    this->Model.checkpoint->requireIntact();
   };
   this->Team.together(
     [&]
@@ -192,7 +195,13 @@ ranks::Message RelevancySweep::pass(
     [&](ranks::Message given, const Progress& own)
     {
       const Pulse::Scope scope(this->Buffers.pulse, own);
-      return translated([&] { return turn(std::move(given), scope.progress()); });
+      return translated(
+        [&]
+        {
+          ranks::Message handed = turn(std::move(given), scope.progress());
+          this->Model.checkpoint->requireIntact();
+          return handed;
+        });
     },
     progress);
 }
@@ -399,6 +408,7 @@ void RelevancySweep::vision(
       commit(jobs);
     }
   }
+  this->Model.checkpoint->requireIntact();
 }
 
 } // namespace lvlm::llava

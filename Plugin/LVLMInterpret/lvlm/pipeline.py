@@ -63,8 +63,19 @@ def proxy_class(name):
     raise Error("this ParaView has no %s: is the plugin LVLMInterpret loaded, and built with all its parts?" % name)
 
 
+def require_text(name, value):
+    """Raises Error for a text that cannot be UTF-8, as of a file name of other bytes: VTK would end the process."""
+    for text in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(text, str):
+            try:
+                text.encode("utf-8")
+            except UnicodeEncodeError:
+                raise Error("%s = %s: not UTF-8 text, which ParaView asks for" % (name, ascii(text))) from None
+
+
 def set_properties(proxy, properties):
     for name, value in properties.items():
+        require_text(name, value)
         try:
             setattr(proxy, name, value)
         except (ValueError, TypeError) as error:
@@ -75,6 +86,7 @@ def set_properties(proxy, properties):
 
 def register(name, proxy_name, **properties):
     """A new source or filter in the pipeline browser."""
+    require_text("name", name)
     proxy = proxy_class(proxy_name)()
     controller = servermanager.ParaViewPipelineController()
     controller.PreInitializeProxy(proxy)
