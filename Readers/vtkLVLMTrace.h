@@ -7,9 +7,9 @@
  * users see the blocks, which share the trace's memory and carry the names of its tensors:
  *
  *   image             vtkImageData, point array `image` (u8 RGB) at the pixel centres, y up
- *   tokens            vtkTable, a row a position: position, id, token, text, role (text: if it was recorded)
- *   answer            vtkTable, a row an answer token: answer_index, id, token, text, logprob, topk_id,
- *                     topk_logprob
+ *   tokens            vtkTable, a row a position: position, id, token, text (if recorded), role
+ *   answer            vtkTable, a row an answer token: answer_index, id, token, text, logprob,
+ *                     topk_id, topk_logprob
  *   attention.answer  vtkImageData: x = key, y = answer row, z = layer * heads + head
  *   attention.full    vtkImageData: x = key, y = query, z = slab * heads + head
  *   attention.vision  the same for the vision tower

@@ -61,10 +61,10 @@ struct ImageProcessorConfig
 
 /// Reads what a model folder says of a CLIPImageProcessor or LlavaImageProcessor (size given as a
 /// number, [height, width], {"shortest_edge"} or {"height", "width"}): `image_processor` of
-/// processor_config.json, as transformers 5 saves it, or else preprocessor_config.json. Throws Error
-/// that names the file, the field and the value when neither is there, on another processor type or
-/// absurd numbers: edges outside 1 .. MaximumModelEdge, factors that are not finite or above 1e6,
-/// std below 1e-6, resample outside 0 .. 5.
+/// processor_config.json, as transformers 5 saves it, or else preprocessor_config.json. Throws
+/// Error that names the file, the field and the value when neither is there, on another processor
+/// type or absurd numbers: edges outside 1 .. MaximumModelEdge, factors that are not finite or
+/// above 1e6, std below 1e-6, resample outside 0 .. 5.
 ImageProcessorConfig readImageProcessorConfig(const std::string& directory);
 
 /// The same from JSON text; `source` is named in errors.

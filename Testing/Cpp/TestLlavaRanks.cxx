@@ -78,6 +78,7 @@ Tensor slabs(const Tensor& all, std::int64_t first, std::int64_t n)
 void checkTrace(const Trace& trace, const Trace& single, const LayerSpan& span, bool first)
 {
   CHECK(trace.tokens == single.tokens && trace.roles == single.roles);
+  CHECK(!trace.texts.empty() && trace.texts == single.texts);
   CHECK(trace.answer == single.answer && trace.prompt == single.prompt);
   CHECK(trace.extra == single.extra);
   for (const char* name :
@@ -105,9 +106,9 @@ void checkTrace(const Trace& trace, const Trace& single, const LayerSpan& span, 
       static_cast<std::int64_t>(held.size()))));
 }
 
-void testAnswers(const std::string& name, int size, const Question& asked)
+void testAnswers(const std::string& folder, int size, const Question& asked)
 {
-  const Trace single = openPart(Root + "/" + name, 0, 1)->ask(asked);
+  const Trace single = openPart(folder, 0, 1)->ask(asked);
   ThreadRanks ranks(size);
   std::vector<Trace> traces(static_cast<std::size_t>(size));
   const auto thrown = ranks.run(
@@ -116,7 +117,7 @@ void testAnswers(const std::string& name, int size, const Question& asked)
       Question mine = asked;
       mine.image = team.rank() == 0 ? mine.image : RgbImage(); // the picture is rank 0's
       traces[static_cast<std::size_t>(team.rank())] =
-        openPart(Root + "/" + name, team.rank(), size)->ask(mine, Progress(), team);
+        openPart(folder, team.rank(), size)->ask(mine, Progress(), team);
     });
   if (!CHECK(noneThrew(thrown)))
   {
@@ -144,6 +145,26 @@ std::vector<std::string> askIn(ThreadRanks& ranks, const std::vector<std::string
         { model = openPart(folders[static_cast<std::size_t>(team.rank())], team.rank(), size); });
       model->ask(asked, progress, team);
     });
+}
+
+/// The rank that chooses tokens does so as one rank alone; ranks that would end at different tokens
+/// say so instead of waiting for each other.
+void testGenerationConfig()
+{
+  const TempFolder temp;
+  const std::string folder = temp.copyOf(Root + "/multihead-f32", "m");
+  temp.write("m/generation_config.json",
+    R"({"repetition_penalty": 1.4, "no_repeat_ngram_size": 2, "min_new_tokens": 3, "eos_token_id": [2, 240]})");
+  Question asked = question();
+  asked.maxNewTokens = 12;
+  for (const int size : { 2, 3 })
+  {
+    testAnswers(folder, size, asked);
+  }
+  ThreadRanks ranks(2);
+  CHECK(
+    allThrew(askIn(ranks, { folder, Root + "/multihead-f32" }, asked), "end tokens 2; rank 0 has"));
+  CHECK(ranks.leftOver() == 0);
 }
 
 /// A copy of a model with one tensor changed by `change`, which may also remove it.
@@ -317,13 +338,14 @@ int main()
   {
     for (const int size : { 2, 3, 5 }) // the models have three layers
     {
-      testAnswers(name, size, question());
+      testAnswers(Root + "/" + name, size, question());
     }
   }
   Question sampled = question();
   sampled.temperature = 20;
   sampled.seed = 5;
-  testAnswers("multihead-f32", 2, sampled);
+  testAnswers(Root + "/multihead-f32", 2, sampled);
+  testGenerationConfig();
   testFailures();
   testAbort();
   for (const int size : { 2, 3, 5 })
