@@ -32,7 +32,13 @@ static_assert(std::atomic<std::uintptr_t>::is_always_lock_free &&
   "a signal handler must not wait for locks");
 
 std::atomic<FaultGuard::Range*> FirstRange{ nullptr };
-std::atomic<const struct sigaction*> Previous{ nullptr };
+/// Whose place ours took. Older ones may be in use by a handler: none is freed.
+struct Handler
+{
+  struct sigaction action;
+  const Handler* older;
+};
+std::atomic<const Handler*> Previous{ nullptr };
 std::uintptr_t PageSize = 4096;
 
 std::mutex& changes()
@@ -79,7 +85,8 @@ bool isRound(const void* context, const void* frame)
 /// What would have happened without us.
 void passOn(int signal, siginfo_t* info, void* context)
 {
-  const struct sigaction* previous = Previous.load();
+  const Handler* last = Previous.load();
+  const struct sigaction* previous = last ? &last->action : nullptr;
   const bool handler = previous && previous->sa_handler != SIG_DFL &&
     previous->sa_handler != SIG_IGN; // the system ignores SIG_IGN for a fault
   if (handler && !isRound(context, __builtin_frame_address(0)))
@@ -125,7 +132,7 @@ void installHandler()
     return;
   }
   PageSize = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  Previous.store(new struct sigaction(now)); // the old one may be in use by a handler
+  Previous.store(new Handler{ now, Previous.load() });
   struct sigaction ours
   {
   };
