@@ -112,7 +112,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path)
   {
     failSystem(errno, path, ": cannot be mapped");
   }
-  const std::shared_ptr<const MappedFile> mapped(new MappedFile(
+  std::shared_ptr<const MappedFile> mapped(new MappedFile(
     path, std::exchange(file.value, -1), static_cast<const std::byte*>(data), status));
   if (isLfsPointer(mapped->data(), mapped->size()))
   {

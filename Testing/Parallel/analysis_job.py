@@ -59,6 +59,8 @@ def cases(trace):
             yield "map", simple.LVLMAttentionMap(Input=trace, Layers=layers, **more)
             yield "volume", simple.LVLMLayerVolume(Input=trace, Layers=layers, **more)
         yield "patches", simple.LVLMPatchAttention(Input=trace, Layers=layers, Patches=[3, -2, 0])
+        for by in ("Heads", "Layers", "AnswerTokens"):
+            yield "gallery", simple.LVLMMapGallery(Input=trace, Layers=layers, By=by, Order="ImageShare")
         for source in ("Image", "Question"):
             yield "summary", simple.LVLMHeadSummary(Input=trace, Layers=layers, Source=source)
     for layer in (0, 1, -1):

@@ -19,6 +19,65 @@ def raw_attention(reader, data):
     return lt.array(values).reshape(data.layers, data.heads, data.T, data.K).astype("f8")
 
 
+def tiles(image, count, across, rows, cols):
+    """The maps of a gallery, each upright as numpy has it."""
+    down = -(-count // across)
+    cells = lt.array(image.GetCellData().GetArray("attention")).reshape(down * (rows + 1) - 1, across * (cols + 1) - 1)[::-1]
+    return cells, np.array([cells[i // across * (rows + 1):][:rows, i % across * (cols + 1):][:, :cols] for i in range(count)])
+
+
+class Gallery(lt.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.data = lt.TraceData()
+        self.trace = self.reader(self.data)
+        raw = raw_attention(self.trace, self.data)[..., self.data.span]
+        self.raw = raw.reshape(raw.shape[:3] + (3, 4))  # [L, Hd, T, rows, cols]
+
+    def gallery(self, **properties):
+        proxy = simple.LVLMMapGallery(Input=self.trace, **properties)
+        return lt.fetch(proxy), lt.fetch(simple.OutputPort(proxy, 1))
+
+    def test_heads(self):
+        """A row is a layer; the tokens are averaged."""
+        L, Hd = self.raw.shape[:2]
+        image, table = self.gallery()
+        cells, maps = tiles(image, L * Hd, Hd, 3, 4)
+        wanted = self.raw.mean(axis=2).reshape(L * Hd, 3, 4)
+        np.testing.assert_allclose(maps, wanted, **EQUAL)
+        self.assertEqual(np.isnan(cells).sum(), cells.size - L * Hd * 12)
+        np.testing.assert_array_equal(lt.column(table, "layer"), np.repeat(np.arange(L), Hd))
+        np.testing.assert_array_equal(lt.column(table, "head"), np.tile(np.arange(Hd), L))
+        np.testing.assert_allclose(lt.column(table, "image_share"), wanted.sum(axis=(1, 2)), rtol=1e-6)
+
+    def test_layers_and_tokens(self):
+        for by, wanted in (("Layers", self.raw.mean(axis=(1, 2))), ("AnswerTokens", self.raw.mean(axis=(0, 1)))):
+            image, table = self.gallery(By=by)
+            across = (image.GetDimensions()[0]) // 5
+            np.testing.assert_allclose(tiles(image, len(wanted), across, 3, 4)[1], wanted, **EQUAL)
+            self.assertEqual(table.GetNumberOfRows(), len(wanted))
+            name, other = ("layer", "answer_index") if by == "Layers" else ("answer_index", "layer")
+            np.testing.assert_array_equal(lt.column(table, name), np.arange(len(wanted)))
+            self.assertEqual(set(lt.column(table, other)), {-1})
+
+    def test_order_by_image_share(self):
+        image, table = self.gallery(Order="ImageShare", AnswerTokens=[2], Layers=[0, -1])
+        chosen = self.raw[np.ix_([0, len(self.raw) - 1])][:, :, 2].reshape(-1, 3, 4)
+        order = np.argsort(-chosen.sum(axis=(1, 2)), kind="stable")
+        across = (image.GetDimensions()[0]) // 5
+        np.testing.assert_allclose(tiles(image, len(chosen), across, 3, 4)[1], chosen[order], **EQUAL)
+        shares = lt.column(table, "image_share")
+        self.assertTrue((np.diff(shares) <= 0).all())
+
+    def test_cells_say_what_they_are(self):
+        image, _ = self.gallery()
+        named = {name: lt.array(image.GetCellData().GetArray(name)) for name in ("attention", "layer", "head", "patch")}
+        inside = named["layer"] >= 0
+        wanted = self.raw.mean(axis=2).reshape(self.raw.shape[:2] + (12,))
+        np.testing.assert_allclose(named["attention"][inside],
+                                   wanted[named["layer"][inside], named["head"][inside], named["patch"][inside]], **EQUAL)
+
+
 class Maps(lt.TestCase):
     def setUp(self):
         super().setUp()

@@ -53,7 +53,7 @@ class Filters(lt.TestCase):
     def test_trace_without_attention(self):
         trace = self.reader(name="b.lvlm", tensors={"attention.answer": None})
         for make in (simple.LVLMAttentionMap, simple.LVLMPatchAttention, simple.LVLMHeadSummary,
-                     simple.LVLMLayerVolume):
+                     simple.LVLMLayerVolume, simple.LVLMMapGallery):
             self.fails(make(Input=trace), "no tensor 'attention.answer'")
 
     def test_overlay_of_a_map_without_picture(self):

@@ -46,7 +46,7 @@ class Proxies(lt.TestCase):
             seen.add(name)
         self.assertLessEqual({
             "LVLMTraceReader", "LVLMTraceWriter", "LVLMTokens", "LVLMAttentionMap", "LVLMPatchAttention",
-            "LVLMHeadSummary", "LVLMLayerVolume", "LVLMOverlay"}, seen)
+            "LVLMHeadSummary", "LVLMLayerVolume", "LVLMMapGallery", "LVLMOverlay"}, seen)
 
     def properties_have_help(self, proxy, name):
         iterator = proxy.NewPropertyIterator()

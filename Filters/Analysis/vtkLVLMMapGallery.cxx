@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMMapGallery.h"
+
+#include "Filters/Common/OutputVTK.h"
+#include "Models/Trace/Analysis.h"
+#include "Models/Trace/Gallery.h"
+#include "Models/Trace/Words.h"
+#include "Readers/TraceShape.h"
+
+#include "vtkCellData.h"
+#include "vtkFloatArray.h"
+#include "vtkImageData.h"
+#include "vtkInformation.h"
+#include "vtkInformationVector.h"
+#include "vtkIntArray.h"
+#include "vtkObjectFactory.h"
+#include "vtkTable.h"
+
+#include <limits>
+
+vtkStandardNewMacro(vtkLVLMMapGallery);
+
+namespace
+{
+/// The cells of all maps, one beside the other.
+lvlm::ImageGeometry galleryCells(const lvlm::TraceShape& shape, const lvlm::GalleryLayout& layout)
+{
+  lvlm::ImageGeometry geometry = lvlm::gridCells(shape);
+  geometry.extent[1] = static_cast<int>(layout.width());
+  geometry.extent[3] = static_cast<int>(layout.height());
+  return geometry;
+}
+
+template <typename Array>
+vtkNew<Array> cellArray(const char* name, vtkIdType cells)
+{
+  vtkNew<Array> array;
+  array->SetName(name);
+  array->SetNumberOfTuples(cells);
+  return array;
+}
+
+void addCells(vtkImageData* output, const lvlm::GalleryLayout& layout,
+  const std::vector<lvlm::GalleryMap>& maps)
+{
+  const vtkIdType cells = layout.width() * layout.height();
+  const auto attention = cellArray<vtkFloatArray>("attention", cells);
+  const auto layer = cellArray<vtkIntArray>("layer", cells);
+  const auto head = cellArray<vtkIntArray>("head", cells);
+  const auto token = cellArray<vtkIntArray>("answer_index", cells);
+  const auto patch = cellArray<vtkIntArray>("patch", cells);
+  vtkIdType cell = 0;
+  for (std::int64_t row = layout.height() - 1; row >= 0; --row) // VTK's first row is the last
+  {
+    for (std::int64_t col = 0; col < layout.width(); ++col, ++cell)
+    {
+      const std::int64_t at = layout.mapAt(row, col);
+      const bool shown = at >= 0 && at < static_cast<std::int64_t>(maps.size());
+      const lvlm::GalleryMap none;
+      const lvlm::GalleryMap& map = shown ? maps[static_cast<std::size_t>(at)] : none;
+      const std::int64_t place = shown ? layout.patchAt(row, col) : -1;
+      attention->SetValue(cell,
+        shown ? map.values[static_cast<std::size_t>(place)]
+              : std::numeric_limits<float>::quiet_NaN());
+      layer->SetValue(cell, static_cast<int>(map.layer));
+      head->SetValue(cell, static_cast<int>(map.head));
+      token->SetValue(cell, static_cast<int>(map.answerToken));
+      patch->SetValue(cell, static_cast<int>(place));
+    }
+  }
+  output->GetCellData()->SetScalars(attention);
+  for (vtkIntArray* array : { layer.Get(), head.Get(), token.Get(), patch.Get() })
+  {
+    output->GetCellData()->AddArray(array);
+  }
+}
+
+void fillTable(vtkTable* table, const lvlm::Trace& trace, const std::vector<lvlm::GalleryMap>& maps)
+{
+  std::vector<std::int64_t> layers, heads, tokens;
+  std::vector<std::string> texts;
+  std::vector<float> shares;
+  for (const lvlm::GalleryMap& map : maps)
+  {
+    layers.push_back(map.layer);
+    heads.push_back(map.head);
+    tokens.push_back(map.answerToken);
+    texts.push_back(map.answerToken < 0
+        ? std::string()
+        : lvlm::textAt(trace, static_cast<std::size_t>(trace.promptLength + map.answerToken)));
+    shares.push_back(static_cast<float>(map.imageShare()));
+  }
+  lvlm::addColumn(table, "layer", layers);
+  lvlm::addColumn(table, "head", heads);
+  lvlm::addColumn(table, "answer_index", tokens);
+  lvlm::addColumn(table, "token", texts);
+  lvlm::addColumn(table, "image_share", shares);
+}
+
+/// `all` [maps, patches] as maps.
+std::vector<std::vector<float>> separate(const std::vector<float>& all, std::int64_t patches)
+{
+  std::vector<std::vector<float>> maps;
+  for (auto from = all.begin(); from != all.end(); from += patches)
+  {
+    maps.emplace_back(from, from + patches);
+  }
+  return maps;
+}
+}
+
+vtkLVLMMapGallery::vtkLVLMMapGallery()
+{
+  this->SetNumberOfOutputPorts(2);
+}
+
+int vtkLVLMMapGallery::FillOutputPortInformation(int port, vtkInformation* info)
+{
+  info->Set(vtkDataObject::DATA_TYPE_NAME(), port == 0 ? "vtkImageData" : "vtkTable");
+  return 1;
+}
+
+lvlm::GalleryLayout vtkLVLMMapGallery::LayoutOf(const lvlm::TraceShape& shape) const
+{
+  const auto count = [](const lvlm::Indices& chosen, std::int64_t all, const char* what)
+  { return static_cast<std::int64_t>(lvlm::resolveIndices(chosen, all, what).size()); };
+  if (this->By == ANSWER_TOKENS)
+  {
+    return lvlm::galleryLayout(
+      count(this->AnswerTokens, shape.answerTokens, "AnswerTokens"), shape.grid, 0);
+  }
+  const std::int64_t layers = count(this->Layers, shape.layers, "Layers");
+  const std::int64_t heads = this->By == HEADS ? count(this->Heads, shape.heads, "Heads") : 1;
+  const bool rowIsLayer = this->By == HEADS && this->Order == INDEX;
+  return lvlm::galleryLayout(layers * heads, shape.grid, rowIsLayer ? heads : 0);
+}
+
+void vtkLVLMMapGallery::Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs)
+{
+  lvlm::announceImage(outputs->GetInformationObject(0), galleryCells(shape, this->LayoutOf(shape)));
+}
+
+std::vector<lvlm::GalleryMap> vtkLVLMMapGallery::MapsOf(
+  const lvlm::Trace& trace, const lvlm::Selection& chosen)
+{
+  const auto mean = lvlm::Reduction::Mean;
+  const lvlm::Progress progress = this->GetRankProgress();
+  std::vector<lvlm::GalleryMap> maps;
+  if (this->By == ANSWER_TOKENS)
+  {
+    for (const std::int64_t token :
+      lvlm::resolveIndices(chosen.answerTokens, trace.answerLength(), "AnswerTokens"))
+    {
+      const lvlm::Selection one{ { token }, chosen.layers, chosen.heads };
+      const auto parts = this->JoinLayers(lvlm::layerMaps(trace, one, mean, progress));
+      maps.push_back({ -1, -1, token, lvlm::acrossLayers(parts, mean) });
+    }
+    return maps;
+  }
+  const lvlm::Indices layers = lvlm::resolveIndices(chosen.layers, trace.layerTotal, "Layers");
+  if (this->By == LAYERS)
+  {
+    const auto parts = this->JoinLayers(lvlm::layerMaps(trace, chosen, mean, progress));
+    const auto found = separate(lvlm::eachLayer(parts, mean), trace.grid.count());
+    for (std::size_t i = 0; i < found.size(); ++i)
+    {
+      maps.push_back({ layers[i], -1, -1, found[i] });
+    }
+    return maps;
+  }
+  const lvlm::Indices heads = lvlm::resolveIndices(
+    chosen.heads, trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1), "Heads");
+  for (const std::int64_t layer : layers)
+  {
+    const auto parts = this->JoinLayers(lvlm::headMaps(trace, chosen, layer, mean, progress));
+    const auto found = separate(lvlm::eachLayer(parts, mean), trace.grid.count());
+    for (std::size_t i = 0; i < found.size(); ++i)
+    {
+      maps.push_back({ layer, heads[i], -1, found[i] });
+    }
+  }
+  return maps;
+}
+
+void vtkLVLMMapGallery::Compute(
+  const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
+{
+  // A gallery of tokens shows those that were chosen, whatever the time.
+  const lvlm::Selection chosen{ this->By == ANSWER_TOKENS ? this->AnswerTokens
+                                                          : this->GetTokensToUse(trace, outputs),
+    this->Layers, this->Heads };
+  std::vector<lvlm::GalleryMap> maps = this->MapsOf(trace, chosen);
+  if (this->Order == IMAGE_SHARE)
+  {
+    lvlm::sortByImageShare(maps);
+  }
+  const lvlm::TraceShape shape = lvlm::shapeOf(trace);
+  const lvlm::GalleryLayout layout = this->LayoutOf(shape);
+  auto* output = vtkImageData::GetData(outputs, 0);
+  lvlm::shapeImage(output, galleryCells(shape, layout));
+  addCells(output, layout, maps);
+  fillTable(vtkTable::GetData(outputs, 1), trace, maps);
+}

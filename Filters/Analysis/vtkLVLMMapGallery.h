@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @class   vtkLVLMMapGallery
+ * @brief   the attention maps of many heads, layers or answer tokens side by side
+ *
+ * Port 0: a vtkImageData whose cells are patches, as of vtkLVLMAttentionMap, of all the maps one
+ * beside the other with one empty cell (NaN) between them; cell arrays `attention`, `layer`,
+ * `head`, `answer_index` (-1 where a map is of several), `patch`. One scale serves all. Port 1: a
+ * vtkTable, a row a map in the order shown: `layer`, `head`, `answer_index`, `token`,
+ * `image_share` (the sum of the map).
+ */
+#ifndef vtkLVLMMapGallery_h
+#define vtkLVLMMapGallery_h
+
+#include "Filters/Common/vtkLVLMTraceFilter.h"
+
+#include "lvlmFiltersAnalysisModule.h"
+
+#include <vector>
+
+namespace lvlm
+{
+struct GalleryLayout;
+struct GalleryMap;
+struct Selection;
+}
+
+class LVLMFILTERSANALYSIS_EXPORT vtkLVLMMapGallery : public vtkLVLMTraceFilter
+{
+public:
+  static vtkLVLMMapGallery* New();
+  vtkTypeMacro(vtkLVLMMapGallery, vtkLVLMTraceFilter);
+
+  enum
+  {
+    HEADS = 0,
+    LAYERS = 1,
+    ANSWER_TOKENS = 2
+  };
+  enum
+  {
+    INDEX = 0,
+    IMAGE_SHARE = 1
+  };
+
+  ///@{
+  /** What there is a map of: each of the chosen HEADS of each chosen layer (default), each of the
+   * LAYERS, each of the ANSWER_TOKENS. What is not told apart is averaged. */
+  vtkSetClampMacro(By, int, HEADS, ANSWER_TOKENS);
+  vtkGetMacro(By, int);
+  ///@}
+
+  ///@{
+  /** In which order: INDEX (default; of heads a row is a layer) or IMAGE_SHARE, the map with the
+   * most attention first. */
+  vtkSetClampMacro(Order, int, INDEX, IMAGE_SHARE);
+  vtkGetMacro(Order, int);
+  ///@}
+
+protected:
+  vtkLVLMMapGallery();
+  ~vtkLVLMMapGallery() override = default;
+
+  int FillOutputPortInformation(int port, vtkInformation* info) override;
+  void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs) override;
+  void Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector** inputs,
+    vtkInformationVector* outputs) override;
+
+  int By = HEADS;
+  int Order = INDEX;
+
+private:
+  lvlm::GalleryLayout LayoutOf(const lvlm::TraceShape& shape) const;
+  std::vector<lvlm::GalleryMap> MapsOf(const lvlm::Trace& trace, const lvlm::Selection& chosen);
+
+  vtkLVLMMapGallery(const vtkLVLMMapGallery&) = delete;
+  void operator=(const vtkLVLMMapGallery&) = delete;
+};
+
+#endif
