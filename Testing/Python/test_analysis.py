@@ -36,7 +36,7 @@ class Gallery(lt.TestCase):
 
     def gallery(self, **properties):
         proxy = simple.LVLMMapGallery(Input=self.trace, **properties)
-        return lt.fetch(proxy), lt.fetch(simple.OutputPort(proxy, 1))
+        return lt.fetch(proxy), lt.fetch(proxy, 1)
 
     def test_heads(self):
         """A row is a layer; the tokens are averaged."""
