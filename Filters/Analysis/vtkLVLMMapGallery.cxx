@@ -15,6 +15,7 @@
 #include "vtkIntArray.h"
 #include "vtkObjectFactory.h"
 #include "vtkTable.h"
+#include "vtkUnsignedCharArray.h"
 
 #include <limits>
 
@@ -49,6 +50,8 @@ void addCells(vtkImageData* output, const lvlm::GalleryLayout& layout,
   const auto head = cellArray<vtkIntArray>("head", cells);
   const auto token = cellArray<vtkIntArray>("answer_index", cells);
   const auto patch = cellArray<vtkIntArray>("patch", cells);
+  const auto hidden =
+    cellArray<vtkUnsignedCharArray>(vtkDataSetAttributes::GhostArrayName(), cells);
   vtkIdType cell = 0;
   for (std::int64_t row = layout.height() - 1; row >= 0; --row) // VTK's first row is the last
   {
@@ -66,6 +69,7 @@ void addCells(vtkImageData* output, const lvlm::GalleryLayout& layout,
       head->SetValue(cell, static_cast<int>(map.head));
       token->SetValue(cell, static_cast<int>(map.answerToken));
       patch->SetValue(cell, static_cast<int>(place));
+      hidden->SetValue(cell, shown ? 0 : vtkDataSetAttributes::HIDDENCELL);
     }
   }
   output->GetCellData()->SetScalars(attention);
@@ -73,6 +77,7 @@ void addCells(vtkImageData* output, const lvlm::GalleryLayout& layout,
   {
     output->GetCellData()->AddArray(array);
   }
+  output->GetCellData()->AddArray(hidden); // nothing is drawn between maps
 }
 
 void fillTable(vtkTable* table, const lvlm::Trace& trace, const std::vector<lvlm::GalleryMap>& maps)
