@@ -20,8 +20,6 @@
 #include <set>
 #include <sstream>
 
-#include <malloc.h>
-
 namespace lvlm::llava
 {
 
@@ -297,21 +295,6 @@ std::int64_t LlavaModel::promptLength(const Question& question) const
   return static_cast<std::int64_t>(promptOf(*this->Self, question).ids.size());
 }
 
-namespace
-{
-/// Large tensors go back to the system when they are freed (what a layer uses again, its BufferPool
-/// keeps). Of its own accord the C library keeps up to 32 MB of each kind between others that live
-/// on: up to half as much again as is in use at the peak (TestQuestionCost).
-void returnFreedMemory()
-{
-  constexpr int LargeBytes = 4 << 20;
-  static const int done = std::getenv("MALLOC_MMAP_THRESHOLD_")
-    ? 0 // the user has decided
-    : ::mallopt(M_MMAP_THRESHOLD, LargeBytes);
-  (void)done;
-}
-}
-
 Trace LlavaModel::ask(const Question& question, const Progress& progress) const
 {
   ranks::Team alone;
@@ -322,7 +305,6 @@ Trace LlavaModel::ask(const Question& question, const Progress& progress, ranks:
 {
   const at::NoGradGuard guard;
   useThreads(this->Self->options.threads);
-  returnFreedMemory();
   return Answering(*this, question, team).run(progress);
 }
 

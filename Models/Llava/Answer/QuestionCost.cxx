@@ -37,7 +37,7 @@ std::int64_t decoderBytes(const checkpoint::TextConfig& text, std::int64_t n, st
   const std::int64_t D = text.hidden, Dq = text.heads * text.headSize;
   const std::int64_t Dkv = text.keyValueHeads * text.headSize;
   const std::int64_t rows = n < 2 * DecoderBlockRows ? n : DecoderBlockRows;
-  const std::int64_t numbers = n * (3 * D + 2 * Dq + 2 * Dkv) + rows * 2 * text.intermediate;
+  const std::int64_t numbers = n * (4 * D + 2 * Dq + 2 * Dkv) + rows * 2 * text.intermediate;
   return numbers * element + productScratch(rows, D, element) +
     productScratch(rows, text.intermediate, element);
 }
@@ -97,10 +97,12 @@ QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLengt
   cost.cache = decoder.cacheBytes(K);
   const std::int64_t prompt = decoderBytes(text, n, element) +
     attentionBytes(text.heads, text.keyValueHeads, text.headSize, n, n, element);
+  // What the C library keeps between pieces that live on: more where LibTorch makes the products.
+  const std::int64_t kept = prompt / (element > 4 ? 3 : 8);
   const std::int64_t angles = 2 * n * text.headSize * element;
   const std::int64_t tower = decoder.hasFirst() ? towerBytes(vision, element) : 0;
   cost.buffers =
-    static_cast<std::size_t>(widenedBytes(*this->Self) + std::max(prompt + angles, tower));
+    static_cast<std::size_t>(widenedBytes(*this->Self) + std::max(prompt + kept + angles, tower));
   cost.picture = 2 * question.image.pixels.size();
   return cost;
 }

@@ -20,21 +20,24 @@ void BufferPool::Free::operator()(void* p) const
   std::free(p);
 }
 
-at::Tensor BufferPool::empty(at::IntArrayRef shape, at::ScalarType type)
+at::Tensor BufferPool::empty(at::IntArrayRef shape, at::ScalarType type, at::Device device)
 {
   std::size_t bytes = c10::elementSize(type);
   for (const std::int64_t extent : shape)
   {
     bytes *= static_cast<std::size_t>(extent);
   }
-  if (bytes < SmallBytes)
+  if (bytes < SmallBytes || !device.is_cpu())
   {
-    return at::empty(shape, type);
+    return at::empty(shape, at::TensorOptions(type).device(device));
   }
   bytes = (bytes + CacheLine - 1) / CacheLine * CacheLine;
   Block block;
-  if (const auto found = this->Idle->find(bytes); found != this->Idle->end())
+  // A last block of rows is smaller than those before it.
+  if (const auto found = this->Idle->lower_bound(bytes);
+      found != this->Idle->end() && found->first <= 2 * bytes)
   {
+    bytes = found->first;
     block = std::move(found->second);
     this->Idle->erase(found);
   }

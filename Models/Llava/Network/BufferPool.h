@@ -18,8 +18,9 @@ namespace lvlm::llava
 class BufferPool
 {
 public:
-  /// An uninitialized tensor on the CPU. Its memory comes back to the pool with its last owner.
-  at::Tensor empty(at::IntArrayRef shape, at::ScalarType type);
+  /// An uninitialized tensor. On a CPU its memory comes back to the pool with its last owner; other
+  /// devices have pools of their own.
+  at::Tensor empty(at::IntArrayRef shape, at::ScalarType type, at::Device device = at::kCPU);
 
 private:
   struct Free

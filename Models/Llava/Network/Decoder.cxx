@@ -14,7 +14,7 @@ namespace
 /// `work` on blocks of x's rows, so that an abort is noticed in a long prompt, and what is only
 /// needed between two linear maps stays small: [n, D] -> [n, ...].
 template <typename Work>
-at::Tensor inBlocks(const at::Tensor& x, const Work& work)
+at::Tensor inBlocks(const at::Tensor& x, BufferPool& pool, const Work& work)
 {
   const std::int64_t n = x.size(0);
   // A last block that is small would cost as much as a whole one where weights are widened.
@@ -29,7 +29,7 @@ at::Tensor inBlocks(const at::Tensor& x, const Work& work)
     const at::Tensor part = work(x.narrow(0, first, count));
     if (!result.defined())
     {
-      result = at::empty({ n, part.size(1) }, part.options());
+      result = pool.empty({ n, part.size(1) }, part.scalar_type(), part.device());
     }
     result.narrow(0, first, count).copy_(part);
   }
@@ -64,8 +64,10 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
 {
   const checkpoint::TextConfig& config = this->Config;
   const std::int64_t n = x.size(0);
-  const auto project = [&](const Linear& linear, const at::Tensor& rows) {
-    return inBlocks(rows, [&](const at::Tensor& part) { return apply(linear, part, workspace); });
+  const auto project = [&](const Linear& linear, const at::Tensor& rows)
+  {
+    return inBlocks(
+      rows, workspace.pool, [&](const at::Tensor& part) { return apply(linear, part, workspace); });
   };
   const at::Tensor q = turnedHeads(project(this->Query, x), config.heads, rope); // [Hd, n, d]
   at::Tensor k = turnedHeads(project(this->Key, x), config.keyValueHeads, rope); // [Hkv, n, d]
@@ -87,7 +89,7 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
 
 at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) const
 {
-  return inBlocks(x,
+  return inBlocks(x, workspace.pool,
     [&](const at::Tensor& part)
     {
       at::Tensor gate =

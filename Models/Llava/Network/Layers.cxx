@@ -272,7 +272,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   const at::ScalarType wide = q.device().is_cpu() ? atLeastFloat32(type) : type;
   const at::Tensor queries = q.to(wide), keys = k.to(wide), values = v.to(wide);
   const std::int64_t rows = q.size(1), step = attentionBlockRows(q.size(0), k.size(1));
-  std::vector<at::Tensor> parts;
+  at::Tensor out = pool.empty({ rows, q.size(0) * v.size(2) }, type, q.device()); // [n, Hd * d]
   for (std::int64_t begin = 0; begin < rows; begin += step)
   {
     at::Tensor probabilities = attentionRows(
@@ -282,9 +282,9 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
       const at::Tensor replaced = tap(begin, probabilities);
       probabilities = replaced.defined() ? replaced : probabilities;
     }
-    parts.push_back(attentionOutput(probabilities, values, pool).to(type)); // [n, Hd * d]
+    out.narrow(0, begin, probabilities.size(1)).copy_(attentionOutput(probabilities, values, pool));
   }
-  return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
+  return out;
 }
 
 } // namespace lvlm::llava

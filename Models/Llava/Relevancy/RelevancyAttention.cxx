@@ -117,18 +117,19 @@ at::Tensor BlockedAttention::probabilities(std::int64_t begin, std::int64_t end)
 at::Tensor BlockedAttention::output()
 {
   const std::int64_t S = this->Q.size(1);
-  std::vector<at::Tensor> parts;
+  at::Tensor out = this->Pool->empty(
+    { S, this->Q.size(0) * this->V.size(2) }, this->Q.scalar_type(), this->Q.device());
   for (std::int64_t begin = 0; begin < S; begin += this->BlockRows)
   {
     const at::Tensor A =
       this->probabilities(begin, std::min(S, begin + this->BlockRows)); // [Hd, n, keys]
-    parts.push_back(attentionOutput(A, this->V, *this->Pool));          // [n, Hd * d]
+    out.narrow(0, begin, A.size(1)).copy_(attentionOutput(A, this->V, *this->Pool));
     if (!this->Kept.empty())
     {
       this->Kept[static_cast<std::size_t>(begin / this->BlockRows)] = A;
     }
   }
-  return at::cat(parts, 0);
+  return out;
 }
 
 BlockedAttention::Gradient BlockedAttention::back(
