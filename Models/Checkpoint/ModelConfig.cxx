@@ -3,6 +3,7 @@
 
 #include "ConfigSection.h"
 
+#include <algorithm>
 #include <filesystem>
 
 namespace lvlm::checkpoint
@@ -15,9 +16,13 @@ using Json = nlohmann::json;
 constexpr std::int64_t MaximumWidth = 1 << 17;
 constexpr std::int64_t MaximumLayers = 1024;
 
-Activation activationOf(const ConfigSection& section, const char* key, const std::string& standard)
+Activation activationOf(const ConfigSection& section, const char* key, Activation standard)
 {
-  const std::string name = section.text(key, standard);
+  if (!section.find(key))
+  {
+    return standard;
+  }
+  const std::string name = section.text(key, "");
   if (name == "gelu")
   {
     return Activation::Gelu;
@@ -42,14 +47,32 @@ Activation activationOf(const ConfigSection& section, const char* key, const std
     "' is not supported (gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu, relu are)");
 }
 
+/// The defaults of each configuration class of Hugging Face.
+VisionConfig standardVision(const std::string& type, const std::string& where)
+{
+  VisionConfig vision;
+  vision.modelType = type;
+  if (type == "clip_vision_model")
+  {
+    return vision;
+  }
+  if (type == "siglip_vision_model")
+  {
+    vision.patchSize = 16;
+    vision.layerNormEps = 1e-6;
+    vision.activation = Activation::GeluTanh;
+    vision.classToken = vision.preNorm = false;
+    vision.patchBias = true;
+    return vision;
+  }
+  fail(where, ": vision tower '", type,
+    "' is not supported (clip_vision_model, siglip_vision_model are)");
+}
+
 VisionConfig visionOf(const ConfigSection& section)
 {
-  const std::string type = section.text("model_type", "clip_vision_model");
-  if (type != "clip_vision_model")
-  {
-    fail(section.where, ": vision tower '", type, "' is not supported (clip_vision_model is)");
-  }
-  VisionConfig vision;
+  VisionConfig vision =
+    standardVision(section.text("model_type", "clip_vision_model"), section.where);
   vision.hidden = section.integer("hidden_size", vision.hidden, 1, MaximumWidth);
   vision.intermediate =
     section.integer("intermediate_size", vision.intermediate, 1, MaximumWidth * 8);
@@ -58,7 +81,7 @@ VisionConfig visionOf(const ConfigSection& section)
   vision.imageSize = section.integer("image_size", vision.imageSize, 1, 1 << 14);
   vision.patchSize = section.integer("patch_size", vision.patchSize, 1, 1 << 14);
   vision.layerNormEps = section.number("layer_norm_eps", vision.layerNormEps, 0, 1);
-  vision.activation = activationOf(section, "hidden_act", "quick_gelu");
+  vision.activation = activationOf(section, "hidden_act", vision.activation);
   if (vision.hidden % vision.heads != 0)
   {
     fail(section.where, ": hidden_size ", vision.hidden,
@@ -195,7 +218,7 @@ TextConfig textOf(const ConfigSection& section)
     ropeOf(section).number("rope_theta", section.number("rope_theta", 10000, 1, 1e12), 1, 1e12);
   text.ropeScaling = ropeScalingOf(section);
   text.slidingWindow = slidingWindowOf(section, text);
-  text.activation = activationOf(section, "hidden_act", "silu");
+  text.activation = activationOf(section, "hidden_act", text.activation);
   if (text.modelType == "llama") // the others have no choice
   {
     text.queryKeyValueBias = text.outputBias = section.flag("attention_bias", false);
@@ -215,16 +238,44 @@ TextConfig textOf(const ConfigSection& section)
   return text;
 }
 
-std::int64_t usedVisionLayers(const ConfigSection& root, std::int64_t layers)
+/// `vision_feature_layer`, a number or a list of them, as indices of what leaves the tower's
+/// layers.
+std::vector<std::int64_t> featureLayersOf(
+  const ConfigSection& root, const Json& standard, std::int64_t layers)
 {
   const Json* value = root.find("vision_feature_layer");
-  if (value && value->is_array())
+  const Json chosen = value ? *value : standard;
+  const Json list = chosen.is_array() ? chosen : Json::array({ chosen });
+  if (list.empty() || list.size() > static_cast<std::size_t>(layers) + 1)
   {
-    fail(root.where, ": vision_feature_layer ", excerpt(*value),
-      ": a list of layers is not supported, one number is");
+    fail(root.where, ": vision_feature_layer ", excerpt(chosen), " does not name 1 to ", layers + 1,
+      " layers");
   }
-  const std::int64_t layer = root.integer("vision_feature_layer", -2, -layers - 1, layers);
-  return layer < 0 ? layers + 1 + layer : layer;
+  std::vector<std::int64_t> all;
+  for (const Json& one : list)
+  {
+    const Json named = { { "vision_feature_layer", one } };
+    const std::int64_t layer =
+      ConfigSection{ named, root.where }.integer("vision_feature_layer", -2, -layers - 1, layers);
+    all.push_back(layer < 0 ? layers + 1 + layer : layer);
+  }
+  return all;
+}
+
+/// Whether the first of the tower's tokens is left out: CLS, where it has one.
+bool dropsClassToken(const ConfigSection& root, const VisionConfig& vision)
+{
+  const std::string strategy = root.text("vision_feature_select_strategy", "default");
+  if (strategy != "default" && strategy != "full")
+  {
+    fail(root.where, ": vision_feature_select_strategy '", strategy, "' (default, full are known)");
+  }
+  if (strategy == "default" && !vision.classToken)
+  {
+    fail(root.where, ": vision_feature_select_strategy 'default' would drop the first patch, as ",
+      vision.modelType, " has no class token ('full' is supported)");
+  }
+  return strategy == "default";
 }
 
 /// What people have under the name of LLaVA that is not a plain checkpoint of Hugging Face's class.
@@ -271,21 +322,23 @@ LlavaConfig configOf(const ConfigSection& root)
   config.vision = visionOf(root.section("vision_config"));
   if (!root.find("vision_config"))
   {
-    config.vision = VisionConfig{ 1024, 4096, 24, 16, 336, 14, 1e-5, Activation::QuickGelu };
+    config.vision.hidden = 1024;
+    config.vision.intermediate = 4096;
+    config.vision.layers = 24;
+    config.vision.heads = 16;
+    config.vision.imageSize = 336;
+    config.vision.patchSize = 14;
   }
   config.text = textOf(root.section("text_config"));
   config.text.tiedEmbedding = config.text.tiedEmbedding || root.flag("tie_word_embeddings", false);
   config.imageTokenId = root.integer("image_token_index",
     root.integer("image_token_id", config.imageTokenId, 0, MaximumVocabulary), 0,
     MaximumVocabulary);
-  config.visionLayersUsed = usedVisionLayers(root, config.vision.layers);
-  const std::string strategy = root.text("vision_feature_select_strategy", "default");
-  if (strategy != "default" && strategy != "full")
-  {
-    fail(root.where, ": vision_feature_select_strategy '", strategy, "' (default, full are known)");
-  }
-  config.dropClassToken = strategy == "default";
-  config.projectorActivation = activationOf(root, "projector_hidden_act", "gelu");
+  config.featureLayers = featureLayersOf(root, -2, config.vision.layers);
+  config.visionLayersUsed =
+    *std::max_element(config.featureLayers.begin(), config.featureLayers.end());
+  config.dropClassToken = dropsClassToken(root, config.vision);
+  config.projectorActivation = activationOf(root, "projector_hidden_act", Activation::Gelu);
   config.projectorBias = root.flag("multimodal_projector_bias", true);
   return config;
 }

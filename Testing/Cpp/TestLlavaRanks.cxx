@@ -61,7 +61,7 @@ Question question()
 bool sameBytes(const Tensor& a, const Tensor& b)
 {
   return a.dtype == b.dtype && a.shape == b.shape &&
-    (a.bytes() == 0 || std::memcmp(a.data, b.data, a.bytes()) == 0);
+    (a.empty() || a.bytes() == 0 || std::memcmp(a.data, b.data, a.bytes()) == 0);
 }
 
 /// Slabs [first, first + n) of a tensor.
@@ -313,7 +313,7 @@ void testRelevancyFailures()
 int main()
 {
   for (const char* name : { "multihead-f32", "grouped-bf16-sharded", "tied-f32",
-         "new-names-tied-bf16", "window-f16-mistral" })
+         "new-names-tied-bf16", "window-f16-mistral", "siglip-qwen2" })
   {
     for (const int size : { 2, 3, 5 }) // the models have three layers
     {
@@ -330,6 +330,7 @@ int main()
   {
     testRelevancy("multihead", size);
     testRelevancy("window-sampled", size);
+    testRelevancy("siglip-qwen2", size);
   }
   testRelevancyFailures();
   return lvlm_test::checkResult();

@@ -66,6 +66,24 @@ void testDefaults()
   CHECK(parse(R"({"model_type":"llava"})").vision.gridEdge() == 24);
 }
 
+void testTowers()
+{
+  const auto siglip = [](const std::string& rest)
+  {
+    return parse(
+      R"({"model_type":"llava","vision_config":{"model_type":"siglip_vision_model"})" + rest + "}");
+  };
+  const LlavaConfig config = siglip(R"(,"vision_feature_select_strategy":"full")");
+  CHECK(config.vision.patchSize == 16 && config.vision.layerNormEps == 1e-6);
+  CHECK(config.vision.activation == Activation::GeluTanh);
+  CHECK(config.imageTokens() == 196 && config.vision.tokens() == 196);
+  CHECK(config.leadingFeatures() == 0);
+  CHECK_THROWS(siglip(""), "'default' would drop the first patch, as siglip_vision_model has no");
+  const LlavaConfig joined = parse(llava("", R"(,"vision_feature_layer":[-1,0,-1])"));
+  CHECK((joined.featureLayers == std::vector<std::int64_t>{ 3, 0, 3 }));
+  CHECK(joined.visionLayersUsed == 3 && joined.featureWidth() == 96);
+}
+
 void testBiasesAndTies()
 {
   const TextConfig plain = parse(llava("")).text;
@@ -143,7 +161,7 @@ void testOtherForms()
     CHECK_THROWS(parse(R"({"model_type":")" + std::string(type) + "\"}"),
       "architecture '" + std::string(type) + "' is not supported (model_type \"llava\" is)");
   }
-  for (const char* tower : { "pixtral", "siglip_vision_model", "timm_wrapper", "fastvit" })
+  for (const char* tower : { "pixtral", "siglip2_vision_model", "timm_wrapper", "fastvit" })
   {
     CHECK_THROWS(parse(R"({"model_type":"llava","vision_config":{"model_type":")" +
                    std::string(tower) + "\"}}"),
@@ -161,9 +179,6 @@ void testBad()
   CHECK_THROWS(parse(R"({"model_type":7})"), "model_type = 7");
   CHECK_THROWS(parse(llava(R"("model_type":"gpt2")")), "'gpt2' is not supported");
   CHECK_THROWS(
-    parse(R"({"model_type":"llava","vision_config":{"model_type":"siglip_vision_model"}})"),
-    "siglip");
-  CHECK_THROWS(
     parse(R"({"model_type":"llava","vision_config":[]})"), "vision_config is not an object");
   CHECK_THROWS(parse(llava(R"("hidden_size":-1)")), "hidden_size = -1");
   CHECK_THROWS(parse(llava(R"("hidden_size":1e300)")), "hidden_size");
@@ -177,7 +192,9 @@ void testBad()
     "'dynamic' is not supported");
   CHECK_THROWS(parse(llava(R"("hidden_act":"mish")")), "'mish' is not supported");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":9)")), "vision_feature_layer = 9");
-  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[-2,-3])")), "a list of layers");
+  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[-2,4])")), "vision_feature_layer = 4");
+  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[])")), "does not name 1 to 4 layers");
+  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[[1]])")), "vision_feature_layer = [1]");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_select_strategy":"most")")), "'most'");
   CHECK_THROWS(parse(llava(""), R"({"eos_token_id":"two"})"), "eos_token_id");
   CHECK_THROWS(
@@ -195,6 +212,7 @@ int main()
   {
     testLlava15();
     testDefaults();
+    testTowers();
     testBiasesAndTies();
     testRope();
     testOtherForms();

@@ -209,14 +209,14 @@ at::Tensor VisionLayerGradient::back(const at::Tensor& gradient, const GradientT
 }
 
 ProjectorGradient::ProjectorGradient(
-  const VisionTower& tower, const at::Tensor& hidden, Workspace& workspace)
+  const VisionTower& tower, const at::Tensor& features, Workspace& workspace)
   : Linear1(LinearGradient(tower.Projector1, workspace)),
     Linear2(LinearGradient(tower.Projector2, workspace)),
     DropsClassToken(tower.Config.dropClassToken)
 {
   const std::int64_t skipped = this->DropsClassToken ? 1 : 0;
   const at::Tensor wide =
-    this->Linear1.forward(hidden.narrow(0, skipped, hidden.size(0) - skipped)); // [patches, Dt]
+    this->Linear1.forward(features.narrow(0, skipped, features.size(0) - skipped)); // [patches, Dt]
   this->Slope = activationSlope(tower.Config.projectorActivation, wide);
   this->Output = this->Linear2.forward(activate(tower.Config.projectorActivation, wide));
 }
@@ -224,7 +224,7 @@ ProjectorGradient::ProjectorGradient(
 at::Tensor ProjectorGradient::back(const at::Tensor& gradient) const
 {
   const at::Tensor dFeatures =
-    this->Linear1.back(this->Linear2.back(gradient).mul_(this->Slope)); // [patches, D]
+    this->Linear1.back(this->Linear2.back(gradient).mul_(this->Slope)); // [patches, F]
   return this->DropsClassToken ? at::constant_pad_nd(dFeatures, { 0, 0, 1, 0 }) : dFeatures;
 }
 

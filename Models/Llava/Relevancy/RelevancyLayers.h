@@ -102,15 +102,15 @@ private:
   at::Tensor Output;
 };
 
-/// Tower's output [N, D] -> image tokens [patches, Dt].
+/// The tower's features [N, F] -> image tokens [patches, Dt].
 class ProjectorGradient
 {
 public:
-  ProjectorGradient(const VisionTower& tower, const at::Tensor& hidden, Workspace& workspace);
+  ProjectorGradient(const VisionTower& tower, const at::Tensor& features, Workspace& workspace);
 
   const at::Tensor& output() const { return this->Output; }
   at::Tensor back(
-    const at::Tensor& gradient) const; ///< [patches, Dt] -> [N, D], 0 for a dropped CLS
+    const at::Tensor& gradient) const; ///< [patches, Dt] -> [N, F], 0 for a dropped CLS
 
 private:
   LinearGradient Linear1, Linear2;
