@@ -15,6 +15,7 @@ using Json = nlohmann::json;
 
 constexpr std::int64_t MaximumWidth = 1 << 17;
 constexpr std::int64_t MaximumLayers = 1024;
+constexpr std::size_t MaximumFeatures = 64;
 
 Activation activationOf(const ConfigSection& section, const char* key, Activation standard)
 {
@@ -238,25 +239,24 @@ TextConfig textOf(const ConfigSection& section)
   return text;
 }
 
-/// `vision_feature_layer`, a number or a list of them, as indices of what leaves the tower's
-/// layers.
+/// The key `key`, a number or a list of them, as indices of what leaves the tower's layers.
 std::vector<std::int64_t> featureLayersOf(
-  const ConfigSection& root, const Json& standard, std::int64_t layers)
+  const ConfigSection& root, const char* key, const Json& standard, std::int64_t layers)
 {
-  const Json* value = root.find("vision_feature_layer");
+  const Json* value = root.find(key);
   const Json chosen = value ? *value : standard;
   const Json list = chosen.is_array() ? chosen : Json::array({ chosen });
-  if (list.empty() || list.size() > static_cast<std::size_t>(layers) + 1)
+  if (list.empty() || list.size() > MaximumFeatures)
   {
-    fail(root.where, ": vision_feature_layer ", excerpt(chosen), " does not name 1 to ", layers + 1,
+    fail(root.where, ": ", key, " ", excerpt(chosen), " does not name 1 to ", MaximumFeatures,
       " layers");
   }
   std::vector<std::int64_t> all;
   for (const Json& one : list)
   {
-    const Json named = { { "vision_feature_layer", one } };
+    const Json named = { { key, one } };
     const std::int64_t layer =
-      ConfigSection{ named, root.where }.integer("vision_feature_layer", -2, -layers - 1, layers);
+      ConfigSection{ named, root.where }.integer(key, -2, -layers - 1, layers);
     all.push_back(layer < 0 ? layers + 1 + layer : layer);
   }
   return all;
@@ -276,6 +276,32 @@ bool dropsClassToken(const ConfigSection& root, const VisionConfig& vision)
       vision.modelType, " has no class token ('full' is supported)");
   }
   return strategy == "default";
+}
+
+/// What the projector reads, and how.
+void readProjector(const ConfigSection& root, LlavaConfig& config)
+{
+  const std::int64_t layers = config.vision.layers;
+  config.projectorActivation = activationOf(root, "projector_hidden_act", Activation::Gelu);
+  if (root.text("model_type", "") == "vipllava") // which always drops CLS
+  {
+    const Json standard = { -2, -5, -8, -11, 6 };
+    const char* key =
+      root.find("vision_feature_layer") ? "vision_feature_layer" : "vision_feature_layers";
+    config.featureLayers = featureLayersOf(root, key, standard, layers);
+    const Json nothing = Json::object();
+    config.dropClassToken = dropsClassToken({ nothing, root.where }, config.vision);
+    config.projectorNorm = true;
+    config.projectorNormEps = root.number("projector_layernorm_eps", config.projectorNormEps, 0, 1);
+  }
+  else
+  {
+    config.featureLayers = featureLayersOf(root, "vision_feature_layer", -2, layers);
+    config.dropClassToken = dropsClassToken(root, config.vision);
+    config.projectorBias = root.flag("multimodal_projector_bias", true);
+  }
+  config.visionLayersUsed =
+    *std::max_element(config.featureLayers.begin(), config.featureLayers.end());
 }
 
 /// What people have under the name of LLaVA that is not a plain checkpoint of Hugging Face's class.
@@ -313,9 +339,9 @@ LlavaConfig configOf(const ConfigSection& root)
 {
   refuseOtherForms(root);
   const std::string type = root.text("model_type", "");
-  if (type != "llava")
+  if (type != "llava" && type != "vipllava")
   {
-    fail(root.where, ": architecture '", type, "' is not supported (model_type \"llava\" is)");
+    fail(root.where, ": architecture '", type, "' is not supported (llava, vipllava are)");
   }
   LlavaConfig config;
   // LlavaConfig's own default tower is CLIP ViT-L/14-336, not CLIPVisionConfig's defaults.
@@ -334,12 +360,7 @@ LlavaConfig configOf(const ConfigSection& root)
   config.imageTokenId = root.integer("image_token_index",
     root.integer("image_token_id", config.imageTokenId, 0, MaximumVocabulary), 0,
     MaximumVocabulary);
-  config.featureLayers = featureLayersOf(root, -2, config.vision.layers);
-  config.visionLayersUsed =
-    *std::max_element(config.featureLayers.begin(), config.featureLayers.end());
-  config.dropClassToken = dropsClassToken(root, config.vision);
-  config.projectorActivation = activationOf(root, "projector_hidden_act", Activation::Gelu);
-  config.projectorBias = root.flag("multimodal_projector_bias", true);
+  readProjector(root, config);
   return config;
 }
 

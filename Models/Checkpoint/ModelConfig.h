@@ -103,6 +103,8 @@ struct LlavaConfig
   bool dropClassToken = true;        ///< vision_feature_select_strategy "default"
   Activation projectorActivation = Activation::Gelu;
   bool projectorBias = true;
+  bool projectorNorm = false; ///< a LayerNorm of what the projector reads, as vipllava has it
+  double projectorNormEps = 1e-5;
   GenerationConfig generation;
 
   std::int64_t imageTokens() const { return this->vision.patches() + this->leadingFeatures(); }

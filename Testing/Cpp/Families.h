@@ -7,7 +7,8 @@
 
 namespace lvlm_test
 {
-inline constexpr const char* Families[] = { "siglip-qwen2", "siglip-llama" };
+inline constexpr const char* Families[] = { "siglip-qwen2", "siglip-llama", "joined-layers",
+  "vipllava" };
 } // namespace lvlm_test
 
 #endif

@@ -82,6 +82,15 @@ void testTowers()
   const LlavaConfig joined = parse(llava("", R"(,"vision_feature_layer":[-1,0,-1])"));
   CHECK((joined.featureLayers == std::vector<std::int64_t>{ 3, 0, 3 }));
   CHECK(joined.visionLayersUsed == 3 && joined.featureWidth() == 96);
+  CHECK(!joined.projectorNorm);
+  const LlavaConfig vip = parse(R"({"model_type":"vipllava"})");
+  CHECK((vip.featureLayers == std::vector<std::int64_t>{ 23, 20, 17, 14, 6 }));
+  CHECK(vip.projectorNorm && vip.projectorNormEps == 1e-5 && vip.imageTokens() == 576);
+  const LlavaConfig old = parse(R"({"model_type":"vipllava","vision_feature_layers":[-2,3]})");
+  CHECK((old.featureLayers == std::vector<std::int64_t>{ 23, 3 })); // transformers before 4.52
+  CHECK_THROWS(
+    parse(R"({"model_type":"vipllava","vision_config":{"model_type":"siglip_vision_model"}})"),
+    "would drop the first patch");
 }
 
 void testBiasesAndTies()
@@ -159,7 +168,7 @@ void testOtherForms()
     { "mllama", "fast_vlm", "llava_next", "llava_qwen2", "pixtral", "paligemma" })
   {
     CHECK_THROWS(parse(R"({"model_type":")" + std::string(type) + "\"}"),
-      "architecture '" + std::string(type) + "' is not supported (model_type \"llava\" is)");
+      "architecture '" + std::string(type) + "' is not supported (llava, vipllava are)");
   }
   for (const char* tower : { "pixtral", "siglip2_vision_model", "timm_wrapper", "fastvit" })
   {
@@ -175,7 +184,7 @@ void testBad()
   CHECK_THROWS(parse("[]"), "not a JSON object");
   CHECK_THROWS(parse("{}"), "architecture ''");
   CHECK_THROWS(
-    parse(R"({"model_type":"blip-2"})"), "'blip-2' is not supported (model_type \"llava\" is)");
+    parse(R"({"model_type":"blip-2"})"), "'blip-2' is not supported (llava, vipllava are)");
   CHECK_THROWS(parse(R"({"model_type":7})"), "model_type = 7");
   CHECK_THROWS(parse(llava(R"("model_type":"gpt2")")), "'gpt2' is not supported");
   CHECK_THROWS(
@@ -193,7 +202,7 @@ void testBad()
   CHECK_THROWS(parse(llava(R"("hidden_act":"mish")")), "'mish' is not supported");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":9)")), "vision_feature_layer = 9");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[-2,4])")), "vision_feature_layer = 4");
-  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[])")), "does not name 1 to 4 layers");
+  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[])")), "does not name 1 to 64 layers");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[[1]])")), "vision_feature_layer = [1]");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_select_strategy":"most")")), "'most'");
   CHECK_THROWS(parse(llava(""), R"({"eos_token_id":"two"})"), "eos_token_id");

@@ -20,7 +20,7 @@ import torch
 import transformers
 from PIL import Image
 from safetensors.numpy import save_file
-from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, PreTrainedTokenizerFast, Qwen2Config, SiglipVisionConfig
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, PreTrainedTokenizerFast, Qwen2Config, SiglipVisionConfig, VipLlavaConfig
 
 from float64 import float64_throughout
 from llava_goldens import (
@@ -52,6 +52,9 @@ FAMILIES = {
                          top=dict(vision_feature_select_strategy="full", vision_feature_layer=-1)),
     "siglip-llama": dict(tower=SIGLIP, text=LlamaConfig, numbers={}, large=(6, 2),
                          top=dict(vision_feature_select_strategy="full", vision_feature_layer=-2)),
+    "joined-layers": dict(tower=CLIP, text=LlamaConfig, numbers={}, large=(6, 4), top=dict(vision_feature_layer=[-1, 1, -2])),
+    "vipllava": dict(config=VipLlavaConfig, tower=CLIP, text=LlamaConfig, numbers={}, large=(6, 4),
+                     top=dict(vision_feature_layer=[-1, -2, -3, 0, 2])),
 }
 
 

@@ -83,6 +83,12 @@ VisionTower::VisionTower(
   }
   const auto projector = [&](const std::string& name, std::int64_t in)
   { return weights.linear(name, name, config.text.hidden, in, config.projectorBias); };
+  if (config.projectorNorm)
+  {
+    const std::string norm = "projector.projector_layernorm.";
+    this->ProjectorNormWeight = weights.small(norm + "weight", { config.featureWidth() });
+    this->ProjectorNormBias = weights.small(norm + "bias", { config.featureWidth() });
+  }
   this->Projector1 = projector("projector.linear_1", config.featureWidth());
   this->Projector2 = projector("projector.linear_2", config.text.hidden);
 }
@@ -139,7 +145,12 @@ at::Tensor VisionTower::featureGradient(const at::Tensor& gradient, std::int64_t
 at::Tensor VisionTower::project(const at::Tensor& features, Workspace& workspace) const
 {
   const std::int64_t first = this->Config.dropClassToken ? 1 : 0;
-  const at::Tensor read = features.narrow(0, first, features.size(0) - first); // [patches, F]
+  at::Tensor read = features.narrow(0, first, features.size(0) - first); // [patches, F]
+  if (this->Config.projectorNorm)
+  {
+    read = layerNorm(
+      read, this->ProjectorNormWeight, this->ProjectorNormBias, this->Config.projectorNormEps);
+  }
   const at::Tensor wide =
     activate(this->Config.projectorActivation, apply(this->Projector1, read, workspace));
   return apply(this->Projector2, wide, workspace); // [patches, Dt]

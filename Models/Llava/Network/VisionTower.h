@@ -71,6 +71,7 @@ private:
   Linear PatchEmbedding; ///< [D, 3 p p]
   at::Tensor ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias;
   std::vector<VisionLayer> Layers;
+  at::Tensor ProjectorNormWeight, ProjectorNormBias; ///< [F], undefined where there is no norm
   Linear Projector1, Projector2;
 };
 

@@ -215,16 +215,26 @@ ProjectorGradient::ProjectorGradient(
     DropsClassToken(tower.Config.dropClassToken)
 {
   const std::int64_t skipped = this->DropsClassToken ? 1 : 0;
-  const at::Tensor wide =
-    this->Linear1.forward(features.narrow(0, skipped, features.size(0) - skipped)); // [patches, Dt]
+  at::Tensor read = features.narrow(0, skipped, features.size(0) - skipped); // [patches, F]
+  if (tower.Config.projectorNorm)
+  {
+    this->Norm = NormGradient::layer(
+      read, tower.ProjectorNormWeight, tower.ProjectorNormBias, tower.Config.projectorNormEps);
+    read = this->Norm->output();
+  }
+  const at::Tensor wide = this->Linear1.forward(read); // [patches, Dt]
   this->Slope = activationSlope(tower.Config.projectorActivation, wide);
   this->Output = this->Linear2.forward(activate(tower.Config.projectorActivation, wide));
 }
 
 at::Tensor ProjectorGradient::back(const at::Tensor& gradient) const
 {
-  const at::Tensor dFeatures =
+  at::Tensor dFeatures =
     this->Linear1.back(this->Linear2.back(gradient).mul_(this->Slope)); // [patches, F]
+  if (this->Norm)
+  {
+    dFeatures = this->Norm->back(dFeatures, 0);
+  }
   return this->DropsClassToken ? at::constant_pad_nd(dFeatures, { 0, 0, 1, 0 }) : dFeatures;
 }
 

@@ -113,6 +113,7 @@ public:
     const at::Tensor& gradient) const; ///< [patches, Dt] -> [N, F], 0 for a dropped CLS
 
 private:
+  std::optional<NormGradient> Norm;
   LinearGradient Linear1, Linear2;
   at::Tensor Slope;
   at::Tensor Output;
