@@ -4,6 +4,7 @@
 #include "ConfigSection.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 namespace lvlm::checkpoint
@@ -150,50 +151,74 @@ RopeScaling ropeScalingOf(const ConfigSection& text)
   return scaling;
 }
 
-/// The defaults of each configuration class of Hugging Face.
+/// The defaults of each configuration class of Hugging Face. Heads of 0: as many, or as large, as
+/// hidden_size and num_attention_heads say.
 TextConfig standardText(const std::string& type, const std::string& where)
 {
   TextConfig text;
   text.modelType = type;
-  if (type == "llama")
-  {
-    return text;
-  }
+  text.keyValueHeads = text.headSize = 0;
   if (type == "mistral")
   {
     text.intermediate = 14336;
     text.keyValueHeads = 8;
     text.slidingWindow = 4096;
-    return text;
   }
-  if (type == "qwen2")
+  else if (type == "qwen2" || type == "qwen3")
   {
     text.intermediate = 22016;
     text.vocabulary = 151936;
-    text.queryKeyValueBias = true;
-    return text;
+    text.keyValueHeads = 32;
+    text.queryKeyValueBias = type == "qwen2";
+    text.headNorms = type == "qwen3";
+    text.headSize = type == "qwen3" ? 128 : 0;
   }
-  fail(where, ": language model '", type, "' is not supported (llama, mistral, qwen2 are)");
+  else if (type == "gemma")
+  {
+    text.hidden = 3072;
+    text.intermediate = 24576;
+    text.layers = 28;
+    text.heads = text.keyValueHeads = 16;
+    text.headSize = 256;
+    text.vocabulary = 256000;
+    text.activation = Activation::GeluTanh;
+    text.normOffset = text.roundsEmbeddingScale = text.tiedEmbedding = true;
+  }
+  else if (type == "phi3")
+  {
+    text.hidden = 3072;
+    text.intermediate = 8192;
+    text.vocabulary = 32064;
+    text.rmsNormEps = 1e-5;
+    text.joinedWeights = true;
+  }
+  else if (type != "llama" && type != "granite")
+  {
+    fail(where, ": language model '", type,
+      "' is not supported (gemma, granite, llama, mistral, phi3, qwen2, qwen3 are)");
+  }
+  return text;
 }
 
 std::int64_t slidingWindowOf(const ConfigSection& section, const TextConfig& text)
 {
-  if (text.modelType == "qwen2" && section.flag("use_sliding_window", false))
+  const bool qwen = text.modelType == "qwen2" || text.modelType == "qwen3";
+  if (qwen && section.flag("use_sliding_window", false))
   {
-    fail(section.where, ": use_sliding_window is not supported for qwen2");
+    fail(section.where, ": use_sliding_window is not supported for ", text.modelType);
   }
-  if (const Json* types = section.find("layer_types"); types && text.modelType == "qwen2")
+  if (const Json* types = section.find("layer_types"); types && qwen)
   {
     for (const Json& type : *types)
     {
       if (type != "full_attention")
       {
-        fail(section.where, ": layer_types holds ", excerpt(type),
-          ", which is not supported for qwen2 (full_attention is)");
+        fail(section.where, ": layer_types holds ", excerpt(type), ", which is not supported for ",
+          text.modelType, " (full_attention is)");
       }
     }
   }
-  if (text.modelType != "mistral")
+  if (text.modelType != "mistral" && text.modelType != "phi3")
   {
     return 0;
   }
@@ -202,30 +227,42 @@ std::int64_t slidingWindowOf(const ConfigSection& section, const TextConfig& tex
   return off ? 0 : section.integer("sliding_window", text.slidingWindow, 1, 1 << 30);
 }
 
-TextConfig textOf(const ConfigSection& section)
+/// Which linear maps have a bias: not every type has the choice.
+void readBiases(const ConfigSection& section, TextConfig& text)
 {
-  TextConfig text = standardText(section.text("model_type", "llama"), section.where);
-  text.hidden = section.integer("hidden_size", text.hidden, 1, MaximumWidth);
-  text.intermediate = section.integer("intermediate_size", text.intermediate, 1, MaximumWidth * 8);
-  text.layers = section.integer("num_hidden_layers", text.layers, 1, MaximumLayers);
-  text.heads = section.integer("num_attention_heads", text.heads, 1, MaximumWidth);
-  const bool grouped = text.modelType != "llama" || section.find("num_key_value_heads");
-  text.keyValueHeads = section.integer(
-    "num_key_value_heads", grouped ? text.keyValueHeads : text.heads, 1, MaximumWidth);
-  text.headSize = section.integer("head_dim", text.hidden / text.heads, 1, MaximumWidth);
-  text.vocabulary = section.integer("vocab_size", text.vocabulary, 1, MaximumVocabulary);
-  text.rmsNormEps = section.number("rms_norm_eps", text.rmsNormEps, 0, 1);
-  text.ropeTheta =
-    ropeOf(section).number("rope_theta", section.number("rope_theta", 10000, 1, 1e12), 1, 1e12);
-  text.ropeScaling = ropeScalingOf(section);
-  text.slidingWindow = slidingWindowOf(section, text);
-  text.activation = activationOf(section, "hidden_act", text.activation);
-  if (text.modelType == "llama") // the others have no choice
+  const std::string& type = text.modelType;
+  const bool whole = type == "llama" || type == "granite";
+  if (whole || type == "gemma" || type == "qwen3")
   {
     text.queryKeyValueBias = text.outputBias = section.flag("attention_bias", false);
-    text.feedForwardBias = section.flag("mlp_bias", false);
   }
-  text.tiedEmbedding = section.flag("tie_word_embeddings", false);
+  text.feedForwardBias = whole && section.flag("mlp_bias", false);
+}
+
+/// Factors that other types do not have. `logits_scaling` is not among them: Hugging Face's LLaVA
+/// does not look at it.
+void readScales(const ConfigSection& section, TextConfig& text)
+{
+  text.attentionScale = 1.0 / std::sqrt(static_cast<double>(text.headSize));
+  if (text.modelType == "gemma")
+  {
+    text.embeddingScale = std::sqrt(static_cast<double>(text.hidden));
+  }
+  if (text.modelType == "granite")
+  {
+    const auto factor = [&](const char* key) { return section.number(key, 1, 1e-6, 1e6); };
+    text.attentionScale = factor("attention_multiplier");
+    text.residualScale = factor("residual_multiplier");
+    text.embeddingScale = text.featureScale = factor("embedding_multiplier");
+  }
+}
+
+void checkText(const ConfigSection& section, const TextConfig& text)
+{
+  if (section.flag("use_bidirectional_attention", false))
+  {
+    fail(section.where, ": use_bidirectional_attention is not supported");
+  }
   if (text.heads % text.keyValueHeads != 0)
   {
     fail(section.where, ": num_attention_heads ", text.heads,
@@ -236,6 +273,34 @@ TextConfig textOf(const ConfigSection& section)
     fail(section.where, ": head size ", text.headSize,
       " is not a positive even number, which rotary embedding needs");
   }
+}
+
+TextConfig textOf(const ConfigSection& section)
+{
+  TextConfig text = standardText(section.text("model_type", "llama"), section.where);
+  text.hidden = section.integer("hidden_size", text.hidden, 1, MaximumWidth);
+  text.intermediate = section.integer("intermediate_size", text.intermediate, 1, MaximumWidth * 8);
+  text.layers = section.integer("num_hidden_layers", text.layers, 1, MaximumLayers);
+  text.heads = section.integer("num_attention_heads", text.heads, 1, MaximumWidth);
+  text.keyValueHeads = section.integer("num_key_value_heads",
+    text.keyValueHeads > 0 ? text.keyValueHeads : text.heads, 1, MaximumWidth);
+  text.headSize = section.integer(
+    "head_dim", text.headSize > 0 ? text.headSize : text.hidden / text.heads, 1, MaximumWidth);
+  text.vocabulary = section.integer("vocab_size", text.vocabulary, 1, MaximumVocabulary);
+  text.rmsNormEps = section.number("rms_norm_eps", text.rmsNormEps, 0, 1);
+  text.ropeTheta =
+    ropeOf(section).number("rope_theta", section.number("rope_theta", 10000, 1, 1e12), 1, 1e12);
+  text.ropeScaling = ropeScalingOf(section);
+  text.slidingWindow = slidingWindowOf(section, text);
+  text.activation = activationOf(section, "hidden_act", text.activation);
+  if (text.modelType == "gemma" && text.activation == Activation::Gelu)
+  {
+    text.activation = Activation::GeluTanh; // what its first releases meant
+  }
+  readBiases(section, text);
+  readScales(section, text);
+  text.tiedEmbedding = section.flag("tie_word_embeddings", text.tiedEmbedding);
+  checkText(section, text);
   return text;
 }
 

@@ -67,7 +67,8 @@ struct RopeScaling
   double originalPositions = 8192;
 };
 
-/// LLaMA-family decoder (llama, mistral, qwen2).
+/// LLaMA-family decoder (gemma, granite, llama, mistral, phi3, qwen2, qwen3): what they differ in
+/// is numbers and flags.
 struct TextConfig
 {
   std::string modelType = "llama";
@@ -83,6 +84,14 @@ struct TextConfig
   double ropeTheta = 10000;
   RopeScaling ropeScaling;
   Activation activation = Activation::Silu;
+  bool normOffset = false;    ///< RMSNorm multiplies by 1 + weight, and rounds after that
+  bool headNorms = false;     ///< RMSNorm of each head's queries and keys
+  bool joinedWeights = false; ///< the file has qkv_proj and gate_up_proj in place of five maps
+  double attentionScale = 0;  ///< of the scores; 1 / sqrt(headSize) but for granite
+  double residualScale = 1;   ///< of what attention and feed-forward add
+  double embeddingScale = 1;  ///< of rows of the embedding matrix ...
+  bool roundsEmbeddingScale = false; ///< ... rounded to the compute type first
+  double featureScale = 1;           ///< of the image tokens
   /// Which linear maps have a bias. One in the file that is not asked for here is not used.
   bool queryKeyValueBias = false;
   bool outputBias = false;

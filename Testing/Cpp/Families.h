@@ -8,7 +8,7 @@
 namespace lvlm_test
 {
 inline constexpr const char* Families[] = { "siglip-qwen2", "siglip-llama", "joined-layers",
-  "vipllava" };
+  "vipllava", "gemma", "qwen3", "phi3", "granite" };
 } // namespace lvlm_test
 
 #endif

@@ -312,8 +312,9 @@ void testRelevancyFailures()
 
 int main()
 {
-  for (const char* name : { "multihead-f32", "grouped-bf16-sharded", "tied-f32",
-         "new-names-tied-bf16", "window-f16-mistral", "siglip-qwen2" })
+  for (const char* name :
+    { "multihead-f32", "grouped-bf16-sharded", "tied-f32", "new-names-tied-bf16",
+      "window-f16-mistral", "siglip-qwen2", "vipllava", "gemma", "qwen3", "phi3", "granite" })
   {
     for (const int size : { 2, 3, 5 }) // the models have three layers
     {
@@ -331,6 +332,8 @@ int main()
     testRelevancy("multihead", size);
     testRelevancy("window-sampled", size);
     testRelevancy("siglip-qwen2", size);
+    testRelevancy("qwen3", size);
+    testRelevancy("granite", size);
   }
   testRelevancyFailures();
   return lvlm_test::checkResult();

@@ -5,6 +5,8 @@
 
 #include "Models/Checkpoint/ModelConfig.h"
 
+#include <cmath>
+
 namespace
 {
 using namespace lvlm;
@@ -91,6 +93,35 @@ void testTowers()
   CHECK_THROWS(
     parse(R"({"model_type":"vipllava","vision_config":{"model_type":"siglip_vision_model"}})"),
     "would drop the first patch");
+}
+
+/// Defaults of transformers 5.24's configuration classes.
+void testDecoders()
+{
+  const auto text = [](const std::string& rest) { return parse(llava(rest)).text; };
+  const TextConfig gemma = text(R"("model_type":"gemma","hidden_act":"gelu")");
+  CHECK(gemma.headSize == 256 && gemma.keyValueHeads == 16 && gemma.vocabulary == 256000);
+  CHECK(gemma.normOffset && gemma.tiedEmbedding && gemma.activation == Activation::GeluTanh);
+  CHECK(gemma.embeddingScale == std::sqrt(3072.0) && gemma.featureScale == 1);
+  CHECK(gemma.attentionScale == 0.0625);
+  const TextConfig qwen = text(R"("model_type":"qwen3","hidden_size":1024)");
+  CHECK(qwen.headSize == 128 && qwen.headNorms && !qwen.queryKeyValueBias);
+  const TextConfig phi = text(R"("model_type":"phi3","num_attention_heads":24)");
+  CHECK(phi.joinedWeights && phi.rmsNormEps == 1e-5 && phi.slidingWindow == 0);
+  CHECK(phi.keyValueHeads == 24 && phi.headSize == 128 && phi.intermediate == 8192);
+  CHECK(text(R"("model_type":"phi3","sliding_window":7)").slidingWindow == 7);
+  const TextConfig granite = text(R"("model_type":"granite","residual_multiplier":0.5)");
+  CHECK(granite.residualScale == 0.5 && granite.attentionScale == 1);
+  CHECK(granite.embeddingScale == 1 && granite.featureScale == 1);
+  for (const char* type : { "gemma2", "gemma3_text", "phi", "qwen3_moe", "granitemoe", "qwen2_vl" })
+  {
+    CHECK_THROWS(text("\"model_type\":\"" + std::string(type) + "\""),
+      "language model '" + std::string(type) + "' is not supported (gemma, granite, llama,");
+  }
+  CHECK_THROWS(text(R"("model_type":"qwen3","use_sliding_window":true)"), "for qwen3");
+  CHECK_THROWS(text(R"("model_type":"gemma","use_bidirectional_attention":true)"), "use_bidir");
+  CHECK_THROWS(text(R"("model_type":"phi3","rope_scaling":{"type":"longrope"})"), "'longrope'");
+  CHECK_THROWS(text(R"("model_type":"granite","attention_multiplier":0)"), "attention_multiplier");
 }
 
 void testBiasesAndTies()
@@ -222,6 +253,7 @@ int main()
     testLlava15();
     testDefaults();
     testTowers();
+    testDecoders();
     testBiasesAndTies();
     testRope();
     testOtherForms();

@@ -20,7 +20,19 @@ import torch
 import transformers
 from PIL import Image
 from safetensors.numpy import save_file
-from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, PreTrainedTokenizerFast, Qwen2Config, SiglipVisionConfig, VipLlavaConfig
+from transformers import (
+    CLIPVisionConfig,
+    GemmaConfig,
+    GraniteConfig,
+    LlamaConfig,
+    LlavaConfig,
+    Phi3Config,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+    SiglipVisionConfig,
+    VipLlavaConfig,
+)
 
 from float64 import float64_throughout
 from llava_goldens import (
@@ -55,6 +67,11 @@ FAMILIES = {
     "joined-layers": dict(tower=CLIP, text=LlamaConfig, numbers={}, large=(6, 4), top=dict(vision_feature_layer=[-1, 1, -2])),
     "vipllava": dict(config=VipLlavaConfig, tower=CLIP, text=LlamaConfig, numbers={}, large=(6, 4),
                      top=dict(vision_feature_layer=[-1, -2, -3, 0, 2])),
+    "gemma": dict(tower=CLIP, text=GemmaConfig, numbers=dict(head_dim=12, num_key_value_heads=1), large=(6, 4), top={}),
+    "qwen3": dict(tower=CLIP, text=Qwen3Config, numbers=dict(head_dim=12, attention_bias=True), large=(6, 4), top={}),
+    "phi3": dict(tower=CLIP, text=Phi3Config, numbers=dict(sliding_window=12), large=(6, 4), top={}),
+    "granite": dict(tower=CLIP, text=GraniteConfig, large=(6, 4), top={}, numbers=dict(
+        embedding_multiplier=3.3, residual_multiplier=0.37, attention_multiplier=0.21, logits_scaling=2.0, mlp_bias=True)),
 }
 
 
