@@ -153,8 +153,7 @@ at::Tensor VisionTower::project(const at::Tensor& features, Workspace& workspace
   }
   const at::Tensor wide =
     activate(this->Config.projectorActivation, apply(this->Projector1, read, workspace));
-  return scaled(
-    apply(this->Projector2, wide, workspace), this->Config.text.featureScale);
+  return scaled(apply(this->Projector2, wide, workspace), this->Config.text.featureScale);
 }
 
 at::Tensor VisionTower::forward(const at::Tensor& pixels, Workspace& workspace, const LayerTap& tap,
