@@ -37,9 +37,8 @@ at::Tensor VisionLayer::forward(
   const at::Tensor q = splitHeads(apply(this->Query, x, workspace), config.heads); // [Hv, N, d]
   const at::Tensor k = splitHeads(apply(this->Key, x, workspace), config.heads);   // [Hv, N, d]
   const at::Tensor v = splitHeads(apply(this->Value, x, workspace), config.heads); // [Hv, N, d]
-  const at::Tensor mixed =
-    attend(q * scale, k, v, 1.0, AttentionMask(), tap, workspace.pool);      // [N, D]
-  const at::Tensor middle = apply(this->Out, mixed, workspace).add_(hidden); // [N, D]
+  const at::Tensor mixed = attend(q, k, v, scale, AttentionMask(), tap, workspace.pool); // [N, D]
+  const at::Tensor middle = apply(this->Out, mixed, workspace).add_(hidden);             // [N, D]
   const at::Tensor y = layerNorm(middle, this->Norm2Weight, this->Norm2Bias, config.layerNormEps);
   const at::Tensor wide = activate(config.activation, apply(this->Fc1, y, workspace)); // [N, I]
   return apply(this->Fc2, wide, workspace).add_(middle);
