@@ -137,7 +137,8 @@ std::int64_t pixelsOf(vtkInformation* inInfo)
   std::int64_t pixels = extent ? 1 : 0;
   for (int axis = 0; extent && axis < 2; ++axis) // a picture has one slice, as is checked later
   {
-    pixels *= std::max<std::int64_t>(0, std::int64_t(extent[2 * axis + 1]) - extent[2 * axis] + 1);
+    const int begin = extent[axis == 0 ? 0 : 2], end = extent[axis == 0 ? 1 : 3];
+    pixels *= std::max<std::int64_t>(0, std::int64_t(end) - begin + 1);
   }
   return pixels;
 }

@@ -3,6 +3,8 @@
 
 #include "ConfigSection.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 namespace lvlm::checkpoint
@@ -14,10 +16,15 @@ using Json = nlohmann::json;
 
 constexpr std::int64_t MaximumWidth = 1 << 17;
 constexpr std::int64_t MaximumLayers = 1024;
+constexpr std::size_t MaximumFeatures = 64;
 
-Activation activationOf(const ConfigSection& section, const char* key, const std::string& standard)
+Activation activationOf(const ConfigSection& section, const char* key, Activation standard)
 {
-  const std::string name = section.text(key, standard);
+  if (!section.find(key))
+  {
+    return standard;
+  }
+  const std::string name = section.text(key, "");
   if (name == "gelu")
   {
     return Activation::Gelu;
@@ -42,14 +49,32 @@ Activation activationOf(const ConfigSection& section, const char* key, const std
     "' is not supported (gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu, relu are)");
 }
 
+/// The defaults of each configuration class of Hugging Face.
+VisionConfig standardVision(const std::string& type, const std::string& where)
+{
+  VisionConfig vision;
+  vision.modelType = type;
+  if (type == "clip_vision_model")
+  {
+    return vision;
+  }
+  if (type == "siglip_vision_model")
+  {
+    vision.patchSize = 16;
+    vision.layerNormEps = 1e-6;
+    vision.activation = Activation::GeluTanh;
+    vision.classToken = vision.preNorm = false;
+    vision.patchBias = true;
+    return vision;
+  }
+  fail(where, ": vision tower '", type,
+    "' is not supported (clip_vision_model, siglip_vision_model are)");
+}
+
 VisionConfig visionOf(const ConfigSection& section)
 {
-  const std::string type = section.text("model_type", "clip_vision_model");
-  if (type != "clip_vision_model")
-  {
-    fail(section.where, ": vision tower '", type, "' is not supported (clip_vision_model is)");
-  }
-  VisionConfig vision;
+  VisionConfig vision =
+    standardVision(section.text("model_type", "clip_vision_model"), section.where);
   vision.hidden = section.integer("hidden_size", vision.hidden, 1, MaximumWidth);
   vision.intermediate =
     section.integer("intermediate_size", vision.intermediate, 1, MaximumWidth * 8);
@@ -58,7 +83,7 @@ VisionConfig visionOf(const ConfigSection& section)
   vision.imageSize = section.integer("image_size", vision.imageSize, 1, 1 << 14);
   vision.patchSize = section.integer("patch_size", vision.patchSize, 1, 1 << 14);
   vision.layerNormEps = section.number("layer_norm_eps", vision.layerNormEps, 0, 1);
-  vision.activation = activationOf(section, "hidden_act", "quick_gelu");
+  vision.activation = activationOf(section, "hidden_act", vision.activation);
   if (vision.hidden % vision.heads != 0)
   {
     fail(section.where, ": hidden_size ", vision.hidden,
@@ -126,52 +151,78 @@ RopeScaling ropeScalingOf(const ConfigSection& text)
   return scaling;
 }
 
-/// The defaults of each configuration class of Hugging Face.
+/// The defaults of each configuration class of Hugging Face. Heads of 0: as many, or as large, as
+/// hidden_size and num_attention_heads say.
 TextConfig standardText(const std::string& type, const std::string& where)
 {
   TextConfig text;
   text.modelType = type;
-  if (type == "llama")
-  {
-    return text;
-  }
+  text.keyValueHeads = text.headSize = 0;
   if (type == "mistral")
   {
     text.intermediate = 14336;
     text.keyValueHeads = 8;
     text.slidingWindow = 4096;
     text.maxPositions = 131072;
-    return text;
   }
-  if (type == "qwen2")
+  else if (type == "qwen2" || type == "qwen3")
   {
     text.intermediate = 22016;
     text.vocabulary = 151936;
     text.maxPositions = 32768;
-    text.queryKeyValueBias = true;
-    return text;
+    text.keyValueHeads = 32;
+    text.queryKeyValueBias = type == "qwen2";
+    text.headNorms = type == "qwen3";
+    text.headSize = type == "qwen3" ? 128 : 0;
   }
-  fail(where, ": language model '", type, "' is not supported (llama, mistral, qwen2 are)");
+  else if (type == "gemma")
+  {
+    text.hidden = 3072;
+    text.intermediate = 24576;
+    text.layers = 28;
+    text.heads = text.keyValueHeads = 16;
+    text.headSize = 256;
+    text.vocabulary = 256000;
+    text.maxPositions = 8192;
+    text.activation = Activation::GeluTanh;
+    text.normOffset = text.roundsEmbeddingScale = text.tiedEmbedding = true;
+  }
+  else if (type == "phi3")
+  {
+    text.hidden = 3072;
+    text.intermediate = 8192;
+    text.vocabulary = 32064;
+    text.maxPositions = 4096;
+    text.rmsNormEps = 1e-5;
+    text.joinedWeights = true;
+  }
+  else if (type != "llama" && type != "granite")
+  {
+    fail(where, ": language model '", type,
+      "' is not supported (gemma, granite, llama, mistral, phi3, qwen2, qwen3 are)");
+  }
+  return text;
 }
 
 std::int64_t slidingWindowOf(const ConfigSection& section, const TextConfig& text)
 {
-  if (text.modelType == "qwen2" && section.flag("use_sliding_window", false))
+  const bool qwen = text.modelType == "qwen2" || text.modelType == "qwen3";
+  if (qwen && section.flag("use_sliding_window", false))
   {
-    fail(section.where, ": use_sliding_window is not supported for qwen2");
+    fail(section.where, ": use_sliding_window is not supported for ", text.modelType);
   }
-  if (const Json* types = section.find("layer_types"); types && text.modelType == "qwen2")
+  if (const Json* types = section.find("layer_types"); types && qwen)
   {
     for (const Json& type : *types)
     {
       if (type != "full_attention")
       {
-        fail(section.where, ": layer_types holds ", excerpt(type),
-          ", which is not supported for qwen2 (full_attention is)");
+        fail(section.where, ": layer_types holds ", excerpt(type), ", which is not supported for ",
+          text.modelType, " (full_attention is)");
       }
     }
   }
-  if (text.modelType != "mistral")
+  if (text.modelType != "mistral" && text.modelType != "phi3")
   {
     return 0;
   }
@@ -180,31 +231,42 @@ std::int64_t slidingWindowOf(const ConfigSection& section, const TextConfig& tex
   return off ? 0 : section.integer("sliding_window", text.slidingWindow, 1, 1 << 30);
 }
 
-TextConfig textOf(const ConfigSection& section)
+/// Which linear maps have a bias: not every type has the choice.
+void readBiases(const ConfigSection& section, TextConfig& text)
 {
-  TextConfig text = standardText(section.text("model_type", "llama"), section.where);
-  text.hidden = section.integer("hidden_size", text.hidden, 1, MaximumWidth);
-  text.intermediate = section.integer("intermediate_size", text.intermediate, 1, MaximumWidth * 8);
-  text.layers = section.integer("num_hidden_layers", text.layers, 1, MaximumLayers);
-  text.heads = section.integer("num_attention_heads", text.heads, 1, MaximumWidth);
-  const bool grouped = text.modelType != "llama" || section.find("num_key_value_heads");
-  text.keyValueHeads = section.integer(
-    "num_key_value_heads", grouped ? text.keyValueHeads : text.heads, 1, MaximumWidth);
-  text.headSize = section.integer("head_dim", text.hidden / text.heads, 1, MaximumWidth);
-  text.vocabulary = section.integer("vocab_size", text.vocabulary, 1, MaximumVocabulary);
-  text.maxPositions = section.integer("max_position_embeddings", text.maxPositions, 1, 1 << 30);
-  text.rmsNormEps = section.number("rms_norm_eps", text.rmsNormEps, 0, 1);
-  text.ropeTheta =
-    ropeOf(section).number("rope_theta", section.number("rope_theta", 10000, 1, 1e12), 1, 1e12);
-  text.ropeScaling = ropeScalingOf(section);
-  text.slidingWindow = slidingWindowOf(section, text);
-  text.activation = activationOf(section, "hidden_act", "silu");
-  if (text.modelType == "llama") // the others have no choice
+  const std::string& type = text.modelType;
+  const bool whole = type == "llama" || type == "granite";
+  if (whole || type == "gemma" || type == "qwen3")
   {
     text.queryKeyValueBias = text.outputBias = section.flag("attention_bias", false);
-    text.feedForwardBias = section.flag("mlp_bias", false);
   }
-  text.tiedEmbedding = section.flag("tie_word_embeddings", false);
+  text.feedForwardBias = whole && section.flag("mlp_bias", false);
+}
+
+/// Factors that other types do not have. `logits_scaling` is not among them: Hugging Face's LLaVA
+/// does not look at it.
+void readScales(const ConfigSection& section, TextConfig& text)
+{
+  text.attentionScale = 1.0 / std::sqrt(static_cast<double>(text.headSize));
+  if (text.modelType == "gemma")
+  {
+    text.embeddingScale = std::sqrt(static_cast<double>(text.hidden));
+  }
+  if (text.modelType == "granite")
+  {
+    const auto factor = [&](const char* key) { return section.number(key, 1, 1e-6, 1e6); };
+    text.attentionScale = factor("attention_multiplier");
+    text.residualScale = factor("residual_multiplier");
+    text.embeddingScale = text.featureScale = factor("embedding_multiplier");
+  }
+}
+
+void checkText(const ConfigSection& section, const TextConfig& text)
+{
+  if (section.flag("use_bidirectional_attention", false))
+  {
+    fail(section.where, ": use_bidirectional_attention is not supported");
+  }
   if (text.heads % text.keyValueHeads != 0)
   {
     fail(section.where, ": num_attention_heads ", text.heads,
@@ -215,19 +277,101 @@ TextConfig textOf(const ConfigSection& section)
     fail(section.where, ": head size ", text.headSize,
       " is not a positive even number, which rotary embedding needs");
   }
+}
+
+TextConfig textOf(const ConfigSection& section)
+{
+  TextConfig text = standardText(section.text("model_type", "llama"), section.where);
+  text.hidden = section.integer("hidden_size", text.hidden, 1, MaximumWidth);
+  text.intermediate = section.integer("intermediate_size", text.intermediate, 1, MaximumWidth * 8);
+  text.layers = section.integer("num_hidden_layers", text.layers, 1, MaximumLayers);
+  text.heads = section.integer("num_attention_heads", text.heads, 1, MaximumWidth);
+  text.keyValueHeads = section.integer("num_key_value_heads",
+    text.keyValueHeads > 0 ? text.keyValueHeads : text.heads, 1, MaximumWidth);
+  text.headSize = section.integer(
+    "head_dim", text.headSize > 0 ? text.headSize : text.hidden / text.heads, 1, MaximumWidth);
+  text.vocabulary = section.integer("vocab_size", text.vocabulary, 1, MaximumVocabulary);
+  text.maxPositions = section.integer("max_position_embeddings", text.maxPositions, 1, 1 << 30);
+  text.rmsNormEps = section.number("rms_norm_eps", text.rmsNormEps, 0, 1);
+  text.ropeTheta =
+    ropeOf(section).number("rope_theta", section.number("rope_theta", 10000, 1, 1e12), 1, 1e12);
+  text.ropeScaling = ropeScalingOf(section);
+  text.slidingWindow = slidingWindowOf(section, text);
+  text.activation = activationOf(section, "hidden_act", text.activation);
+  if (text.modelType == "gemma" && text.activation == Activation::Gelu)
+  {
+    text.activation = Activation::GeluTanh; // what its first releases meant
+  }
+  readBiases(section, text);
+  readScales(section, text);
+  text.tiedEmbedding = section.flag("tie_word_embeddings", text.tiedEmbedding);
+  checkText(section, text);
   return text;
 }
 
-std::int64_t usedVisionLayers(const ConfigSection& root, std::int64_t layers)
+/// The key `key`, a number or a list of them, as indices of what leaves the tower's layers.
+std::vector<std::int64_t> featureLayersOf(
+  const ConfigSection& root, const char* key, const Json& standard, std::int64_t layers)
 {
-  const Json* value = root.find("vision_feature_layer");
-  if (value && value->is_array())
+  const Json* value = root.find(key);
+  const Json chosen = value ? *value : standard;
+  const Json list = chosen.is_array() ? chosen : Json::array({ chosen });
+  if (list.empty() || list.size() > MaximumFeatures)
   {
-    fail(root.where, ": vision_feature_layer ", excerpt(*value),
-      ": a list of layers is not supported, one number is");
+    fail(root.where, ": ", key, " ", excerpt(chosen), " does not name 1 to ", MaximumFeatures,
+      " layers");
   }
-  const std::int64_t layer = root.integer("vision_feature_layer", -2, -layers - 1, layers);
-  return layer < 0 ? layers + 1 + layer : layer;
+  std::vector<std::int64_t> all;
+  for (const Json& one : list)
+  {
+    const Json named = { { key, one } };
+    const std::int64_t layer =
+      ConfigSection{ named, root.where }.integer(key, -2, -layers - 1, layers);
+    all.push_back(layer < 0 ? layers + 1 + layer : layer);
+  }
+  return all;
+}
+
+/// Whether the first of the tower's tokens is left out: CLS, where it has one.
+bool dropsClassToken(const ConfigSection& root, const VisionConfig& vision)
+{
+  const std::string strategy = root.text("vision_feature_select_strategy", "default");
+  if (strategy != "default" && strategy != "full")
+  {
+    fail(root.where, ": vision_feature_select_strategy '", strategy, "' (default, full are known)");
+  }
+  if (strategy == "default" && !vision.classToken)
+  {
+    fail(root.where, ": vision_feature_select_strategy 'default' would drop the first patch, as ",
+      vision.modelType, " has no class token ('full' is supported)");
+  }
+  return strategy == "default";
+}
+
+/// What the projector reads, and how.
+void readProjector(const ConfigSection& root, LlavaConfig& config)
+{
+  const std::int64_t layers = config.vision.layers;
+  config.projectorActivation = activationOf(root, "projector_hidden_act", Activation::Gelu);
+  if (root.text("model_type", "") == "vipllava") // which always drops CLS
+  {
+    const Json standard = { -2, -5, -8, -11, 6 };
+    const char* key =
+      root.find("vision_feature_layer") ? "vision_feature_layer" : "vision_feature_layers";
+    config.featureLayers = featureLayersOf(root, key, standard, layers);
+    const Json nothing = Json::object();
+    config.dropClassToken = dropsClassToken({ nothing, root.where }, config.vision);
+    config.projectorNorm = true;
+    config.projectorNormEps = root.number("projector_layernorm_eps", config.projectorNormEps, 0, 1);
+  }
+  else
+  {
+    config.featureLayers = featureLayersOf(root, "vision_feature_layer", -2, layers);
+    config.dropClassToken = dropsClassToken(root, config.vision);
+    config.projectorBias = root.flag("multimodal_projector_bias", true);
+  }
+  config.visionLayersUsed =
+    *std::max_element(config.featureLayers.begin(), config.featureLayers.end());
 }
 
 /// What people have under the name of LLaVA that is not a plain checkpoint of Hugging Face's class.
@@ -265,31 +409,28 @@ LlavaConfig configOf(const ConfigSection& root)
 {
   refuseOtherForms(root);
   const std::string type = root.text("model_type", "");
-  if (type != "llava")
+  if (type != "llava" && type != "vipllava")
   {
-    fail(root.where, ": architecture '", type, "' is not supported (model_type \"llava\" is)");
+    fail(root.where, ": architecture '", type, "' is not supported (llava, vipllava are)");
   }
   LlavaConfig config;
   // LlavaConfig's own default tower is CLIP ViT-L/14-336, not CLIPVisionConfig's defaults.
   config.vision = visionOf(root.section("vision_config"));
   if (!root.find("vision_config"))
   {
-    config.vision = VisionConfig{ 1024, 4096, 24, 16, 336, 14, 1e-5, Activation::QuickGelu };
+    config.vision.hidden = 1024;
+    config.vision.intermediate = 4096;
+    config.vision.layers = 24;
+    config.vision.heads = 16;
+    config.vision.imageSize = 336;
+    config.vision.patchSize = 14;
   }
   config.text = textOf(root.section("text_config"));
   config.text.tiedEmbedding = config.text.tiedEmbedding || root.flag("tie_word_embeddings", false);
   config.imageTokenId = root.integer("image_token_index",
     root.integer("image_token_id", config.imageTokenId, 0, MaximumVocabulary), 0,
     MaximumVocabulary);
-  config.visionLayersUsed = usedVisionLayers(root, config.vision.layers);
-  const std::string strategy = root.text("vision_feature_select_strategy", "default");
-  if (strategy != "default" && strategy != "full")
-  {
-    fail(root.where, ": vision_feature_select_strategy '", strategy, "' (default, full are known)");
-  }
-  config.dropClassToken = strategy == "default";
-  config.projectorActivation = activationOf(root, "projector_hidden_act", "gelu");
-  config.projectorBias = root.flag("multimodal_projector_bias", true);
+  readProjector(root, config);
   return config;
 }
 

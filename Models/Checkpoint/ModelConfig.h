@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace lvlm::checkpoint
 {
@@ -23,9 +24,10 @@ enum class Activation
   Relu
 };
 
-/// CLIP vision tower.
+/// CLIP or SigLIP vision tower.
 struct VisionConfig
 {
+  std::string modelType = "clip_vision_model";
   std::int64_t hidden = 768;
   std::int64_t intermediate = 3072;
   std::int64_t layers = 12;
@@ -34,12 +36,18 @@ struct VisionConfig
   std::int64_t patchSize = 32;
   double layerNormEps = 1e-5;
   Activation activation = Activation::QuickGelu;
+  /// What CLIP has before its first layer: a CLS token ahead of the patches and a norm of all;
+  /// SigLIP has neither, but a bias of the patches' convolution.
+  bool classToken = true;
+  bool preNorm = true;
+  bool patchBias = false;
 
   std::int64_t gridEdge() const { return this->imageSize / this->patchSize; }
   /// Pixels of an edge that the patches cover: the strided convolution ignores what remains.
   std::int64_t seenEdge() const { return this->gridEdge() * this->patchSize; }
   std::int64_t patches() const { return this->gridEdge() * this->gridEdge(); }
-  std::int64_t tokens() const { return this->patches() + 1; } ///< CLS first
+  /// CLS first, where the tower has one.
+  std::int64_t tokens() const { return this->patches() + (this->classToken ? 1 : 0); }
   std::int64_t headSize() const { return this->hidden / this->heads; }
 };
 
@@ -59,7 +67,8 @@ struct RopeScaling
   double originalPositions = 8192;
 };
 
-/// LLaMA-family decoder (llama, mistral, qwen2).
+/// LLaMA-family decoder (gemma, granite, llama, mistral, phi3, qwen2, qwen3): what they differ in
+/// is numbers and flags.
 struct TextConfig
 {
   std::string modelType = "llama";
@@ -78,6 +87,14 @@ struct TextConfig
   double ropeTheta = 10000;
   RopeScaling ropeScaling;
   Activation activation = Activation::Silu;
+  bool normOffset = false;    ///< RMSNorm multiplies by 1 + weight, and rounds after that
+  bool headNorms = false;     ///< RMSNorm of each head's queries and keys
+  bool joinedWeights = false; ///< the file has qkv_proj and gate_up_proj in place of five maps
+  double attentionScale = 0;  ///< of the scores; 1 / sqrt(headSize) but for granite
+  double residualScale = 1;   ///< of what attention and feed-forward add
+  double embeddingScale = 1;  ///< of rows of the embedding matrix ...
+  bool roundsEmbeddingScale = false; ///< ... rounded to the compute type first
+  double featureScale = 1;           ///< of the image tokens
   /// Which linear maps have a bias. One in the file that is not asked for here is not used.
   bool queryKeyValueBias = false;
   bool outputBias = false;
@@ -91,16 +108,27 @@ struct LlavaConfig
   VisionConfig vision;
   TextConfig text;
   std::int64_t imageTokenId = 32000;
-  /// Vision layers that run: a feature layer of -2 uses the output of the last but one.
-  std::int64_t visionLayersUsed = 0;
-  bool dropClassToken = true; ///< vision_feature_select_strategy "default"
+  /// What the projector reads, side by side: 0 is what enters the tower's first layer, n the output
+  /// of the n-th. A vision_feature_layer of -2 is the output of the last but one.
+  std::vector<std::int64_t> featureLayers;
+  std::int64_t visionLayersUsed = 0; ///< layers that run, up to the last that is read
+  bool dropClassToken = true;        ///< vision_feature_select_strategy "default"
   Activation projectorActivation = Activation::Gelu;
   bool projectorBias = true;
+  bool projectorNorm = false; ///< a LayerNorm of what the projector reads, as vipllava has it
+  double projectorNormEps = 1e-5;
   GenerationConfig generation;
 
-  std::int64_t imageTokens() const
+  std::int64_t imageTokens() const { return this->vision.patches() + this->leadingFeatures(); }
+  /// Image tokens ahead of the first patch's: CLS, where it is there and kept.
+  std::int64_t leadingFeatures() const
   {
-    return this->dropClassToken ? this->vision.patches() : this->vision.tokens();
+    return this->vision.classToken && !this->dropClassToken ? 1 : 0;
+  }
+  /// Numbers of a patch that the projector reads.
+  std::int64_t featureWidth() const
+  {
+    return this->vision.hidden * static_cast<std::int64_t>(this->featureLayers.size());
   }
 };
 

@@ -29,7 +29,7 @@ struct RelevancyOptions
   RelevancyMode mode = RelevancyMode::Exact;
   /// Compatible only; the `temperature` that the answer was sampled with, 0 counts as 1.
   double temperature = 1;
-  bool tower = true; ///< the three maps that lead through the vision tower, too
+  bool tower = true; ///< the maps that lead through the vision tower, too
 };
 
 /// The maps of some answer tokens, 0-based, negative ones count from the end; none at all means
@@ -39,6 +39,10 @@ struct RelevancyOptions
 ///   relevancy.joint        [rows*cols] as vision, started from the decoder's image block
 ///   relevancy.joint_token  [rows*cols] as vision, started from the token's row in row and column
 ///                          CLS
+/// Of a tower without CLS there are two:
+///   relevancy.decoder      as above
+///   relevancy.joint        [rows*cols] the decoder's map of the patches, multiplied by the product
+///                          over the tower's layers: one product through both
 ///
 /// Throws Error when the trace cannot be this model's (picture size, vocabulary, image span, grid,
 /// log-probabilities), for a token out of range, a gradient that is not finite and too little

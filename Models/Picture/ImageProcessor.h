@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file ImageProcessor.h
-/// Image preprocessing as Hugging Face's CLIPImageProcessor does it (Pillow's antialiased
-/// resampling in 8 bits included), and LLaVA's own padding to a square.
+/// Image preprocessing as Hugging Face's CLIPImageProcessor and SiglipImageProcessor do it
+/// (Pillow's antialiased resampling in 8 bits included), and LLaVA's own padding to a square.
 #ifndef LVLM_PICTURE_IMAGEPROCESSOR_H
 #define LVLM_PICTURE_IMAGEPROCESSOR_H
 
@@ -42,7 +42,8 @@ inline constexpr std::int64_t MaximumModelEdge = 16384;
 /// ... and the most pixels that processImage makes (64 MiB a colour channel in float32).
 inline constexpr std::int64_t MaximumModelPixels = std::int64_t{ 1 } << 24;
 
-/// The fields of preprocessor_config.json that matter, CLIPImageProcessor's defaults filled in.
+/// The fields of preprocessor_config.json that matter, CLIPImageProcessor's defaults filled in
+/// (or SiglipImageProcessor's, where it is one).
 struct ImageProcessorConfig
 {
   bool pad = false; ///< LlavaImageProcessor's `do_pad`: Default pads to a square first
@@ -59,12 +60,12 @@ struct ImageProcessorConfig
   std::array<double, 3> std{ 0.26862954, 0.26130258, 0.27577711 };
 };
 
-/// Reads what a model folder says of a CLIPImageProcessor or LlavaImageProcessor (size given as a
-/// number, [height, width], {"shortest_edge"} or {"height", "width"}): `image_processor` of
-/// processor_config.json, as transformers 5 saves it, or else preprocessor_config.json. Throws
-/// Error that names the file, the field and the value when neither is there, on another processor
-/// type or absurd numbers: edges outside 1 .. MaximumModelEdge, factors that are not finite or
-/// above 1e6, std below 1e-6, resample outside 0 .. 5.
+/// Reads what a model folder says of a CLIPImageProcessor, LlavaImageProcessor or
+/// SiglipImageProcessor (size given as a number, [height, width], {"shortest_edge"} or {"height",
+/// "width"}): `image_processor` of processor_config.json, as transformers 5 saves it, or else
+/// preprocessor_config.json. Throws Error that names the file, the field and the value when neither
+/// is there, on another processor type or absurd numbers: edges outside 1 .. MaximumModelEdge,
+/// factors that are not finite or above 1e6, std below 1e-6, resample outside 0 .. 5.
 ImageProcessorConfig readImageProcessorConfig(const std::string& directory);
 
 /// The same from JSON text; `source` is named in errors.

@@ -180,16 +180,27 @@ void readType(const Fields& fields, ImageProcessorConfig& config)
   {
     return;
   }
-  static const std::array<const char*, 7> supported = { "CLIPImageProcessor",
+  static const std::array<const char*, 10> supported = { "CLIPImageProcessor",
     "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor",
-    "LlavaImageProcessor", "LlavaImageProcessorFast", "LlavaImageProcessorPil" };
+    "LlavaImageProcessor", "LlavaImageProcessorFast", "LlavaImageProcessorPil",
+    "SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil" };
   if (std::find(supported.begin(), supported.end(), *value) == supported.end())
   {
-    fields.refuse("image_processor_type", *value, "CLIPImageProcessor or LlavaImageProcessor");
+    fields.refuse("image_processor_type", *value,
+      "CLIPImageProcessor, LlavaImageProcessor or SiglipImageProcessor");
   }
-  if (value->get<std::string>().rfind("Llava", 0) == 0)
+  const auto name = value->get<std::string>();
+  if (name.rfind("Llava", 0) == 0)
   {
     fields.read("do_pad", config.pad);
+  }
+  if (name.rfind("Siglip", 0) == 0)
+  {
+    config.shortestEdge = 0;
+    config.height = config.width = 224;
+    config.centerCrop = false;
+    config.mean.fill(0.5);
+    config.std.fill(0.5);
   }
 }
 

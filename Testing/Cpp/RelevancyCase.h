@@ -30,7 +30,11 @@ struct RelevancyCase
     const fs::path own = fs::path(LVLM_TEST_DATA "/relevancy") / checkpoint;
     const fs::path shared = fs::path(LVLM_TEST_DATA "/llava") / checkpoint;
     this->folder = (fs::exists(own) ? own : shared).string();
-    this->useFeatureLayer(this->golden.metadata().at("feature_layer"));
+    const auto layer = this->golden.metadata().find("feature_layer");
+    if (layer != this->golden.metadata().end())
+    {
+      this->useFeatureLayer(layer->second);
+    }
   }
 
   double temperature() const { return std::stod(this->golden.metadata().at("temperature")); }
@@ -70,7 +74,7 @@ struct RelevancyCase
   }
 
 private:
-  /// The same weights with another `vision_feature_layer`, where the golden has one.
+  /// The same weights with another `vision_feature_layer`.
   void useFeatureLayer(const std::string& layer)
   {
     std::ifstream file(fs::path(this->folder) / "config.json");

@@ -233,6 +233,9 @@ void testConfig()
   CHECK(parse(R"({"image_mean": 0.25})").mean[2] == 0.25);
   CHECK(parse(R"({"image_processor_type": "LlavaImageProcessor", "do_pad": true})").pad);
   CHECK(!parse(R"({"image_processor_type": "CLIPImageProcessor", "do_pad": true})").pad);
+  const ImageProcessorConfig siglip = parse(R"({"image_processor_type": "SiglipImageProcessor"})");
+  CHECK(siglip.shortestEdge == 0 && siglip.width == 224 && siglip.height == 224);
+  CHECK(!siglip.centerCrop && siglip.mean[0] == 0.5 && siglip.std[2] == 0.5);
 
   // Each message names the file, the field and the value.
   CHECK_THROWS(parse("[]"), "p.json: not a JSON object");

@@ -7,6 +7,7 @@
 // large, it is up to 7e-6: how float32 rounds is the CPU's choice); in float64 1e-9 and the
 // rounding to the trace's float32. TestNetwork compares what lies before that rounding.
 #include "Check.h"
+#include "Families.h"
 #include "RelevancyMaps.h"
 #include "TempFolder.h"
 
@@ -259,6 +260,19 @@ void compareResaved(const std::string& root)
   }
 }
 
+/// The other towers, projectors and decoders of the family.
+void compareFamilies(const std::string& root)
+{
+  for (const char* name : lvlm_test::Families)
+  {
+    const std::string folder = root + "/" + name;
+    const SafetensorsFile golden(folder + "/golden.safetensors");
+    Question question = questionFor(root, golden.metadata().at("prompt"));
+    question.maxNewTokens = golden.tensor("answer").count();
+    compare(folder, golden, question);
+  }
+}
+
 /// The shipped model, on a shipped scene.
 void compareEmbedded(const std::string& root)
 {
@@ -504,6 +518,7 @@ int main(int argc, char** argv)
       compare(root + "/" + name, golden, questionFor(root, golden.metadata().at("prompt")));
     }
     compareEmbedded(root);
+    compareFamilies(root);
     compareVariants(root);
     compareResaved(root);
     checkCapture(root);

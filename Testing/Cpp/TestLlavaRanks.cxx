@@ -61,7 +61,7 @@ Question question()
 bool sameBytes(const Tensor& a, const Tensor& b)
 {
   return a.dtype == b.dtype && a.shape == b.shape &&
-    (a.bytes() == 0 || std::memcmp(a.data, b.data, a.bytes()) == 0);
+    (a.empty() || a.bytes() == 0 || std::memcmp(a.data, b.data, a.bytes()) == 0);
 }
 
 /// Slabs [first, first + n) of a tensor.
@@ -333,8 +333,9 @@ void testRelevancyFailures()
 
 int main()
 {
-  for (const char* name : { "multihead-f32", "grouped-bf16-sharded", "tied-f32",
-         "new-names-tied-bf16", "window-f16-mistral" })
+  for (const char* name :
+    { "multihead-f32", "grouped-bf16-sharded", "tied-f32", "new-names-tied-bf16",
+      "window-f16-mistral", "siglip-qwen2", "vipllava", "gemma", "qwen3", "phi3", "granite" })
   {
     for (const int size : { 2, 3, 5 }) // the models have three layers
     {
@@ -352,6 +353,9 @@ int main()
   {
     testRelevancy("multihead", size);
     testRelevancy("window-sampled", size);
+    testRelevancy("siglip-qwen2", size);
+    testRelevancy("qwen3", size);
+    testRelevancy("granite", size);
   }
   testRelevancyFailures();
   return lvlm_test::checkResult();

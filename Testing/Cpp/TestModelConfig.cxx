@@ -5,6 +5,8 @@
 
 #include "Models/Checkpoint/ModelConfig.h"
 
+#include <cmath>
+
 namespace
 {
 using namespace lvlm;
@@ -64,6 +66,62 @@ void testDefaults()
     (std::set<std::int64_t>{ 3, 4 }));
   CHECK(parse(llava(R"("eos_token_id":9)")).generation.endTokens == std::set<std::int64_t>{ 9 });
   CHECK(parse(R"({"model_type":"llava"})").vision.gridEdge() == 24);
+}
+
+void testTowers()
+{
+  const auto siglip = [](const std::string& rest)
+  {
+    return parse(
+      R"({"model_type":"llava","vision_config":{"model_type":"siglip_vision_model"})" + rest + "}");
+  };
+  const LlavaConfig config = siglip(R"(,"vision_feature_select_strategy":"full")");
+  CHECK(config.vision.patchSize == 16 && config.vision.layerNormEps == 1e-6);
+  CHECK(config.vision.activation == Activation::GeluTanh);
+  CHECK(config.imageTokens() == 196 && config.vision.tokens() == 196);
+  CHECK(config.leadingFeatures() == 0);
+  CHECK_THROWS(siglip(""), "'default' would drop the first patch, as siglip_vision_model has no");
+  const LlavaConfig joined = parse(llava("", R"(,"vision_feature_layer":[-1,0,-1])"));
+  CHECK((joined.featureLayers == std::vector<std::int64_t>{ 3, 0, 3 }));
+  CHECK(joined.visionLayersUsed == 3 && joined.featureWidth() == 96);
+  CHECK(!joined.projectorNorm);
+  const LlavaConfig vip = parse(R"({"model_type":"vipllava"})");
+  CHECK((vip.featureLayers == std::vector<std::int64_t>{ 23, 20, 17, 14, 6 }));
+  CHECK(vip.projectorNorm && vip.projectorNormEps == 1e-5 && vip.imageTokens() == 576);
+  const LlavaConfig old = parse(R"({"model_type":"vipllava","vision_feature_layers":[-2,3]})");
+  CHECK((old.featureLayers == std::vector<std::int64_t>{ 23, 3 })); // transformers before 4.52
+  CHECK_THROWS(
+    parse(R"({"model_type":"vipllava","vision_config":{"model_type":"siglip_vision_model"}})"),
+    "would drop the first patch");
+}
+
+/// Defaults of transformers 5.24's configuration classes.
+void testDecoders()
+{
+  const auto text = [](const std::string& rest) { return parse(llava(rest)).text; };
+  const TextConfig gemma = text(R"("model_type":"gemma","hidden_act":"gelu")");
+  CHECK(gemma.headSize == 256 && gemma.keyValueHeads == 16 && gemma.vocabulary == 256000);
+  CHECK(gemma.normOffset && gemma.tiedEmbedding && gemma.activation == Activation::GeluTanh);
+  CHECK(gemma.embeddingScale == std::sqrt(3072.0) && gemma.featureScale == 1);
+  CHECK(gemma.attentionScale == 0.0625);
+  const TextConfig qwen = text(R"("model_type":"qwen3","hidden_size":1024)");
+  CHECK(qwen.headSize == 128 && qwen.headNorms && !qwen.queryKeyValueBias);
+  const TextConfig phi = text(R"("model_type":"phi3","num_attention_heads":24)");
+  CHECK(phi.joinedWeights && phi.rmsNormEps == 1e-5 && phi.slidingWindow == 0);
+  CHECK(phi.keyValueHeads == 24 && phi.headSize == 128 && phi.intermediate == 8192);
+  CHECK(text(R"("model_type":"phi3","sliding_window":7)").slidingWindow == 7);
+  const TextConfig granite = text(R"("model_type":"granite","residual_multiplier":0.5)");
+  CHECK(granite.residualScale == 0.5 && granite.attentionScale == 1);
+  CHECK(granite.embeddingScale == 1 && granite.featureScale == 1);
+  for (const char* type : { "gemma2", "gemma3_text", "phi", "qwen3_moe", "granitemoe", "qwen2_vl" })
+  {
+    CHECK_THROWS(text("\"model_type\":\"" + std::string(type) + "\""),
+      "language model '" + std::string(type) + "' is not supported (gemma, granite, llama,");
+  }
+  CHECK_THROWS(text(R"("model_type":"qwen3","use_sliding_window":true)"), "for qwen3");
+  CHECK_THROWS(text(R"("model_type":"gemma","use_bidirectional_attention":true)"), "use_bidir");
+  CHECK_THROWS(text(R"("model_type":"phi3","rope_scaling":{"type":"longrope"})"), "'longrope'");
+  CHECK_THROWS(text(R"("model_type":"granite","attention_multiplier":0)"), "attention_multiplier");
 }
 
 void testBiasesAndTies()
@@ -141,9 +199,9 @@ void testOtherForms()
     { "mllama", "fast_vlm", "llava_next", "llava_qwen2", "pixtral", "paligemma" })
   {
     CHECK_THROWS(parse(R"({"model_type":")" + std::string(type) + "\"}"),
-      "architecture '" + std::string(type) + "' is not supported (model_type \"llava\" is)");
+      "architecture '" + std::string(type) + "' is not supported (llava, vipllava are)");
   }
-  for (const char* tower : { "pixtral", "siglip_vision_model", "timm_wrapper", "fastvit" })
+  for (const char* tower : { "pixtral", "siglip2_vision_model", "timm_wrapper", "fastvit" })
   {
     CHECK_THROWS(parse(R"({"model_type":"llava","vision_config":{"model_type":")" +
                    std::string(tower) + "\"}}"),
@@ -157,12 +215,9 @@ void testBad()
   CHECK_THROWS(parse("[]"), "not a JSON object");
   CHECK_THROWS(parse("{}"), "architecture ''");
   CHECK_THROWS(
-    parse(R"({"model_type":"blip-2"})"), "'blip-2' is not supported (model_type \"llava\" is)");
+    parse(R"({"model_type":"blip-2"})"), "'blip-2' is not supported (llava, vipllava are)");
   CHECK_THROWS(parse(R"({"model_type":7})"), "model_type = 7");
   CHECK_THROWS(parse(llava(R"("model_type":"gpt2")")), "'gpt2' is not supported");
-  CHECK_THROWS(
-    parse(R"({"model_type":"llava","vision_config":{"model_type":"siglip_vision_model"}})"),
-    "siglip");
   CHECK_THROWS(
     parse(R"({"model_type":"llava","vision_config":[]})"), "vision_config is not an object");
   CHECK_THROWS(parse(llava(R"("hidden_size":-1)")), "hidden_size = -1");
@@ -177,7 +232,9 @@ void testBad()
     "'dynamic' is not supported");
   CHECK_THROWS(parse(llava(R"("hidden_act":"mish")")), "'mish' is not supported");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":9)")), "vision_feature_layer = 9");
-  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[-2,-3])")), "a list of layers");
+  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[-2,4])")), "vision_feature_layer = 4");
+  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[])")), "does not name 1 to 64 layers");
+  CHECK_THROWS(parse(llava("", R"(,"vision_feature_layer":[[1]])")), "vision_feature_layer = [1]");
   CHECK_THROWS(parse(llava("", R"(,"vision_feature_select_strategy":"most")")), "'most'");
   CHECK_THROWS(parse(llava(""), R"({"eos_token_id":"two"})"), "eos_token_id");
   CHECK_THROWS(
@@ -195,6 +252,8 @@ int main()
   {
     testLlava15();
     testDefaults();
+    testTowers();
+    testDecoders();
     testBiasesAndTies();
     testRope();
     testOtherForms();

@@ -12,6 +12,7 @@
 #undef CHECK // Torch's own count nothing
 #undef CHECK_NEAR
 #include "Check.h"
+#include "Families.h"
 
 namespace
 {
@@ -141,6 +142,11 @@ int main()
 {
   for (const char* name : { "multihead-f32", "grouped-bf16-sharded", "tied-f32", "bias-bf16-qwen2",
          "window-f16-mistral", "llama3-rope-f32", "new-names-f32-sharded", "new-names-tied-bf16" })
+  {
+    const std::string folder = Root + "/" + name;
+    compare(folder, Root + "/picture.png", SafetensorsFile(folder + "/golden.safetensors"));
+  }
+  for (const char* name : lvlm_test::Families)
   {
     const std::string folder = Root + "/" + name;
     compare(folder, Root + "/picture.png", SafetensorsFile(folder + "/golden.safetensors"));

@@ -8,6 +8,7 @@
 // 1e-9 and the maps' own rounding to float32. Gradients in float64 1e-9 of the largest.
 #include "AttentionGradient.h"
 #include "Check.h"
+#include "Families.h"
 #include "RelevancyCase.h"
 #include "RelevancyMaps.h"
 
@@ -85,6 +86,11 @@ void checkMaps(const RelevancyMaps& maps, const RelevancyCase& golden, const std
 {
   for (const NamedMap& named : AllMaps)
   {
+    if (!golden.golden.has(kind + "." + named.name)) // of a tower without CLS
+    {
+      CHECK((maps.*named.map).empty());
+      continue;
+    }
     const Tensor& theirs = golden.golden.tensor(kind + "." + named.name);
     double worst = 0;
     for (std::size_t row = 0; row < maps.tokens.size(); ++row)
@@ -141,6 +147,19 @@ void testExact(const std::string& name, Precision precision)
     const RelevancyMaps maps = relevancy.compute({}, optionsOf(RelevancyMode::Exact, 0, normalize));
     checkMaps(maps, golden, normalize ? "exact" : "exact.raw", precision);
   }
+}
+
+/// LVLM-Interpret knows no tower without CLS. For the first token its rules ask for the same as the
+/// exact ones, where the projector does not read the tower's last layer.
+void testCompatibleWithoutClass()
+{
+  const RelevancyCase golden("siglip-llama");
+  const auto model = openSmall(golden.folder);
+  Relevancy relevancy(model, golden.trace(golden.answerLength(), *model));
+  checkMaps(
+    relevancy.compute({ 0 }, optionsOf(RelevancyMode::Compatible, 1, true)), golden, "exact");
+  const RelevancyMaps all = relevancy.compute({}, optionsOf(RelevancyMode::Compatible, 1, true));
+  CHECK(all.joint.extent(0) == golden.answerLength() && all.vision.empty());
 }
 
 void testGradients(const std::string& name)
@@ -335,6 +354,12 @@ int main()
     testExact(name, Precision::Float64);
     testGradients(name);
   }
+  for (const char* name : lvlm_test::Families)
+  {
+    testExact(name, Precision::Float32);
+    testExact(name, Precision::Float64);
+  }
+  testCompatibleWithoutClass();
   testCompatible("grid24", Precision::Float32, { 12 });
   testCompatible("grid24", Precision::Float64, { 12 });
   testSubsets();

@@ -13,6 +13,7 @@
 #undef CHECK // Torch's own count nothing
 #undef CHECK_NEAR
 #include "Check.h"
+#include "Families.h"
 
 #include <algorithm>
 
@@ -143,5 +144,10 @@ int main()
     compare(name, 2, true, 7);
   }
   compare("last-vision-layer", 1, true, 11);
+  for (const char* name : lvlm_test::Families)
+  {
+    compare(name, 2, false, 11);
+    compare(name, 2, true, 5);
+  }
   return lvlm_test::checkResult();
 }

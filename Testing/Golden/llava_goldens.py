@@ -35,6 +35,8 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
 from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
     CLIPImageProcessor,
     CLIPVisionConfig,
     LlamaConfig,
@@ -43,12 +45,14 @@ from transformers import (
     MistralConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
+    SiglipImageProcessor,
 )
 
 from float64 import float64_throughout, largest_difference
 
-# The one that uses Pillow: transformers 5 takes torchvision where that is installed, which resizes otherwise.
+# Those that use Pillow: transformers 5 takes torchvision where that is installed, which resizes otherwise.
 ImageProcessor = getattr(transformers, "CLIPImageProcessorPil", CLIPImageProcessor)
+SiglipProcessor = getattr(transformers, "SiglipImageProcessorPil", SiglipImageProcessor)
 
 NEW_NAMES = tuple(map(int, transformers.__version__.split(".")[:2])) >= (4, 52)
 STEPS = 24
@@ -132,8 +136,21 @@ def expanded(ids: list, image_id: int, patches: int) -> list:
     return [token for one in ids for token in [one] * (patches if one == image_id else 1)]
 
 
-def load(folder: Path, dtype) -> LlavaForConditionalGeneration:
-    return LlavaForConditionalGeneration.from_pretrained(folder, torch_dtype=dtype, attn_implementation="eager").eval()
+def load(folder: Path, dtype):
+    return AutoModelForImageTextToText.from_pretrained(folder, torch_dtype=dtype, attn_implementation="eager").eval()
+
+
+def image_processor(folder: Path):
+    """The folder's own, in the form that uses Pillow."""
+    siglip = "Siglip" in (folder / "preprocessor_config.json").read_text() if (folder / "preprocessor_config.json").exists() else False
+    return (SiglipProcessor if siglip else ImageProcessor).from_pretrained(folder)
+
+
+def layers_used(config) -> int:
+    """Layers of the tower that run, up to the last one that the projector reads."""
+    chosen = config.vision_feature_layer
+    count = config.vision_config.num_hidden_layers
+    return max(layer if layer >= 0 else count + 1 + layer for layer in ([chosen] if isinstance(chosen, int) else chosen))
 
 
 def greedy(model, ids: list, pixels, steps: int) -> list:
@@ -151,7 +168,6 @@ def greedy(model, ids: list, pixels, steps: int) -> list:
 def numbers_of(model, ids: list, answer: list, pixels) -> dict:
     """What the whole sequence gives, in the model's type."""
     pixels = pixels.to(model.dtype)
-    vision = model.config.vision_config
     sequence = torch.tensor([ids + answer[:-1]])
     out = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence), output_attentions=True)
     tower = model.vision_tower if hasattr(model, "vision_tower") else model.model.vision_tower
@@ -159,16 +175,17 @@ def numbers_of(model, ids: list, answer: list, pixels) -> dict:
     P, T = len(ids), len(answer)
     assert out.logits.shape[1] == P + T - 1, out.logits.shape
     attention = torch.cat(out.attentions)  # [L, Hd, K, K]
-    used = seen.attentions[:vision.num_hidden_layers + 1 + model.config.vision_feature_layer]
+    used = seen.attentions[:layers_used(model.config)]
     return {"logits": out.logits[0, P - 1:], "attention.answer": attention[:, :, P - 1:], "attention.full": attention,
             "attention.vision": torch.cat(used) if used else None}
 
 
 @torch.no_grad()
-def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bool = True, steps: int = STEPS) -> None:
-    vision = LlavaConfig.from_pretrained(folder).vision_config
+def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bool = True, steps: int = STEPS,
+           kept: tuple = ()) -> None:
+    vision = AutoConfig.from_pretrained(folder).vision_config
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    pixels = ImageProcessor.from_pretrained(folder)(image, return_tensors="pt")["pixel_values"]
+    pixels = image_processor(folder)(image, return_tensors="pt")["pixel_values"]
     patches = (vision.image_size // vision.patch_size) ** 2
     ids = expanded(tokenizer(prompt)["input_ids"], tokenizer.convert_tokens_to_ids("<image>"), patches)
     with float64_throughout():
@@ -176,7 +193,7 @@ def golden(folder: Path, prompt: str, image: Image.Image, target: Path, full: bo
         answer = greedy(model, ids, pixels, steps)
         numbers = numbers_of(model, ids, answer, pixels)
     assert greedy(load(folder, torch.float32), ids, pixels, steps) == answer, "an answer that hangs on rounding is no golden one"
-    kept = list(numbers) if full else ["logits", "attention.answer"]
+    kept = kept or (list(numbers) if full else ["logits", "attention.answer"])
     assert all(numbers[name].dtype == torch.float64 for name in kept)
     errors = {}
     for kind in ("float32", "bfloat16"):

@@ -17,6 +17,7 @@ import lvlm_testing as lt
 from paraview import servermanager, simple, smstate
 
 SCENES = pathlib.Path(__file__).resolve().parents[2] / "Models" / "TinyLlava" / "scenes"
+SIGLIP = pathlib.Path(__file__).resolve().parents[1] / "Data" / "llava" / "siglip-qwen2"
 STAR = str(SCENES / "star_left_of_circle.png")
 QUESTION = "What color is the star?"
 RED = 3  # of "The star is red."
@@ -361,6 +362,13 @@ class Asking(ModuleTest):
         layout = simple.GetLayoutByName("Attention: " + QUESTION)
         layout.SetSize(*SIZE)
         self.assertDrawn(self.screenshot(layout, "attention again"), [(0, .6), (.6, 1)])
+
+    def test_presets_of_a_tower_without_class_token(self):
+        trace = self.lvlm.ask(STAR, QUESTION, layout=False, model=SIGLIP, max_new_tokens=3, capture_vision=True)
+        layout = self.lvlm.show_relevancy(trace, token=1)
+        self.assertEqual(len(simple.GetViewsInLayout(layout)), 3)  # two maps and the words
+        for name in ("show_attention", "show_heads", "show_layers"):
+            getattr(self.lvlm, name)(trace)
 
     def test_python_state(self):
         trace = self.lvlm.ask(STAR, QUESTION)

@@ -262,7 +262,7 @@ class WithModel(lt.TestCase):
         """(numbers, reader) of a golden file as the trace that its model would have made."""
         numbers, about = lt.read_safetensors(DATA / "relevancy" / (case + ".safetensors"))
         start, ids = int(about["image_start"]), np.concatenate([numbers["ids"], numbers["answer"]])
-        P, patches = len(numbers["ids"]), numbers["compatible.vision"].shape[1]
+        P, patches = len(numbers["ids"]), numbers["exact.joint" if "exact.joint" in numbers else "compatible.joint"].shape[1]
         edge = int(round(patches ** 0.5))
         roles = ["question"] * P + ["answer"] * len(numbers["answer"])
         roles[start:start + patches] = ["image"] * patches
@@ -282,8 +282,8 @@ class WithModel(lt.TestCase):
     def allowed(self, name):
         return max(1e-4, 3 * float(self.about["float32_error." + name]))
 
-    def assertGolden(self, found, kind, token):
-        self.assertEqual(tuple(found), MAPS)
+    def assertGolden(self, found, kind, token, maps=MAPS):
+        self.assertEqual(tuple(found), maps)
         for name, values in found.items():
             expected = self.numbers["%s.%s" % (kind, name)][token]
             largest = np.abs(expected).max()
@@ -299,6 +299,19 @@ class WithModel(lt.TestCase):
                 for token in (0, 5, 11):
                     relevancy.AnswerTokens = [token]
                     self.assertGolden(maps_of(lt.fetch(relevancy)), kind, token)
+
+    def test_a_tower_without_class_token(self):
+        """Two maps; the other filters take them, too."""
+        relevancy = simple.LVLMRelevancy(Input=self.golden_trace("siglip-qwen2"))
+        for kind, normalize in (("exact", 1), ("exact.raw", 0)):
+            relevancy.Normalize = normalize
+            for token in (0, 4):
+                relevancy.AnswerTokens = [token]
+                self.assertGolden(maps_of(lt.fetch(relevancy)), kind, token, ("decoder", "joint"))
+        relevancy.Mode = "Compatible"
+        self.assertEqual(tuple(maps_of(lt.fetch(relevancy))), ("decoder", "joint"))
+        overlay = simple.LVLMOverlay(Input=relevancy, Array=["CELLS", "joint"])
+        self.assertGreater(lt.fetch(overlay).GetNumberOfPoints(), 0)
 
     def test_the_picture_ends_the_prompt(self):
         """Patches 0, 1, 71, 142 and 143 of LVLM-Interpret's own `all_v2` for the first answer token, on transformers 4.46 in float32:

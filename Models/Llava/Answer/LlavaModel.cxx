@@ -278,9 +278,10 @@ std::string LlavaModel::description() const
   std::ostringstream text;
   text << "LLaVA, " << config.text.modelType << " decoder: " << config.text.layers << " layers, "
        << config.text.heads << " heads, width " << config.text.hidden
-       << "; CLIP tower: " << config.visionLayersUsed << " of " << config.vision.layers
-       << " layers, " << config.vision.gridEdge() << " x " << config.vision.gridEdge()
-       << " patches; " << byteText(this->Self->checkpoint->bytes()) << " of "
+       << (config.vision.classToken ? "; CLIP tower: " : "; SigLIP tower: ")
+       << config.visionLayersUsed << " of " << config.vision.layers << " layers, "
+       << config.vision.gridEdge() << " x " << config.vision.gridEdge() << " patches; "
+       << byteText(this->Self->checkpoint->bytes()) << " of "
        << nameOf(this->Self->checkpoint->storedType());
   if (const ModelOptions& options = this->options(); options.ranks > 1)
   {

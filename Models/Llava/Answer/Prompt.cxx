@@ -95,13 +95,13 @@ Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokeni
     if (image)
     {
       prompt.featureStart = static_cast<std::int64_t>(prompt.ids.size());
-      prompt.imageStart = prompt.featureStart + (config.dropClassToken ? 0 : 1);
+      prompt.imageStart = prompt.featureStart + config.leadingFeatures();
     }
     const auto count = static_cast<std::size_t>(image ? repeats : 1);
     prompt.ids.insert(prompt.ids.end(), count, ids[i]);
     prompt.pieces.insert(prompt.pieces.end(), count, tokenizer.piece(ids[i]));
     prompt.roles.insert(prompt.roles.end(), count, image ? Role::Image : roles[i]);
-    if (image && !config.dropClassToken)
+    if (image && config.leadingFeatures() > 0)
     {
       prompt.roles[static_cast<std::size_t>(prompt.featureStart)] = Role::Special;
     }

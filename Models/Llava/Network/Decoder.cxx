@@ -4,7 +4,6 @@
 #include "Models/Trace/Error.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace lvlm::llava
 {
@@ -35,6 +34,21 @@ at::Tensor inBlocks(const at::Tensor& x, BufferPool& pool, const Work& work)
   }
   return result;
 }
+
+at::Tensor applyInBlocks(const Linear& linear, const at::Tensor& x, Workspace& workspace)
+{
+  return inBlocks(
+    x, workspace.pool, [&](const at::Tensor& part) { return apply(linear, part, workspace); });
+}
+
+/// Of an RMSNorm [size]; in float32 or wider where 1 is added to it, as rmsNorm() wants it.
+at::Tensor normWeight(const checkpoint::TextConfig& config, const WeightStore& weights,
+  const std::string& name, std::int64_t size)
+{
+  const at::Tensor weight = weights.small(name, { size });
+  return config.normOffset ? weight.to(at::promote_types(weight.scalar_type(), at::kFloat)).add(1)
+                           : weight;
+}
 }
 
 DecoderLayer::DecoderLayer(
@@ -48,15 +62,62 @@ DecoderLayer::DecoderLayer(
   const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in, bool bias)
   { return weights.linear(layer + name, "decoder." + name, out, in, bias); };
   const bool inner = config.queryKeyValueBias, wide = config.feedForwardBias;
-  this->InputNorm = weights.small(layer + "input_layernorm.weight", { D });
-  this->PostNorm = weights.small(layer + "post_attention_layernorm.weight", { D });
-  this->Query = linear("self_attn.q_proj", queryWidth, D, inner);
-  this->Key = linear("self_attn.k_proj", keyWidth, D, inner);
-  this->Value = linear("self_attn.v_proj", keyWidth, D, inner);
+  const auto norm = [&](const std::string& name, std::int64_t size)
+  { return normWeight(config, weights, layer + name + ".weight", size); };
+  this->InputNorm = norm("input_layernorm", D);
+  this->PostNorm = norm("post_attention_layernorm", D);
+  if (config.headNorms)
+  {
+    this->QueryNorm = norm("self_attn.q_norm", config.headSize);
+    this->KeyNorm = norm("self_attn.k_norm", config.headSize);
+  }
+  if (config.joinedWeights)
+  {
+    this->takeParts(weights, layer);
+  }
+  else
+  {
+    this->Query = linear("self_attn.q_proj", queryWidth, D, inner);
+    this->Key = linear("self_attn.k_proj", keyWidth, D, inner);
+    this->Value = linear("self_attn.v_proj", keyWidth, D, inner);
+    this->Gate = linear("mlp.gate_proj", config.intermediate, D, wide);
+    this->Up = linear("mlp.up_proj", config.intermediate, D, wide);
+  }
   this->Out = linear("self_attn.o_proj", D, queryWidth, config.outputBias);
-  this->Gate = linear("mlp.gate_proj", config.intermediate, D, wide);
-  this->Up = linear("mlp.up_proj", config.intermediate, D, wide);
   this->Down = linear("mlp.down_proj", D, config.intermediate, wide);
+}
+
+/// The maps that the file has joined, as parts of its matrices.
+void DecoderLayer::takeParts(const WeightStore& weights, const std::string& layer)
+{
+  const checkpoint::TextConfig& config = this->Config;
+  const std::int64_t queryWidth = config.heads * config.headSize;
+  const std::int64_t keyWidth = config.keyValueHeads * config.headSize;
+  const std::int64_t all = queryWidth + 2 * keyWidth, I = config.intermediate;
+  const auto part = [&](const char* joined, const char* name, std::int64_t begin, std::int64_t out,
+                      std::int64_t total)
+  {
+    return weights.part(
+      layer + joined, std::string("decoder.") + name, begin, out, total, config.hidden);
+  };
+  const char *three = "self_attn.qkv_proj", *two = "mlp.gate_up_proj";
+  this->Query = part(three, "self_attn.q_proj", 0, queryWidth, all);
+  this->Key = part(three, "self_attn.k_proj", queryWidth, keyWidth, all);
+  this->Value = part(three, "self_attn.v_proj", queryWidth + keyWidth, keyWidth, all);
+  this->Gate = part(two, "mlp.gate_proj", 0, I, 2 * I);
+  this->Up = part(two, "mlp.up_proj", I, I, 2 * I);
+}
+
+at::Tensor DecoderLayer::heads(const Linear& map, const at::Tensor& norm, std::int64_t count,
+  const at::Tensor& x, const Rope& rope, Workspace& workspace) const
+{
+  at::Tensor all = applyInBlocks(map, x, workspace); // [n, count * d]
+  if (norm.defined())
+  {
+    const at::Tensor rows = headRows(all, this->Config.headSize);
+    all = joinedHeads(rmsNorm(rows, norm, this->Config.rmsNormEps, workspace.pool), count);
+  }
+  return turnedHeads(all, count, rope);
 }
 
 at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::int64_t first,
@@ -64,14 +125,11 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
 {
   const checkpoint::TextConfig& config = this->Config;
   const std::int64_t n = x.size(0);
-  const auto project = [&](const Linear& linear, const at::Tensor& rows)
-  {
-    return inBlocks(
-      rows, workspace.pool, [&](const at::Tensor& part) { return apply(linear, part, workspace); });
-  };
-  const at::Tensor q = turnedHeads(project(this->Query, x), config.heads, rope); // [Hd, n, d]
-  at::Tensor k = turnedHeads(project(this->Key, x), config.keyValueHeads, rope); // [Hkv, n, d]
-  at::Tensor v = splitHeads(project(this->Value, x), config.keyValueHeads);      // [Hkv, n, d]
+  const at::Tensor q =
+    this->heads(this->Query, this->QueryNorm, config.heads, x, rope, workspace); // [Hd, n, d]
+  at::Tensor k =
+    this->heads(this->Key, this->KeyNorm, config.keyValueHeads, x, rope, workspace); // [Hkv, n, d]
+  at::Tensor v = splitHeads(applyInBlocks(this->Value, x, workspace), config.keyValueHeads);
   if (cache)
   {
     cache->keys.narrow(1, first, n).copy_(k);
@@ -83,8 +141,8 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::i
   mask.causal = true;
   mask.firstQuery = first;
   mask.window = config.slidingWindow;
-  const double scale = 1.0 / std::sqrt(static_cast<double>(config.headSize));
-  return project(this->Out, attend(q, k, v, scale, mask, tap, workspace.pool)); // [n, D]
+  const at::Tensor mixed = attend(q, k, v, config.attentionScale, mask, tap, workspace.pool);
+  return applyInBlocks(this->Out, mixed, workspace); // [n, D]
 }
 
 at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) const
@@ -102,18 +160,26 @@ at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) 
 at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
   LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
 {
-  const double eps = this->Config.rmsNormEps;
-  at::Tensor middle = this->attention(
-    rmsNorm(hidden, this->InputNorm, eps, workspace.pool), rope, first, cache, workspace, tap);
-  middle.add_(hidden);
-  return this->feedForward(rmsNorm(middle, this->PostNorm, eps, workspace.pool), workspace)
-    .add_(middle);
+  const double eps = this->Config.rmsNormEps, scale = this->Config.residualScale;
+  const auto added = [scale](const at::Tensor& branch, const at::Tensor& residual)
+  { return scaled(branch, scale).add_(residual); };
+  const at::Tensor middle =
+    added(this->attention(rmsNorm(hidden, this->InputNorm, eps, workspace.pool), rope, first, cache,
+            workspace, tap),
+      hidden);
+  return added(
+    this->feedForward(rmsNorm(middle, this->PostNorm, eps, workspace.pool), workspace), middle);
 }
 
 Decoder::Decoder(
   const checkpoint::TextConfig& config, const WeightStore& weights, const LayerSpan& span)
-  : Config(config), Options(at::TensorOptions(weights.type()).device(weights.device())), Span(span)
+  : Config(config), Options(at::TensorOptions(weights.type()).device(weights.device())), Span(span),
+    EmbeddingScale(config.embeddingScale)
 {
+  if (config.roundsEmbeddingScale)
+  {
+    this->EmbeddingScale = at::scalar_tensor(config.embeddingScale, this->Options).item<double>();
+  }
   for (std::int64_t i = span.begin; i < span.end; ++i)
   {
     this->Layers.emplace_back(config, weights, i);
@@ -129,7 +195,7 @@ Decoder::Decoder(
   {
     return;
   }
-  this->FinalNorm = weights.small("decoder.norm.weight", { config.hidden });
+  this->FinalNorm = normWeight(config, weights, "decoder.norm.weight", config.hidden);
   if (tied)
   {
     this->Head.slot = "lm_head";
@@ -150,8 +216,9 @@ at::Tensor Decoder::embed(const std::vector<std::int64_t>& ids) const
       fail("token id ", id, " is outside the model's vocabulary of ", this->Config.vocabulary);
     }
   }
-  const at::Tensor index = at::tensor(at::ArrayRef<std::int64_t>(ids), at::kLong); // [n]
-  return at::index_select(this->Embedding, 0, index).to(this->Options);            // [n, D]
+  const at::Tensor index = at::tensor(at::ArrayRef<std::int64_t>(ids), at::kLong);       // [n]
+  const at::Tensor rows = at::index_select(this->Embedding, 0, index).to(this->Options); // [n, D]
+  return scaled(rows, this->EmbeddingScale);
 }
 
 at::Tensor Decoder::logits(const at::Tensor& hidden, Workspace& workspace) const

@@ -44,9 +44,14 @@ private:
   at::Tensor attention(const at::Tensor& x, const Rope& rope, std::int64_t first, LayerCache* cache,
     Workspace& workspace, const AttentionTap& tap) const;
   at::Tensor feedForward(const at::Tensor& x, Workspace& workspace) const;
+  void takeParts(const WeightStore& weights, const std::string& layer);
+  /// Queries or keys of x [n, D]: [heads, n, d], turned, and normalized where `norm` is defined.
+  at::Tensor heads(const Linear& map, const at::Tensor& norm, std::int64_t count,
+    const at::Tensor& x, const Rope& rope, Workspace& workspace) const;
 
   checkpoint::TextConfig Config;
   at::Tensor InputNorm, PostNorm;
+  at::Tensor QueryNorm, KeyNorm; ///< [d], undefined where heads are not normalized
   Linear Query, Key, Value, Out, Gate, Up, Down;
 };
 
@@ -89,6 +94,7 @@ private:
   LayerSpan Span;
   std::vector<DecoderLayer> Layers;
   at::Tensor Embedding; ///< [V, D], stored type
+  double EmbeddingScale = 1;
   at::Tensor FinalNorm;
   Linear Head;
 };

@@ -157,15 +157,23 @@ at::Tensor activate(checkpoint::Activation activation, at::Tensor x)
   return x;
 }
 
+at::Tensor scaled(const at::Tensor& x, double factor)
+{
+  return factor == 1 ? x : x * factor;
+}
+
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps, BufferPool& pool)
 {
-  if (takesRows(x))
+  const bool roundsFirst = weight.scalar_type() == x.scalar_type();
+  if (takesRows(x) && roundsFirst)
   {
     return normalizedRows(x, weight, eps, pool);
   }
-  const at::Tensor h = x.to(atLeastFloat32(x.scalar_type()));          // [n, D]
-  const at::Tensor variance = h.square().mean(-1, /*keepdim=*/true);   // [n, 1]
-  return weight * (h * at::rsqrt(variance + eps)).to(x.scalar_type()); // [n, D]
+  const at::Tensor h = x.to(atLeastFloat32(x.scalar_type()));        // [n, D]
+  const at::Tensor variance = h.square().mean(-1, /*keepdim=*/true); // [n, 1]
+  const at::Tensor normalized = h * at::rsqrt(variance + eps);       // [n, D]
+  return roundsFirst ? weight * normalized.to(x.scalar_type())
+                     : (normalized * weight).to(x.scalar_type());
 }
 
 at::Tensor layerNorm(
@@ -217,6 +225,16 @@ at::Tensor turnedHeads(at::Tensor x, std::int64_t heads, const Rope& rope)
     return splitHeads(x, heads);
   }
   return applyRope(splitHeads(x, heads), rope);
+}
+
+at::Tensor headRows(const at::Tensor& x, std::int64_t headSize)
+{
+  return x.reshape({ -1, headSize });
+}
+
+at::Tensor joinedHeads(const at::Tensor& rows, std::int64_t heads)
+{
+  return rows.view({ rows.size(0) / heads, heads * rows.size(1) });
 }
 
 at::Tensor splitHeads(const at::Tensor& x, std::int64_t heads)

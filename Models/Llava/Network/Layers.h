@@ -27,7 +27,11 @@ using AttentionTap =
 /// Overwrites x, and returns it.
 at::Tensor activate(checkpoint::Activation activation, at::Tensor x);
 
-/// LLaMA's RMSNorm: normalizes in float32 (or wider), casts back, then scales.
+/// x times a factor, which is 1 almost everywhere: then x itself.
+at::Tensor scaled(const at::Tensor& x, double factor);
+
+/// LLaMA's RMSNorm: normalizes in float32 (or wider), casts back, then scales. With a weight of a
+/// wider type than x's it is Gemma's: scales, then casts back.
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps, BufferPool& pool);
 
 /// CLIP's LayerNorm over the last axis: computed in float32 (or wider), rounded once.
@@ -50,6 +54,10 @@ at::Tensor applyRope(const at::Tensor& x, const Rope& rope);
 
 /// The heads of x [n, heads * headSize], each turned: [heads, n, headSize]. May overwrite x.
 at::Tensor turnedHeads(at::Tensor x, std::int64_t heads, const Rope& rope);
+
+/// x [n, heads * headSize] with each head a row of its own, [n * heads, headSize]; and back.
+at::Tensor headRows(const at::Tensor& x, std::int64_t headSize);
+at::Tensor joinedHeads(const at::Tensor& rows, std::int64_t heads);
 
 /// What a query may see.
 struct AttentionMask

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "VisionTower.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace lvlm::llava
@@ -36,9 +37,8 @@ at::Tensor VisionLayer::forward(
   const at::Tensor q = splitHeads(apply(this->Query, x, workspace), config.heads); // [Hv, N, d]
   const at::Tensor k = splitHeads(apply(this->Key, x, workspace), config.heads);   // [Hv, N, d]
   const at::Tensor v = splitHeads(apply(this->Value, x, workspace), config.heads); // [Hv, N, d]
-  const at::Tensor mixed =
-    attend(q * scale, k, v, 1.0, AttentionMask(), tap, workspace.pool);      // [N, D]
-  const at::Tensor middle = apply(this->Out, mixed, workspace).add_(hidden); // [N, D]
+  const at::Tensor mixed = attend(q, k, v, scale, AttentionMask(), tap, workspace.pool); // [N, D]
+  const at::Tensor middle = apply(this->Out, mixed, workspace).add_(hidden);             // [N, D]
   const at::Tensor y = layerNorm(middle, this->Norm2Weight, this->Norm2Bias, config.layerNormEps);
   const at::Tensor wide = activate(config.activation, apply(this->Fc1, y, workspace)); // [N, I]
   return apply(this->Fc2, wide, workspace).add_(middle);
@@ -61,18 +61,34 @@ VisionTower::VisionTower(
     weights
       .small(embeddings + "patch_embedding.weight", { D, 3, vision.patchSize, vision.patchSize })
       .reshape({ D, -1 }); // [D, 3 p p]
-  this->ClassEmbedding = weights.small(embeddings + "class_embedding", { D });
+  if (vision.patchBias)
+  {
+    this->PatchEmbedding.bias = weights.small(embeddings + "patch_embedding.bias", { D });
+  }
+  if (vision.classToken)
+  {
+    this->ClassEmbedding = weights.small(embeddings + "class_embedding", { D });
+  }
   this->PositionEmbedding =
     weights.small(embeddings + "position_embedding.weight", { vision.tokens(), D });
-  this->PreNormWeight = weights.small("vision.pre_layrnorm.weight", { D });
-  this->PreNormBias = weights.small("vision.pre_layrnorm.bias", { D });
+  if (vision.preNorm)
+  {
+    this->PreNormWeight = weights.small("vision.pre_layrnorm.weight", { D });
+    this->PreNormBias = weights.small("vision.pre_layrnorm.bias", { D });
+  }
   for (std::int64_t i = 0; i < config.visionLayersUsed; ++i)
   {
     this->Layers.emplace_back(vision, weights, i);
   }
   const auto projector = [&](const std::string& name, std::int64_t in)
   { return weights.linear(name, name, config.text.hidden, in, config.projectorBias); };
-  this->Projector1 = projector("projector.linear_1", D);
+  if (config.projectorNorm)
+  {
+    const std::string norm = "projector.projector_layernorm.";
+    this->ProjectorNormWeight = weights.small(norm + "weight", { config.featureWidth() });
+    this->ProjectorNormBias = weights.small(norm + "bias", { config.featureWidth() });
+  }
+  this->Projector1 = projector("projector.linear_1", config.featureWidth());
   this->Projector2 = projector("projector.linear_2", config.text.hidden);
 }
 
@@ -83,25 +99,70 @@ at::Tensor VisionTower::embed(const at::Tensor& pixels, Workspace& workspace) co
   const at::Tensor patches = pixels.reshape({ 3, g, p, g, p })
                                .permute({ 1, 3, 0, 2, 4 }) // [g, g, 3, p, p]
                                .reshape({ g * g, 3 * p * p });
-  const at::Tensor embedded = apply(this->PatchEmbedding, patches, workspace);           // [g g, D]
-  const at::Tensor tokens = at::cat({ this->ClassEmbedding.unsqueeze(0), embedded }, 0); // [N, D]
-  return layerNorm(
-    tokens + this->PositionEmbedding, this->PreNormWeight, this->PreNormBias, vision.layerNormEps);
+  at::Tensor tokens = apply(this->PatchEmbedding, patches, workspace); // [g g, D]
+  if (vision.classToken)
+  {
+    tokens = at::cat({ this->ClassEmbedding.unsqueeze(0), tokens }, 0); // [N, D]
+  }
+  const at::Tensor placed = tokens + this->PositionEmbedding;
+  return vision.preNorm
+    ? layerNorm(placed, this->PreNormWeight, this->PreNormBias, vision.layerNormEps)
+    : placed;
 }
 
-at::Tensor VisionTower::project(const at::Tensor& hidden, Workspace& workspace) const
+bool VisionTower::reads(std::int64_t state) const
 {
-  const at::Tensor features =
-    this->Config.dropClassToken ? hidden.narrow(0, 1, hidden.size(0) - 1) : hidden; // [patches, D]
+  const std::vector<std::int64_t>& read = this->Config.featureLayers;
+  return std::find(read.begin(), read.end(), state) != read.end();
+}
+
+at::Tensor VisionTower::features(const std::vector<at::Tensor>& states) const
+{
+  std::vector<at::Tensor> parts;
+  for (const std::int64_t state : this->Config.featureLayers)
+  {
+    parts.push_back(states.at(static_cast<std::size_t>(state)));
+  }
+  return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
+}
+
+at::Tensor VisionTower::featureGradient(const at::Tensor& gradient, std::int64_t state) const
+{
+  const std::int64_t D = this->Config.vision.hidden;
+  at::Tensor sum; // a layer may be named twice
+  for (std::size_t i = 0; i < this->Config.featureLayers.size(); ++i)
+  {
+    if (this->Config.featureLayers[i] == state)
+    {
+      const at::Tensor part = gradient.narrow(1, static_cast<std::int64_t>(i) * D, D);
+      sum = sum.defined() ? sum + part : part.contiguous();
+    }
+  }
+  return sum;
+}
+
+at::Tensor VisionTower::project(const at::Tensor& features, Workspace& workspace) const
+{
+  const std::int64_t first = this->Config.dropClassToken ? 1 : 0;
+  at::Tensor read = features.narrow(0, first, features.size(0) - first); // [patches, F]
+  if (this->Config.projectorNorm)
+  {
+    read = layerNorm(
+      read, this->ProjectorNormWeight, this->ProjectorNormBias, this->Config.projectorNormEps);
+  }
   const at::Tensor wide =
-    activate(this->Config.projectorActivation, apply(this->Projector1, features, workspace));
-  return apply(this->Projector2, wide, workspace); // [patches, Dt]
+    activate(this->Config.projectorActivation, apply(this->Projector1, read, workspace));
+  return scaled(apply(this->Projector2, wide, workspace), this->Config.text.featureScale);
 }
 
 at::Tensor VisionTower::forward(const at::Tensor& pixels, Workspace& workspace, const LayerTap& tap,
   const Progress& progress) const
 {
   at::Tensor hidden = this->embed(pixels, workspace); // [N, D]
+  std::vector<at::Tensor> states(static_cast<std::size_t>(this->layers()) + 1);
+  const auto keep = [&](std::int64_t state)
+  { states[static_cast<std::size_t>(state)] = this->reads(state) ? hidden : at::Tensor(); };
+  keep(0);
   for (std::int64_t i = 0; i < this->layers(); ++i)
   {
     report(progress, static_cast<double>(i) / static_cast<double>(this->layers()),
@@ -110,8 +171,9 @@ at::Tensor VisionTower::forward(const at::Tensor& pixels, Workspace& workspace, 
       ? AttentionTap([&](std::int64_t row, const at::Tensor& a) { return tap(i, row, a); })
       : AttentionTap();
     hidden = this->Layers[static_cast<std::size_t>(i)].forward(hidden, workspace, layerTap);
+    keep(i + 1);
   }
-  return this->project(hidden, workspace);
+  return this->project(this->features(states), workspace);
 }
 
 } // namespace lvlm::llava

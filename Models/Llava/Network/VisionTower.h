@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file VisionTower.h
-/// CLIP's vision transformer and LLaVA's two-layer projector. Internal to Models/Llava.
+/// The vision transformers of CLIP and SigLIP, and LLaVA's two-layer projector. Internal to
+/// Models/Llava.
 #ifndef LVLM_LLAVA_VISIONTOWER_H
 #define LVLM_LLAVA_VISIONTOWER_H
 
@@ -47,10 +48,18 @@ public:
     return this->Layers.at(static_cast<std::size_t>(index));
   }
 
-  /// Pixels [3, H, W] -> embeddings that enter the first layer, [N, D], CLS first.
+  /// Pixels [3, H, W] -> embeddings that enter the first layer, [N, D], CLS first where there is
+  /// one.
   at::Tensor embed(const at::Tensor& pixels, Workspace& workspace) const;
-  /// Output of the last used layer [N, D] -> image tokens in the decoder's width [patches, Dt].
-  at::Tensor project(const at::Tensor& hidden, Workspace& workspace) const;
+  /// Whether the projector reads this state: 0 is what enters the first layer, n the output of the
+  /// n-th.
+  bool reads(std::int64_t state) const;
+  /// Of all states, [N, D] each, those that the projector reads, side by side: [N, F].
+  at::Tensor features(const std::vector<at::Tensor>& states) const;
+  /// The part of a gradient of features() [N, F] that belongs to a state which is read: [N, D].
+  at::Tensor featureGradient(const at::Tensor& gradient, std::int64_t state) const;
+  /// Features [N, F] -> image tokens in the decoder's width [patches, Dt].
+  at::Tensor project(const at::Tensor& features, Workspace& workspace) const;
   /// Pixels -> image tokens. Reports once per layer; throws Aborted.
   at::Tensor forward(const at::Tensor& pixels, Workspace& workspace, const LayerTap& tap,
     const Progress& progress) const;
@@ -62,6 +71,7 @@ private:
   Linear PatchEmbedding; ///< [D, 3 p p]
   at::Tensor ClassEmbedding, PositionEmbedding, PreNormWeight, PreNormBias;
   std::vector<VisionLayer> Layers;
+  at::Tensor ProjectorNormWeight, ProjectorNormBias; ///< [F], undefined where there is no norm
   Linear Projector1, Projector2;
 };
 

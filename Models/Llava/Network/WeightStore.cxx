@@ -53,6 +53,15 @@ Linear WeightStore::linear(const std::string& prefix, const std::string& slot, s
   return linear;
 }
 
+Linear WeightStore::part(const std::string& joined, const std::string& slot, std::int64_t begin,
+  std::int64_t out, std::int64_t total, std::int64_t in) const
+{
+  Linear linear;
+  linear.slot = slot;
+  linear.weight = this->stored(joined + ".weight", { total, in }).narrow(0, begin, out);
+  return linear;
+}
+
 at::Tensor apply(const Linear& linear, const at::Tensor& x, Workspace& workspace)
 {
   workspace.pulse.beat();

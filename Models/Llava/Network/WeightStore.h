@@ -64,6 +64,10 @@ public:
   /// `prefix.weight` [out, in] and, where the configuration has one, `prefix.bias` [out].
   Linear linear(const std::string& prefix, const std::string& slot, std::int64_t out,
     std::int64_t in, bool bias) const;
+  /// Rows [begin, begin + out) of `joined.weight` [total, in], where they lie: one of several maps
+  /// that the file has in one matrix. No bias.
+  Linear part(const std::string& joined, const std::string& slot, std::int64_t begin,
+    std::int64_t out, std::int64_t total, std::int64_t in) const;
   bool has(const std::string& name) const { return this->Files->has(name); }
 
 private:

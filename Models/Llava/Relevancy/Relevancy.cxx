@@ -46,6 +46,19 @@ RelevancyMap towerMap(double first, Values patches)
   return { std::move(patches), total };
 }
 
+/// The product through decoder and tower, of a tower without CLS: what the token's row of R has at
+/// the image, led on from patch to patch. `position` is the token's own in the image span, where
+/// the identity is, if the picture ends the prompt.
+RelevancyMap joinedMap(Values patches, std::int64_t position)
+{
+  if (position >= 0 && position < static_cast<std::int64_t>(patches.size()))
+  {
+    patches[static_cast<std::size_t>(position)] -= 1;
+  }
+  const double total = sumOf(patches);
+  return { std::move(patches), total };
+}
+
 /// LVLM-Interpret's `all_v2`: the tower's product times (I + w in row and column CLS). `w` is the
 /// image span of a row of R: with the identity, which is a patch's where the image ends the prompt.
 RelevancyMap jointTokenMap(double first, const Values& patches, const Values& w)
@@ -129,10 +142,12 @@ private:
   struct TokenRows
   {
     at::Tensor row;   ///< [1, S] of R
-    at::Tensor block; ///< [patches, patches] of R; undefined without the tower
+    at::Tensor block; ///< [patches, patches] of R; undefined where no row CLS goes on with it
   };
 
   std::int64_t patches() const { return this->Model.config.vision.patches(); }
+  /// Whether the tower's maps are those of its row CLS.
+  bool fromClassToken() const { return this->Tower && this->Model.config.vision.classToken; }
   at::TensorOptions options() const;
   std::size_t groupSize(bool squares) const;
   Product unitRows(const Indices& positions, std::int64_t width) const;
@@ -140,8 +155,11 @@ private:
   /// The decoder's part of the group, then what rank 0 makes of it.
   void sweep(const Group& group, std::vector<GradientJob>& jobs, const std::function<void()>& work);
   std::vector<GradientJob> compatibleJobs(const Product& rows, const Product& block, double factor);
+  at::Tensor imageSpan(const TokenRows& rows) const;
   void addMaps(const Group& group, const std::vector<TokenRows>& rows,
     std::vector<GradientJob>& seen, std::int64_t skippedFrom);
+  void addTowerMaps(
+    TokenMaps& maps, std::int64_t token, const TokenRows& rows, const at::Tensor& row) const;
 
   const LlavaModel::Impl& Model;
   const TracedSequence& Sequence;
@@ -201,6 +219,31 @@ void MapMaker::sweep(
     });
 }
 
+/// What the token's row of R has at the patches: [1, patches]
+at::Tensor MapMaker::imageSpan(const TokenRows& rows) const
+{
+  return rows.row.narrow(1, this->Sequence.imageStart(), this->patches());
+}
+
+/// `row` [1, Nv]: what started at row CLS, or without CLS at the patches, after the tower's layers.
+void MapMaker::addTowerMaps(
+  TokenMaps& maps, std::int64_t token, const TokenRows& rows, const at::Tensor& row) const
+{
+  if (!this->fromClassToken())
+  {
+    maps[tn::RelevancyJoint] =
+      joinedMap(valuesOf(row), this->Sequence.position(token) - this->Sequence.imageStart());
+    return;
+  }
+  const double first = row[0][0].item<double>();
+  const at::Tensor patches = row.narrow(1, 1, this->patches());
+  maps[tn::RelevancyVision] = towerMap(first, valuesOf(patches));
+  maps[tn::RelevancyJoint] =
+    towerMap(first, valuesOf(at::matmul(patches, rows.block.to(patches.scalar_type()))));
+  maps[tn::RelevancyJointToken] =
+    jointTokenMap(first, valuesOf(patches), valuesOf(this->imageSpan(rows)));
+}
+
 /// From the decoder's rows and, with the tower, the gradients of the image tokens that `seen` has.
 void MapMaker::addMaps(const Group& group, const std::vector<TokenRows>& rows,
   std::vector<GradientJob>& seen, std::int64_t skippedFrom)
@@ -215,37 +258,32 @@ void MapMaker::addMaps(const Group& group, const std::vector<TokenRows>& rows,
   {
     return;
   }
-  for (GradientJob& job : seen)
+  for (std::size_t i = 0; i < seen.size(); ++i)
   {
-    job.products = { this->unitRows({ 0 }, this->Model.config.vision.tokens()) };
+    seen[i].products = { this->fromClassToken()
+        ? this->unitRows({ 0 }, this->Model.config.vision.tokens())
+        : std::make_shared<LayerProduct>(this->imageSpan(rows[i]).clone(), 0) };
   }
   this->Sweep.vision(seen, skippedFrom,
     part(this->Report, group.begin + group.size * DecoderShare, group.size * (1 - DecoderShare)));
   for (std::size_t i = 0; i < rows.size(); ++i)
   {
-    const at::Tensor& row = seen[i].products[0]->rows(); // [1, Nv]
-    const double first = row[0][0].item<double>();
-    const at::Tensor patches = row.narrow(1, 1, this->patches());
-    const at::Tensor image = rows[i].row.narrow(1, this->Sequence.imageStart(), this->patches());
-    TokenMaps& maps = this->Maps[group.tokens[i]];
-    maps[tn::RelevancyVision] = towerMap(first, valuesOf(patches));
-    maps[tn::RelevancyJoint] =
-      towerMap(first, valuesOf(at::matmul(patches, rows[i].block.to(patches.scalar_type()))));
-    maps[tn::RelevancyJointToken] = jointTokenMap(first, valuesOf(patches), valuesOf(image));
+    const std::int64_t token = group.tokens[i];
+    this->addTowerMaps(this->Maps[token], token, rows[i], seen[i].products[0]->rows());
   }
 }
 
 void MapMaker::exact()
 {
   const std::int64_t S = this->Sequence.position(this->Tokens.back()) + 1;
-  for (const Group& group : groupsOf(this->Tokens, this->groupSize(this->Tower)))
+  for (const Group& group : groupsOf(this->Tokens, this->groupSize(this->fromClassToken())))
   {
     std::vector<GradientJob> jobs;
     for (const std::int64_t t : group.tokens)
     {
       jobs.push_back(this->Sweep.logits(t, t, 1));
       jobs.back().products = { this->unitRows({ this->Sequence.position(t) }, S) };
-      if (this->Tower)
+      if (this->fromClassToken())
       {
         jobs.back().products.push_back(this->imageBlock());
       }
@@ -256,8 +294,8 @@ void MapMaker::exact()
         std::vector<TokenRows> rows;
         for (const GradientJob& job : jobs)
         {
-          rows.push_back(
-            { job.products[0]->rows(), this->Tower ? job.products[1]->rows() : at::Tensor() });
+          rows.push_back({ job.products[0]->rows(),
+            this->fromClassToken() ? job.products[1]->rows() : at::Tensor() });
         }
         this->addMaps(group, rows, jobs, this->Model.vision.layers());
       });
@@ -291,7 +329,7 @@ void MapMaker::compatible(double factor)
     positions.push_back(this->Sequence.position(t));
   }
   const Product rows = this->unitRows(positions, positions.back() + 1);
-  const Product block = this->Tower ? this->imageBlock() : nullptr;
+  const Product block = this->fromClassToken() ? this->imageBlock() : nullptr;
   std::vector<GradientJob> jobs = this->compatibleJobs(rows, block, factor);
   // The picture's gradient is summed over tokens 0..t: token 0's is that of the first job, and one
   // more job leads from each wanted token to the next.

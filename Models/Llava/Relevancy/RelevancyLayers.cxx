@@ -105,7 +105,8 @@ at::Tensor sumOfRows(
 
 DecoderLayerGradient::DecoderLayerGradient(
   const DecoderLayer& layer, const at::Tensor& hidden, Workspace& workspace)
-  : Heads(layer.Config.heads), KeyValueHeads(layer.Config.keyValueHeads)
+  : KeyValueHeads(layer.Config.keyValueHeads), HeadSize(layer.Config.headSize),
+    NormEps(layer.Config.rmsNormEps), ResidualScale(layer.Config.residualScale)
 {
   const checkpoint::TextConfig& config = layer.Config;
   const auto linear = [&](const Linear& l) { return LinearGradient(l, workspace); };
@@ -120,12 +121,42 @@ DecoderLayerGradient::DecoderLayerGradient(
   AttentionMask mask;
   mask.causal = true;
   mask.window = config.slidingWindow;
-  this->Attention.emplace(turnedHeads(this->Query.forward(x), this->Heads, rope),
-    turnedHeads(this->Key.forward(x), this->KeyValueHeads, rope),
-    splitHeads(this->Value.forward(x), this->KeyValueHeads),
-    1.0 / std::sqrt(static_cast<double>(config.headSize)), mask, workspace.pool);
-  const at::Tensor middle = hidden + this->Out.forward(this->Attention->output()); // [S, D]
-  this->Output = middle + this->feedForward(layer, middle, workspace);
+  this->Attention.emplace(this->heads(this->Query, layer.QueryNorm, this->QueryNorm, x, rope),
+    this->heads(this->Key, layer.KeyNorm, this->KeyNorm, x, rope),
+    splitHeads(this->Value.forward(x), this->KeyValueHeads), config.attentionScale, mask,
+    workspace.pool);
+  const at::Tensor middle =
+    hidden + scaled(this->Out.forward(this->Attention->output()), this->ResidualScale); // [S, D]
+  this->Output = middle + scaled(this->feedForward(layer, middle, workspace), this->ResidualScale);
+}
+
+/// Queries or keys of x [S, D]: [heads, S, d]. Keeps the norm, where there is one.
+at::Tensor DecoderLayerGradient::heads(const LinearGradient& map, const at::Tensor& weight,
+  std::optional<NormGradient>& norm, const at::Tensor& x, const Rope& rope) const
+{
+  at::Tensor all = map.forward(x); // [S, heads * d]
+  const std::int64_t count = all.size(1) / this->HeadSize;
+  if (weight.defined())
+  {
+    norm = NormGradient::rms(headRows(all, this->HeadSize), weight, this->NormEps);
+    all = joinedHeads(norm->output().clone(), count); // turned in place
+  }
+  return turnedHeads(all, count, rope);
+}
+
+/// Gradient of heads() for positions from `first` on, [heads, m, d] -> [m, D].
+at::Tensor DecoderLayerGradient::headsBack(const LinearGradient& map,
+  const std::optional<NormGradient>& norm, const at::Tensor& gradient, std::int64_t first) const
+{
+  const std::int64_t m = gradient.size(1), count = gradient.size(0);
+  const Rope rope{ this->InverseRope.cos.narrow(0, first, m),
+    this->InverseRope.sin.narrow(0, first, m) };
+  at::Tensor all = mergeHeads(applyRope(gradient, rope)); // [m, heads * d]
+  if (norm)
+  {
+    all = joinedHeads(norm->back(headRows(all, this->HeadSize), first * count), count);
+  }
+  return map.back(all);
 }
 
 at::Tensor DecoderLayerGradient::feedForward(
@@ -147,27 +178,22 @@ at::Tensor DecoderLayerGradient::back(
   const at::Tensor& gradient, const GradientRows& rows, const GradientTaps& taps) const
 {
   const std::int64_t n = gradient.size(0);
-  const at::Tensor dWide = this->Down.back(gradient);                                     // [n, I]
+  const double scale = this->ResidualScale;
+  const at::Tensor dWide = this->Down.back(scaled(gradient, scale));                      // [n, I]
   at::Tensor dMiddle = this->Gate.back(dWide * this->GateSlope.narrow(0, rows.first, n)); // [n, D]
   dMiddle.add_(this->Up.back(dWide * this->Activated.narrow(0, rows.first, n)));
   dMiddle = this->PostNorm.back(dMiddle, rows.first).add_(gradient);
-  const BlockedAttention::Gradient inner =
-    this->Attention->back(this->Out.back(dMiddle), rows, taps);
+  const at::Tensor dOut = this->Out.back(scaled(dMiddle, scale));
+  const BlockedAttention::Gradient inner = this->Attention->back(dOut, rows, taps);
   const std::int64_t results = rows.first + n - rows.result;
   if (results == 0)
   {
     return at::empty({ 0, gradient.size(1) }, gradient.options());
   }
-  const auto unturned =
-    [&](const at::Tensor& x, std::int64_t first) // [heads, m, d] -> [m, heads * d]
-  {
-    const Rope rope{ this->InverseRope.cos.narrow(0, first, x.size(1)),
-      this->InverseRope.sin.narrow(0, first, x.size(1)) };
-    return mergeHeads(applyRope(x, rope));
-  };
-  at::Tensor dX = this->Key.back(unturned(inner.k, rows.result)); // [results, D]
+  at::Tensor dX = this->headsBack(this->Key, this->KeyNorm, inner.k, rows.result); // [results, D]
   dX.add_(this->Value.back(mergeHeads(inner.v)));
-  sumOfRows(dX, rows.result, this->Query.back(unturned(inner.q, rows.first)), rows.first);
+  const at::Tensor dQuery = this->headsBack(this->Query, this->QueryNorm, inner.q, rows.first);
+  sumOfRows(dX, rows.result, dQuery, rows.first);
   return sumOfRows(this->InputNorm.back(dX, rows.result), rows.result, dMiddle, rows.first);
 }
 
@@ -209,22 +235,33 @@ at::Tensor VisionLayerGradient::back(const at::Tensor& gradient, const GradientT
 }
 
 ProjectorGradient::ProjectorGradient(
-  const VisionTower& tower, const at::Tensor& hidden, Workspace& workspace)
+  const VisionTower& tower, const at::Tensor& features, Workspace& workspace)
   : Linear1(LinearGradient(tower.Projector1, workspace)),
     Linear2(LinearGradient(tower.Projector2, workspace)),
-    DropsClassToken(tower.Config.dropClassToken)
+    DropsClassToken(tower.Config.dropClassToken), Scale(tower.Config.text.featureScale)
 {
   const std::int64_t skipped = this->DropsClassToken ? 1 : 0;
-  const at::Tensor wide =
-    this->Linear1.forward(hidden.narrow(0, skipped, hidden.size(0) - skipped)); // [patches, Dt]
+  at::Tensor read = features.narrow(0, skipped, features.size(0) - skipped); // [patches, F]
+  if (tower.Config.projectorNorm)
+  {
+    this->Norm = NormGradient::layer(
+      read, tower.ProjectorNormWeight, tower.ProjectorNormBias, tower.Config.projectorNormEps);
+    read = this->Norm->output();
+  }
+  const at::Tensor wide = this->Linear1.forward(read); // [patches, Dt]
   this->Slope = activationSlope(tower.Config.projectorActivation, wide);
-  this->Output = this->Linear2.forward(activate(tower.Config.projectorActivation, wide));
+  this->Output =
+    scaled(this->Linear2.forward(activate(tower.Config.projectorActivation, wide)), this->Scale);
 }
 
 at::Tensor ProjectorGradient::back(const at::Tensor& gradient) const
 {
-  const at::Tensor dFeatures =
-    this->Linear1.back(this->Linear2.back(gradient).mul_(this->Slope)); // [patches, D]
+  at::Tensor dFeatures = this->Linear1.back(
+    this->Linear2.back(scaled(gradient, this->Scale)).mul_(this->Slope)); // [patches, F]
+  if (this->Norm)
+  {
+    dFeatures = this->Norm->back(dFeatures, 0);
+  }
   return this->DropsClassToken ? at::constant_pad_nd(dFeatures, { 0, 0, 1, 0 }) : dFeatures;
 }
 

@@ -73,11 +73,17 @@ public:
 
 private:
   at::Tensor feedForward(const DecoderLayer& layer, const at::Tensor& middle, Workspace& workspace);
+  at::Tensor heads(const LinearGradient& map, const at::Tensor& weight,
+    std::optional<NormGradient>& norm, const at::Tensor& x, const Rope& rope) const;
+  at::Tensor headsBack(const LinearGradient& map, const std::optional<NormGradient>& norm,
+    const at::Tensor& gradient, std::int64_t first) const;
 
   NormGradient InputNorm, PostNorm;
+  std::optional<NormGradient> QueryNorm, KeyNorm; ///< rows are heads of positions, [S * heads, d]
   LinearGradient Query, Key, Value, Out, Gate, Up, Down;
   std::optional<BlockedAttention> Attention;
-  std::int64_t Heads, KeyValueHeads;
+  std::int64_t KeyValueHeads, HeadSize;
+  double NormEps, ResidualScale;
   Rope InverseRope;     ///< [S, d]
   at::Tensor Activated; ///< [S, I]: act(gate), the slope of the product in `up`
   at::Tensor GateSlope; ///< [S, I]: act'(gate) * up, its slope in `gate`
@@ -102,21 +108,23 @@ private:
   at::Tensor Output;
 };
 
-/// Tower's output [N, D] -> image tokens [patches, Dt].
+/// The tower's features [N, F] -> image tokens [patches, Dt].
 class ProjectorGradient
 {
 public:
-  ProjectorGradient(const VisionTower& tower, const at::Tensor& hidden, Workspace& workspace);
+  ProjectorGradient(const VisionTower& tower, const at::Tensor& features, Workspace& workspace);
 
   const at::Tensor& output() const { return this->Output; }
   at::Tensor back(
-    const at::Tensor& gradient) const; ///< [patches, Dt] -> [N, D], 0 for a dropped CLS
+    const at::Tensor& gradient) const; ///< [patches, Dt] -> [N, F], 0 for a dropped CLS
 
 private:
+  std::optional<NormGradient> Norm;
   LinearGradient Linear1, Linear2;
   at::Tensor Slope;
   at::Tensor Output;
   bool DropsClassToken;
+  double Scale;
 };
 
 /// Final norm and output projection for the rows that predict the answer.

@@ -210,8 +210,9 @@ ranks::Message RelevancySweep::pass(
 at::Tensor RelevancySweep::embed(const Progress& progress)
 {
   this->forwardVision(progress);
-  const at::Tensor image =
-    ProjectorGradient(this->Model.vision, this->VisionInputs.back(), this->Buffers).output();
+  const at::Tensor image = ProjectorGradient(
+    this->Model.vision, this->Model.vision.features(this->VisionInputs), this->Buffers)
+                             .output();
   at::Tensor hidden = this->Model.decoder.embed(this->Ids).to(image.scalar_type()); // [S, D]
   hidden.narrow(0, this->Sequence.featureStart(), image.size(0)).copy_(image);
   return hidden;
@@ -381,11 +382,13 @@ void RelevancySweep::vision(
 {
   const Pulse::Scope scope(this->Buffers.pulse, progress);
   const VisionTower& tower = this->Model.vision;
+  std::vector<at::Tensor> features; // gradients of what the projector reads, [N, F]
   {
-    const ProjectorGradient projector(tower, this->VisionInputs.back(), this->Buffers);
+    const ProjectorGradient projector(tower, tower.features(this->VisionInputs), this->Buffers);
     for (GradientJob& job : jobs)
     {
-      job.gradient = projector.back(job.gradient); // [N, D]
+      features.push_back(projector.back(job.gradient));
+      job.gradient = tower.featureGradient(features.back(), tower.layers()); // [N, D]
     }
   }
   for (std::int64_t i = tower.layers() - 1; i >= 0; --i)
@@ -397,10 +400,15 @@ void RelevancySweep::vision(
     {
       report(scope.progress(),
         (static_cast<double>(tower.layers() - 1 - i) +
-          static_cast<double>(done++) / static_cast<double>(jobs.size())) /
+          static_cast<double>(done) / static_cast<double>(jobs.size())) /
           static_cast<double>(tower.layers()),
         layerText("Tracing the picture back", i, tower.layers()));
+      const at::Tensor& read = features[done++];
       job.gradient = layer.back(job.gradient, tapsOf(job, i, i < skippedFrom));
+      if (tower.reads(i))
+      {
+        job.gradient.add_(tower.featureGradient(read, i));
+      }
       this->checkGradient(job, "vision layer " + std::to_string(i));
     }
     if (i < skippedFrom)

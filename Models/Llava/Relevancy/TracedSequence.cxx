@@ -65,7 +65,7 @@ void TracedSequence::checkIds(const std::string& where) const
   const auto first = this->Ids.begin() + this->FeatureStart;
   if (images != wanted || this->FeatureStart + wanted > this->P ||
     !std::all_of(first, first + wanted, isImage) ||
-    this->ImageStart != this->FeatureStart + (config.dropClassToken ? 0 : 1))
+    this->ImageStart != this->FeatureStart + config.leadingFeatures())
   {
     fail(where, images, " positions of image token ", config.imageTokenId, " from position ",
       this->FeatureStart, ", image_start ", this->ImageStart, "; the model needs ", wanted,

@@ -12,6 +12,8 @@ MAPS = {"decoder": "Through the language model\nTrust this one first",
         "joint_token": "Through both, for this token\nAs good as the first",
         "vision": "Through the vision tower\nRough: often beside the object",
         "joint": "Through both, for the whole picture\nRough: often beside the object"}
+# The joint map of a tower without CLS, which gives no map of its own.
+JOINT_ALONE = "Through both, for this token\nSee also the first"
 SMALL = 14  # letters of a small view's caption
 GRAPH_KEY = """Orange: the word. Blue: explains it. Gray: does not.
 Numbers are patches, counted row by row.
@@ -32,7 +34,8 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
     left, right = tab.columns(0, 0.64, 0.36)
     cells = [cell for row in (tab.rows(left, 1, 1) if len(found) > 2 else [left])
              for cell in tab.columns(row, *[1] * min(len(found), 2))][:len(found)]
-    maps = [_relevancy_view(preset, tab, cell, relevancy, name) for cell, name in zip(cells, found)]
+    text = MAPS if "vision" in found else {**MAPS, "joint": JOINT_ALONE}
+    maps = [_relevancy_view(preset, tab, cell, relevancy, name, text[name]) for cell, name in zip(cells, found)]
     chart = tab.view(right, shapes=True)
     bars = views.show_bars(simple.OutputPort(relevancy, 1), chart, "Most relevant words (%s)" % preset.name, Labels="word",
                            Values="share", Details="role", FirstBar="image_share", FirstLabel="the whole picture", Order="Descending",
@@ -47,11 +50,11 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
     return tab.finish(relevancy)
 
 
-def _relevancy_view(preset, tab, cell, relevancy, name):
+def _relevancy_view(preset, tab, cell, relevancy, name, text):
     view = tab.view(cell)
     views.show_picture(preset.trace, view)
     views.show_map(relevancy, view, name, "Relevancy of each patch (part of 1)")
-    preset.caption(view, MAPS[name], size=SMALL, width=512)
+    preset.caption(view, text, size=SMALL, width=512)
     return view
 
 
