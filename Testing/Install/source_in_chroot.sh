@@ -10,7 +10,7 @@ root=${2:-$(mktemp -d)}
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 leave() {
-  for folder in dev/shm dev/pts proc; do
+  for folder in dev/shm dev/pts sys proc; do
     umount -l "$root/$folder" 2>/dev/null || true
   done
   [ -n "${keep:-}" ] || rm -rf --one-file-system "$root"
@@ -18,9 +18,11 @@ leave() {
 trap leave EXIT
 [ -z "${2:-}" ] || keep=1
 [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase "$release" "$root" "$mirror"
-# MPI, X and ParaView need processes, shared memory and terminals.
+# MPI, X and ParaView need processes, shared memory and terminals; without /sys hwloc complains, which tests of the window
+# take for an error.
 mount -t proc proc "$root/proc"
-mkdir -p "$root/dev/shm" "$root/dev/pts"
+mkdir -p "$root/dev/shm" "$root/dev/pts" "$root/sys"
+mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs tmpfs "$root/dev/shm"
 mount -t devpts devpts "$root/dev/pts" 2>/dev/null || true
 cp /etc/resolv.conf "$root/etc/resolv.conf"
