@@ -80,7 +80,7 @@ std::string cacheKey(const std::string& directory, const ModelOptions& options)
     "|" + fingerprint(directory);
 }
 
-/// A shard may have been written to, of which the fingerprint knows nothing.
+/// A shard may not have been readable any more, of which the fingerprint knows nothing.
 bool isIntact(const checkpoint::Checkpoint& checkpoint)
 {
   try

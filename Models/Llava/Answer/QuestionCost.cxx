@@ -45,7 +45,7 @@ std::int64_t decoderBytes(const checkpoint::TextConfig& text, std::int64_t n, st
 std::int64_t towerBytes(const checkpoint::VisionConfig& vision, std::int64_t element)
 {
   const std::int64_t N = vision.tokens(), D = vision.hidden, heads = vision.heads;
-  // Input, norm, queries twice (scaled), keys, values and the result; three steps of the
+  // Input, norm, queries, keys, values, what was attended to and its map; three steps of the
   // activation.
   return (7 * N * D + 3 * N * vision.intermediate) * element +
     attentionBytes(heads, heads, vision.headSize(), N, N, element) + productScratch(N, D, element) +

@@ -14,11 +14,8 @@ namespace lvlm::llava
 /// AVX2 with fused multiply-add and conversions from half precision.
 bool hasAvx2();
 
-/// AVX-512 with words, bytes and shorter vectors, as every CPU since Skylake's servers has it.
-bool hasAvx512();
-
-/// AMX tiles of bfloat16, together with AVX-512. Asks the system once for the leave to use them: it
-/// may refuse.
+/// AMX tiles of bfloat16, together with AVX-512 and its conversions to bfloat16. Asks the system
+/// once for the leave to use them: it may refuse.
 bool hasTiles();
 
 } // namespace lvlm::llava

@@ -40,12 +40,6 @@ at::Tensor forbidden(const AttentionMask& mask, std::int64_t first, std::int64_t
   return hidden;
 }
 
-/// Heads that share keys and values together: [Hd, n, *] -> [groups, Hd / groups * n, *]
-at::Tensor grouped(const at::Tensor& x, std::int64_t groups)
-{
-  return x.reshape({ groups, x.size(0) / groups * x.size(1), x.size(2) });
-}
-
 /// One query on a CPU: decoding is bound by reading keys and values, which batched products read
 /// several times over.
 bool readsRows(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
@@ -242,6 +236,11 @@ at::Tensor splitHeads(const at::Tensor& x, std::int64_t heads)
   return x.view({ x.size(0), heads, x.size(1) / heads }).transpose(0, 1);
 }
 
+at::Tensor groupedHeads(const at::Tensor& x, std::int64_t groups)
+{
+  return x.reshape({ groups, x.size(0) / groups * x.size(1), x.size(2) });
+}
+
 std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys)
 {
   const std::int64_t rowBytes = std::max<std::int64_t>(1, heads * keys * sizeof(float));
@@ -255,7 +254,7 @@ at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
   const std::int64_t groups = k.size(0), n = end - begin, first = mask.firstQuery + begin;
   const std::int64_t keys = mask.causal ? std::min(k.size(1), first + n) : k.size(1);
   const bool scalesLater = type == at::kBFloat16; // rounded before
-  at::Tensor scores = batchedProduct(grouped(q.narrow(1, begin, n), groups),
+  at::Tensor scores = batchedProduct(groupedHeads(q.narrow(1, begin, n), groups),
     k.narrow(1, 0, keys).transpose(1, 2), scalesLater ? 1 : scale, pool)
                         .view({ q.size(0), n, keys }); // [Hd, n, keys]
   if (mask.causal && (n > 1 || mask.window > 0))
@@ -272,7 +271,7 @@ at::Tensor attentionOutput(const at::Tensor& probabilities, const at::Tensor& v,
 {
   const std::int64_t heads = probabilities.size(0), n = probabilities.size(1);
   return batchedProduct(
-    grouped(probabilities, v.size(0)), v.narrow(1, 0, probabilities.size(2)), 1, pool)
+    groupedHeads(probabilities, v.size(0)), v.narrow(1, 0, probabilities.size(2)), 1, pool)
     .view({ heads, n, v.size(2) })
     .transpose(0, 1)
     .reshape({ n, heads * v.size(2) });

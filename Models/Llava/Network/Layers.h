@@ -67,6 +67,9 @@ struct AttentionMask
   std::int64_t window = 0;     ///< keys a query may see, itself included; 0: all before it
 };
 
+/// Heads that share keys and values together: [Hd, n, *] -> [groups, Hd / groups * n, *]
+at::Tensor groupedHeads(const at::Tensor& x, std::int64_t groups);
+
 /// Query rows that go together, so that no [Hd, S, S] tensor is ever alive.
 std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys);
 

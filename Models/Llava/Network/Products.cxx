@@ -95,13 +95,18 @@ StoredMatrix matrixOf(const at::Tensor& m)
   return { coreType(m.scalar_type()), m.data_ptr(), m.size(0), m.size(1) };
 }
 
+bool tilesAllowed()
+{
+  static const bool allowed = hasTiles() && std::getenv("LVLM_NO_TILES") == nullptr;
+  return allowed;
+}
+
 /// Where there are tiles, which way is taken does not depend on a stopwatch: the same question gets
 /// the same bits each time. They win by far (Plugin/Documentation/benchmarks.md), except with
 /// float32 weights, which need six products for one.
 bool usesTiles(at::ScalarType activations, at::ScalarType weights)
 {
-  static const bool has = hasTiles() && std::getenv("LVLM_NO_TILES") == nullptr;
-  return has && (activations == at::kBFloat16 || weights != at::kFloat);
+  return tilesAllowed() && (activations == at::kBFloat16 || weights != at::kFloat);
 }
 
 at::Tensor directProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias)
@@ -152,7 +157,7 @@ at::Tensor product(
 
 std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t element)
 {
-  if (element > 4 || !hasTiles())
+  if (element > 4 || !tilesAllowed())
   {
     return element > 4 ? 0 : WidenedBytes;
   }

@@ -99,8 +99,7 @@ BlockedAttention::BlockedAttention(const at::Tensor& q, const at::Tensor& k, con
 
 at::Tensor BlockedAttention::grouped(const at::Tensor& x) const
 {
-  const std::int64_t groups = this->K.size(0); // [Hd, n, *] -> [Hkv, Hd / Hkv * n, *]
-  return x.reshape({ groups, x.size(0) / groups * x.size(1), x.size(2) });
+  return groupedHeads(x, this->K.size(0));
 }
 
 at::Tensor BlockedAttention::probabilities(std::int64_t begin, std::int64_t end) const
