@@ -41,8 +41,7 @@ class Tab:
         unused = _unused_layout() if old is None else None
         self.layout = unused or simple.CreateLayout()  # first: ParaView replaces the last one when it is removed
         if old is not None:
-            _delete_views(old)
-            simple.RemoveLayout(old)
+            close(old)
         if unused is not None:
             _delete_views(unused)
             unused.Collapse(0)
@@ -116,6 +115,12 @@ def _unused_layout():
     if len(layouts) != 1 or any(view.Representations for view in simple.GetViewsInLayout(layouts[0])):
         return None
     return layouts[0]
+
+
+def close(layout):
+    """Takes away a tab with all its views; the filters stay."""
+    _delete_views(layout)
+    simple.RemoveLayout(layout)
 
 
 def _delete_views(layout):

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens in the browser alone: uploads, progress and Abort, the figure's size, the choice of patches.
+(function () {
+  const state = () => window.trame.state;
+  const set = (name, value) => state().set(name, value);
+
+  async function post(what, body) {
+    try {
+      const response = await fetch(what, { method: "POST", body });
+      return await response.json();
+    } catch (error) {
+      return { error: "The server did not take this: it may have gone, or the picture is too large." };
+    }
+  }
+
+  async function upload(files) {
+    if (!files.length) {
+      return;
+    }
+    set("uploading", true);
+    const answer = await post("picture", files[0]);
+    set("uploading", false);
+    if (answer.error) {
+      set("error", answer.error);
+    } else {
+      window.trame.trigger("use_upload", [answer.picture]);
+    }
+  }
+
+  // Progress comes beside the page: the process behind the page says nothing while it computes.
+  const events = new EventSource("events");
+  events.onmessage = (event) => {
+    for (const [name, value] of Object.entries(JSON.parse(event.data))) {
+      set(name, value);
+    }
+  };
+
+  // The figure is drawn in the size that it has on the page.
+  let pause = 0;
+  const measure = (entries) => {
+    const { width, height } = entries[0].contentRect;
+    clearTimeout(pause);
+    pause = setTimeout(() => set("area", [Math.round(width), Math.round(height)]), 300);
+  };
+  const waitForFigure = setInterval(() => {
+    const figure = document.getElementById("lv-figure");
+    if (figure) {
+      clearInterval(waitForFigure);
+      new ResizeObserver(measure).observe(figure);
+    }
+  }, 100);
+
+  // Patches: a click adds or takes away one, a rectangle adds all in it.
+  let start = null;
+  let before = [];
+  function cell(event) {
+    const patches = state().get("patches");
+    const box = event.currentTarget.getBoundingClientRect();
+    const at = (part, count) => Math.min(Math.max(Math.floor(part * count), 0), count - 1);
+    return [
+      at((event.clientY - box.top) / box.height, patches.length),
+      at((event.clientX - box.left) / box.width, patches[0].length),
+    ];
+  }
+  function press(event) {
+    event.preventDefault();
+    event.currentTarget.setPointerCapture(event.pointerId);
+    start = cell(event);
+    before = state().get("chosen");
+    const patch = state().get("patches")[start[0]][start[1]];
+    set("chosen", before.includes(patch) ? before.filter((other) => other !== patch) : [...before, patch]);
+  }
+  function move(event) {
+    if (!start) {
+      return;
+    }
+    const [row, column] = cell(event);
+    if (row === start[0] && column === start[1]) {
+      return;
+    }
+    const [top, bottom] = [Math.min(row, start[0]), Math.max(row, start[0])];
+    const [left, right] = [Math.min(column, start[1]), Math.max(column, start[1])];
+    const inside = state().get("patches").slice(top, bottom + 1).flatMap((line) => line.slice(left, right + 1));
+    set("chosen", [...new Set([...before, ...inside])]);
+  }
+  function release() {
+    start = null;
+  }
+  const cells = (patches, chosen) => {
+    const taken = new Set(chosen);
+    return patches.map((line, row) => line.map((patch, column) => (taken.has(patch) ? `M${column} ${row}h1v1h-1z` : "")).join("")).join("");
+  };
+  const outline = (patches) => {
+    const [rows, columns] = [patches.length, patches.length ? patches[0].length : 0];
+    const lines = [];
+    for (let row = 1; row < rows; row++) {
+      lines.push(`M0 ${row}h${columns}`);
+    }
+    for (let column = 1; column < columns; column++) {
+      lines.push(`M${column} 0v${rows}`);
+    }
+    return lines.join("");
+  };
+
+  // Where a figure was clicked: parts of its width and height, from the lower left. It is fitted into its element.
+  function place(event) {
+    const image = event.currentTarget;
+    const box = image.getBoundingClientRect();
+    const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
+    const part = (at, middle, size) => 0.5 + (at - middle) / (scale * size);
+    return [
+      part(event.clientX, box.x + box.width / 2, image.naturalWidth),
+      1 - part(event.clientY, box.y + box.height / 2, image.naturalHeight),
+    ];
+  }
+
+  window.trame.utils.lvlm = {
+    choose: () => document.getElementById("lv-file").click(),
+    upload,
+    abort: () => post("abort"),
+    press,
+    move,
+    release,
+    cells,
+    outline,
+    place,
+  };
+})();

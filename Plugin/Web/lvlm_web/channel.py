@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a visitor's process and the front tell one another beside the page: lines of JSON over a pair of sockets.
+
+From the process: `ready`, `failed`, `want` (a turn at computing), `progress`, `done`, `drawing`. From the front: the settings, then `go` and
+`abort`. The channel's end is the end of the process.
+"""
+import json
+import os
+import select
+import socket
+
+LONGEST = 1 << 16  # bytes of a message
+
+
+class Channel:
+    """The process's end."""
+
+    def __init__(self, descriptor):
+        self.socket = socket.socket(fileno=descriptor)
+        self.rest = b""
+
+    def send(self, **message):
+        try:
+            self.socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            os._exit(0)
+
+    def receive(self, seconds=0):
+        """The messages that have come, after waiting for the first one as long (None: for ever). Ends the process with the front."""
+        if not select.select([self.socket], [], [], seconds)[0]:
+            return []
+        got = self.socket.recv(LONGEST)
+        if not got:
+            os._exit(0)  # no clean-up: a filter may be running
+        *lines, self.rest = (self.rest + got).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def first(self):
+        """The first message, as soon as it is there."""
+        while True:
+            for message in self.receive(None):
+                return message

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the page looks like. What happens in the browser alone is in assets/page.js."""
+import pathlib
+
+from trame.ui.html import DivLayout
+from trame.widgets import html, vuetify3 as v
+from trame.widgets.paraview import VtkRemoteView
+
+ASSETS = pathlib.Path(__file__).resolve().parent / "assets"
+TABS = (("attention", "Attention", "mdi-eye-outline"), ("heads", "Heads", "mdi-grid"), ("layers", "Layers 3D", "mdi-cube-outline"),
+        ("relevancy", "Relevancy", "mdi-target"), ("causality", "Causal graph", "mdi-graph-outline"),
+        ("edit", "Edit", "mdi-eraser"), ("compare", "Compare", "mdi-compare"))
+SMALL = {"density": "compact", "hide_details": True, "variant": "outlined"}
+# A mouse that turns wants many pictures rather than fine ones.
+TURNING = {"interactive_quality": 70, "interactive_ratio": 0.75, "still_quality": 95}
+
+MOUSE = (("down", "press"), ("move", "move"), ("up", "release"))
+# trame has no widget for a path.
+PATCHES = """<svg :viewBox="`0 0 ${patches[0]?.length || 1} ${patches.length || 1}`" preserveAspectRatio="none">
+<path :d="utils.lvlm.outline(patches)" class="lv-grid" /><path :d="utils.lvlm.cells(patches, chosen)" class="lv-taken" /></svg>"""
+
+
+def build(server, first):
+    """The page; returns the view that can be turned. first: a view to begin with."""
+    server.enable_module({"serve": {"lvlm": str(ASSETS)}, "scripts": ["lvlm/page.js"], "styles": ["lvlm/page.css"]})
+    server.state.update({"trame__title": "LVLM-Interpret", "busy": "", "progress": 0, "progress_text": "", "ended": "",
+                         "uploading": False, "drawing": False})
+    server.state.client_only("busy", "progress", "progress_text", "ended", "uploading", "drawing")
+    with DivLayout(server) as layout:
+        with v.VApp(classes="lv-app"):
+            _messages()
+            with html.Div(classes="lv-body"):
+                with html.Div(classes="lv-side"):
+                    _head()
+                    _picture()
+                    _question()
+                    _earlier()
+                with html.Div(classes="lv-main"):
+                    _answer()
+                    _tabs()
+                    with html.Div(classes="lv-figure", id="lv-figure"):
+                        turned = _figure(first)
+    layout.flush_content()
+    return turned
+
+
+def _head():
+    with html.Div(classes="lv-head"):
+        html.Span("LVLM-Interpret", classes="lv-title")
+        html.Span("{{ model }}", classes="lv-model", title=("model",))
+
+
+def _picture():
+    with html.Div(classes="lv-drop", raw_attrs=['@dragover.prevent=""', '@drop.prevent="utils.lvlm.upload($event.dataTransfer.files)"']):
+        html.Img(src=("picture",), v_show=("picture",), classes="lv-picture", alt="The chosen picture")
+        html.Div("{{ picture_name }}", classes="lv-caption")
+    with html.Div(classes="lv-examples"):
+        with v.VBtn(size="small", variant="tonal", prepend_icon="mdi-upload", classes="lv-upload", loading=("uploading",),
+                    click="utils.lvlm.choose()"):
+            html.Span("Upload")
+        html.Img(v_for="name, i in examples", key=("i",), src=("'example/' + i",), title=("name",), alt=("name",),
+                 classes=("['lv-thumb', picture_name == name ? 'lv-chosen' : '']",), click="trigger('choose_example', [i])")
+        html.Input(type="file", id="lv-file", accept="image/*,.tif,.tiff", style="display: none",
+                   change="utils.lvlm.upload($event.target.files); $event.target.value = ''")
+
+
+def _question():
+    v.VTextarea(v_model=("question",), label="Question", rows=2, auto_grow=True, max_rows=5, classes="lv-question",
+                raw_attrs=["""@keydown.ctrl.enter="trigger('ask')" """], **SMALL)
+    with html.Div(classes="lv-row"):
+        v.VBtn("Ask", color="primary", prepend_icon="mdi-comment-question-outline", classes="lv-ask", id="lv-ask",
+               disabled=("!!busy || !!ended",), click="trigger('ask')")
+        with v.VMenu(close_on_content_click=False, location="end"):
+            with v.Template(v_slot_activator="{ props }"):
+                v.VBtn(icon="mdi-tune", size="small", variant="text", v_bind="props", title="Settings of the answer")
+            with v.VCard(classes="lv-settings"):
+                v.VTextField(v_model_number=("longest",), type="number", raw_attrs=['min="1"', 'max="1024"'], label="Longest answer, in tokens", **SMALL)
+                v.VTextField(v_model_number=("temperature",), type="number", raw_attrs=['min="0"', 'max="2"', 'step="0.1"'],
+                             label="Temperature (0: always the most probable)", **SMALL)
+                v.VSelect(v_model=("image_mode",), items=("['Default', 'Resize', 'Crop', 'Pad']",), label="Fit of the picture", **SMALL)
+
+
+def _earlier():
+    with html.Div(v_if="questions.length > 1", classes="lv-earlier"):
+        html.Div("Questions", classes="lv-label")
+        with html.Div(v_for="each in questions", key=("each.value",), title=("each.title",),
+                      classes=("['lv-trace', each.value == current ? 'lv-chosen' : '']",), click="trigger('choose_trace', [each.value])"):
+            html.Span("{{ each.title }}")
+
+
+def _answer():
+    with html.Div(classes="lv-answer"):
+        html.Div("{{ asked || 'The answer stands here, word by word.' }}", classes="lv-asked")
+        with html.Div(classes="lv-words"):
+            with html.Span(v_for="word, i in words", key=("i",), title=("word.others.join('\\n')",), click="trigger('choose_token', [i])",
+                           classes=("['lv-word', i == token ? 'lv-chosen' : '']",)):
+                html.Span("{{ word.text }}", classes="lv-text")
+                html.Span("{{ word.percent === null ? '' : word.percent + ' %' }}", classes="lv-percent",
+                          style=("{ '--sure': word.percent + '%' }",))
+
+
+def _tabs():
+    with html.Div(classes="lv-bar"):
+        with v.VTabs(v_model=("tab",), density="compact", color="primary", show_arrows=True, disabled=("current < 0",)):
+            for name, title, icon in TABS:
+                v.VTab(title, value=name, prepend_icon=icon, size="small", id="lv-tab-" + name)
+    with html.Div(classes="lv-controls"):
+        with v.VBtnToggle(v_if="tab == 'attention'", v_model=("gallery",), mandatory=True, density="compact", variant="outlined",
+                          color="primary", divided=True):
+            for name, title in (("map", "Map"), ("heads", "All heads"), ("layers", "All layers"), ("tokens", "All tokens")):
+                v.VBtn(title, value=name, size="small", id="lv-gallery-" + name)
+        _slider("layer", "(tab == 'attention' && gallery == 'map') || tab == 'compare'")
+        _slider("head", "(tab == 'attention' && gallery == 'map') || tab == 'compare' || tab == 'causality'")
+        with v.VBtnToggle(v_if="tab == 'relevancy'", v_model=("mode",), mandatory=True, density="compact", variant="outlined",
+                          color="primary", divided=True):
+            for name in ("Exact", "Compatible"):
+                v.VBtn(name, value=name, size="small")
+        html.Span("{{ tab == 'heads' ? 'Click on a square to see the map of that head.' : 'Click on a map to see it on the picture.' }}",
+                  v_if="tab == 'heads' || (tab == 'attention' && (gallery == 'heads' || gallery == 'layers'))", classes="lv-hint")
+        html.Span("Turn with the left mouse button, move with the middle one, nearer with the right one or the wheel.",
+                  v_if="tab == 'layers'", classes="lv-hint")
+        v.VSelect(v_if="tab == 'compare' && questions.length > 1", model_value=("second",), update_modelValue="trigger('compare', [$event])",
+                  items=("questions.filter(q => q.value != current)",), label="Compare with", classes="lv-compare", **SMALL)
+        _edit_controls()
+
+
+def _slider(name, where):
+    """A layer or head; -1 is all of them."""
+    with html.Div(v_if=where, classes="lv-slide"):
+        v.VSlider(model_value=(name,), min=-1, max=("%ss - 1" % name,), step=1, density="compact", hide_details=True,
+                  color="primary", thumb_size=14, track_size=3, id="lv-" + name, end="%s = $event" % name,
+                  label=("%s < 0 ? 'All %ss' : '%s ' + %s" % (name, name, name.capitalize(), name),))
+
+
+def _edit_controls():
+    with html.Div(v_if="tab == 'edit'", classes="lv-row lv-grow"):
+        html.Span("{{ chosen.length ? chosen.length + (chosen.length == 1 ? ' patch' : ' patches') : 'Click on patches, or draw a rectangle' }}",
+                  classes="lv-hint")
+        v.VBtn("Clear", size="small", variant="text", disabled=("!chosen.length",), click="chosen = []")
+        v.VSelect(v_model=("fill",), items=("['Mean Color', 'Black', 'White']",), label="Paint over with", classes="lv-fill", **SMALL)
+        v.VBtn("Ask without them", size="small", color="primary", id="lv-without", disabled=("!chosen.length || !!busy",),
+               click="trigger('ask_without')")
+
+
+def _figure(first):
+    with html.Div(v_if="current < 0", classes="lv-empty"):
+        v.VIcon("mdi-image-search-outline", size=64, color="grey-lighten-1")
+        html.Div("Choose or upload a picture, write a question, and press Ask.")
+        html.Div("Then click on a word of the answer, to see where the model looked when it wrote it.")
+    html.Img(src=("figure",), v_show="figure && tab == shown_tab && tab != 'layers'", classes="lv-drawn", id="lv-drawn",
+             alt="The figure of this tab", draggable="false", click="trigger('pick', utils.lvlm.place($event))")
+    with html.Div(v_if="tab == 'layers' && shown_tab == 'layers'", classes="lv-turned", id="lv-turned"):
+        turned = VtkRemoteView(first, ref="turned", **TURNING)
+    with html.Div(v_if="tab == 'edit' && current >= 0", classes="lv-edit"):
+        with html.Div(classes="lv-patches", id="lv-patches", raw_attrs=["""@pointer%s="utils.lvlm.%s($event)" """ % pair for pair in MOUSE]):
+            html.Img(src=("seen",), draggable="false", alt="The picture that the model saw")
+            html.Div(PATCHES, classes="lv-lines")
+    return turned
+
+
+def _messages():
+    with html.Div(classes="lv-messages"):
+        with v.VAlert(v_if="ended", type="warning", density="compact", id="lv-ended"):
+            html.Span("{{ ended }} ")
+            html.A("Open a new page", href="../../")
+        with v.VAlert(v_if="error && !ended", type="error", density="compact", closable=True, id="lv-error", click_close="error = ''"):
+            html.Span("{{ error }}")
+        with html.Div(v_if="busy && !ended", classes="lv-busy", id="lv-busy"):
+            v.VProgressLinear(model_value=("progress",), indeterminate=("!progress",), color="primary", height=6, rounded=True)
+            with html.Div(classes="lv-row"):
+                html.Span("{{ busy }}{{ progress_text ? ': ' + progress_text : '' }}{{ progress ? ', ' + progress + ' %' : '' }}",
+                          classes="lv-hint lv-grow")
+                v.VBtn("Abort", size="small", color="error", variant="tonal", prepend_icon="mdi-stop", id="lv-abort",
+                       click="utils.lvlm.abort()")
+    v.VProgressLinear(v_show="(trame__busy || drawing) && !busy && !ended", indeterminate=True, color="primary", height=3, classes="lv-thin")

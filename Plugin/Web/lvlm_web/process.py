@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A visitor's process: ParaView with the plugin, and the page. The front starts it in pvpython, with the number of its channel.
+
+It listens on the loopback address alone, and answers nobody but the front, which knows its key.
+"""
+import hmac
+import logging
+import os
+import sys
+
+# A filter may run for minutes, in which no heartbeat is answered: set before wslink is imported.
+os.environ["WSLINK_HEART_BEAT"] = "0"
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lvlm_web.channel import Channel  # noqa: E402
+
+KEY = "X-LVLM-Key"
+PROBE = (64, 48)
+
+
+def load(settings):
+    """ParaView with the plugin, on the remote server where one is named."""
+    from paraview import simple
+    if settings["server"]:
+        host, port = settings["server"]
+        if simple.Connect(host, port) is None:
+            raise RuntimeError("the ParaView server %s:%d does not answer" % (host, port))
+        simple.LoadPlugin(settings["server_plugin"], remote=True)
+    simple.LoadPlugin(settings["plugin"], remote=False)
+
+
+def first_view():
+    """An empty view that has drawn: where there is no OpenGL, the process ends here, before a visitor sees it."""
+    from paraview import simple
+    from lvlm import views
+    views.require_screen()
+    view = simple.CreateView("RenderView")
+    view.ViewSize = PROBE
+    view.StillRender()
+    return view
+
+
+def only_for_the_front(application, key):
+    from aiohttp import web
+
+    @web.middleware
+    async def check(request, handler):
+        if not hmac.compare_digest(request.headers.get(KEY, "").encode(), key.encode()):
+            raise web.HTTPForbidden(text="This port is not for browsers.")
+        return await handler(request)
+    application.middlewares.append(check)
+
+
+def serve(channel, settings):
+    import asyncio
+    from trame.app import get_server
+    load(settings)
+    from lvlm_web.app import App
+    from lvlm_web.page import build
+    server = get_server("lvlm", client_type="vue3")
+    app = App(server, channel, settings)
+    app.turned = build(server, first_view())
+    server.controller.on_server_bind.add(lambda wslink: only_for_the_front(wslink.app, settings["key"]))
+
+    def ready(**_):
+        # Idle, the process hears the channel's end; `abort` comes too late then, and counts for nothing.
+        asyncio.get_event_loop().add_reader(channel.socket.fileno(), channel.receive)
+        channel.send(ready=server.port, www=server._www, serve={name: str(path) for name, path in server.serve.items()})
+    server.controller.on_server_ready.add(ready)
+    server.start(port=0, host="127.0.0.1", open_browser=False, show_connection_info=False, timeout=0)
+
+
+def main():
+    logging.basicConfig(level=logging.WARNING)
+    channel = Channel(int(sys.argv[1]))
+    settings = channel.first()
+    sys.argv[1:] = []  # trame reads it
+    try:
+        serve(channel, settings)
+    except Exception as error:
+        logging.exception("lvlm-web")
+        channel.send(failed=str(error) or type(error).__name__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A screen to draw on: the one that there is, else a virtual one (Xvfb) for as long as the server runs."""
+import os
+import shutil
+import subprocess
+
+
+class NoScreen(RuntimeError):
+    pass
+
+
+class Screen:
+    """One screen for all visitors."""
+
+    def __init__(self):
+        self.process = None
+        self.display = os.environ.get("DISPLAY", "")
+        if not self.display:
+            self._start()
+
+    def _start(self):
+        program = shutil.which("Xvfb")
+        if program is None:
+            raise NoScreen("there is no screen: DISPLAY is not set, and there is no Xvfb to make one (apt-get install xvfb)")
+        reading, writing = os.pipe()
+        # It chooses a free number and tells it.
+        self.process = subprocess.Popen(
+            [program, "-displayfd", str(writing), "-screen", "0", "1280x1024x24", "-nolisten", "tcp", "-noreset"],
+            pass_fds=[writing], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        os.close(writing)
+        with os.fdopen(reading) as answer:
+            number = answer.readline().strip()
+        if not number:
+            raise NoScreen("there is no screen: DISPLAY is not set, and Xvfb does not start")
+        self.display = ":" + number
+
+    def close(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
