@@ -11,7 +11,7 @@ import time
 import aiohttp
 
 SIZE = (1280, 720)
-KEYS = {"Enter": 13}
+KEYS = {"Enter": 13, "ArrowRight": 39}
 
 
 class Browser:
@@ -28,8 +28,7 @@ class Browser:
              "--no-first-run", "--user-data-dir=" + profile, "--window-size=%d,%d" % SIZE, "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         port_file = os.path.join(profile, "DevToolsActivePort")
-        await until(lambda: os.path.exists(port_file) and len(open(port_file).read().splitlines()) == 2, 30, "Chromium starts")
-        port, path = open(port_file).read().splitlines()
+        port, path = await until(lambda: lines_of(port_file, 2), 30, "Chromium starts")
         self.session = aiohttp.ClientSession()
         self.socket = await self.session.ws_connect("ws://127.0.0.1:%s%s" % (port, path), max_msg_size=0)
         self.number, self.answers, self.pages = 0, {}, {}
@@ -156,6 +155,16 @@ class Page:
             with open(path, "wb") as file:
                 file.write(png)
         return png
+
+
+def lines_of(path, count):
+    """Of a file, once it has them."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return None
+    return lines if len(lines) == count else None
 
 
 async def until(look, seconds, what):

@@ -15,7 +15,7 @@ from .work import Work
 
 MOST_TRACES = 24  # of a visitor, who otherwise fills the memory
 LONGEST_QUESTION = 4000  # letters
-LONGEST_ANSWER = 1024  # tokens
+LONGEST_ANSWER = 4096  # tokens
 TABS = ("attention", "heads", "layers", "relevancy", "causality", "edit", "compare")
 PREVIEW = 480  # pixels of the longer side
 
@@ -72,12 +72,13 @@ class App:
             "question": "", "longest": 64, "temperature": 0, "image_mode": "Default",
             "questions": [], "current": -1, "words": [], "token": 0, "answer": "", "asked": "",
             "tab": "attention", "layer": -1, "head": -1, "layers": 1, "heads": 1, "gallery": "map", "mode": "Exact", "area": [0, 0],
-            "figure": "", "shown_tab": "", "pictures": 0, "seen": "", "patches": [], "chosen": [], "fill": "Mean Color", "second": -1, "model": self.settings["model_name"]})
+            "figure": "", "shown_tab": "", "pictures": 0, "seen": "", "patches": [], "chosen": [], "fill": "Mean Color", "second": -1, "model": self.settings["model_name"],
+            "model_information": self.settings["model_information"]})
 
     def readable(self, message):
         """A message for someone who knows no file of this machine: without the names of uploaded pictures."""
         for number in range(self.settings["uploads"]):
-            message = message.replace(self._upload(number), "your picture")
+            message = message.replace(self._upload(number) + ": ", "").replace(self._upload(number), "your picture")
         return message
 
     @property

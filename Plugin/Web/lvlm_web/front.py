@@ -153,7 +153,8 @@ class Front:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
         watching = None
-        async with aiohttp.ClientSession() as self.session:
+        # A process that computes answers late.
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as self.session:
             try:
                 site = web.TCPSite(runner, self.options.host, self.options.port)
                 await site.start()
@@ -184,7 +185,7 @@ def main(arguments):
     try:
         asyncio.run(Front(options, screen).serve())
     except Refused as why:
-        sys.exit("lvlm-web: %s" % why)
+        sys.exit("lvlm-web: " + str(why))
     except OSError as error:
         sys.exit("lvlm-web: cannot listen at %s, port %d: %s" % (options.host, options.port, os.strerror(error.errno or 0)))
     finally:

@@ -16,8 +16,15 @@ class Options(argparse.Namespace):
                 "examples": self.examples, "uploads": self.uploads, "pixels": self.megapixels * 1000000}
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message):
+        self.exit(2, "lvlm-web: %s\n" % message)
+
+
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="lvlm-web", description="Serves a page in the browser: ask a large vision-language model "
+    parser = Parser(prog="lvlm-web", description="Serves a page in the browser: ask a large vision-language model "
                                      "about a picture, and see where it looked.")
     add = parser.add_argument
     add("--model", default="", metavar="FOLDER", help="checkpoint folder in Hugging Face's format; default: the embedded model")

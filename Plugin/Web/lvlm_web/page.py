@@ -24,8 +24,8 @@ def build(server, first):
     """The page; returns the view that can be turned. first: a view to begin with."""
     server.enable_module({"serve": {"lvlm": str(ASSETS)}, "scripts": ["lvlm/page.js"], "styles": ["lvlm/page.css"]})
     server.state.update({"trame__title": "LVLM-Interpret", "busy": "", "progress": 0, "progress_text": "", "ended": "",
-                         "uploading": False, "drawing": False})
-    server.state.client_only("busy", "progress", "progress_text", "ended", "uploading", "drawing")
+                         "uploading": False, "drawing": False, "layer_slid": None, "head_slid": None})
+    server.state.client_only("busy", "progress", "progress_text", "ended", "uploading", "drawing", "layer_slid", "head_slid")
     with DivLayout(server) as layout:
         with v.VApp(classes="lv-app"):
             _messages()
@@ -47,7 +47,7 @@ def build(server, first):
 def _head():
     with html.Div(classes="lv-head"):
         html.Span("LVLM-Interpret", classes="lv-title")
-        html.Span("{{ model }}", classes="lv-model", title=("model",))
+        html.Span("{{ model }}", classes="lv-model", title=("model_information",))
 
 
 def _picture():
@@ -74,7 +74,7 @@ def _question():
             with v.Template(v_slot_activator="{ props }"):
                 v.VBtn(icon="mdi-tune", size="small", variant="text", v_bind="props", title="Settings of the answer")
             with v.VCard(classes="lv-settings"):
-                v.VTextField(v_model_number=("longest",), type="number", raw_attrs=['min="1"', 'max="1024"'], label="Longest answer, in tokens", **SMALL)
+                v.VTextField(v_model_number=("longest",), type="number", raw_attrs=['min="1"', 'max="4096"'], label="Longest answer, in tokens", **SMALL)
                 v.VTextField(v_model_number=("temperature",), type="number", raw_attrs=['min="0"', 'max="2"', 'step="0.1"'],
                              label="Temperature (0: always the most probable)", **SMALL)
                 v.VSelect(v_model=("image_mode",), items=("['Default', 'Resize', 'Crop', 'Pad']",), label="Fit of the picture", **SMALL)
@@ -104,7 +104,7 @@ def _tabs():
         with v.VTabs(v_model=("tab",), density="compact", color="primary", show_arrows=True, disabled=("current < 0",)):
             for name, title, icon in TABS:
                 v.VTab(title, value=name, prepend_icon=icon, size="small", id="lv-tab-" + name)
-    with html.Div(classes="lv-controls"):
+    with html.Div(classes="lv-controls", style=("{ visibility: current < 0 ? 'hidden' : 'visible' }",)):
         with v.VBtnToggle(v_if="tab == 'attention'", v_model=("gallery",), mandatory=True, density="compact", variant="outlined",
                           color="primary", divided=True):
             for name, title in (("map", "Map"), ("heads", "All heads"), ("layers", "All layers"), ("tokens", "All tokens")):
@@ -127,9 +127,10 @@ def _tabs():
 def _slider(name, where):
     """A layer or head; -1 is all of them."""
     with html.Div(v_if=where, classes="lv-slide"):
-        v.VSlider(model_value=(name,), min=-1, max=("%ss - 1" % name,), step=1, density="compact", hide_details=True,
-                  color="primary", thumb_size=14, track_size=3, id="lv-" + name, end="%s = $event" % name,
-                  label=("%s < 0 ? 'All %ss' : '%s ' + %s" % (name, name, name.capitalize(), name),))
+        v.VSlider(model_value=("%s_slid ?? %s" % (name, name),), min=-1, max=("%ss - 1" % name,), step=1, density="compact",
+                  hide_details=True, color="primary", thumb_size=14, track_size=3, id="lv-" + name,
+                  update_modelValue="utils.lvlm.slide('%s', $event)" % name,
+                  label=("({0}_slid ?? {0}) < 0 ? 'All {0}s' : '{1} ' + ({0}_slid ?? {0})".format(name, name.capitalize()),))
 
 
 def _edit_controls():

@@ -12,10 +12,12 @@ import sys
 os.environ["WSLINK_HEART_BEAT"] = "0"
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from lvlm_web import screen  # noqa: E402
 from lvlm_web.channel import Channel  # noqa: E402
 
 KEY = "X-LVLM-Key"
 PROBE = (64, 48)
+ANSWERING = 10  # seconds that a ParaView server may take
 
 
 def load(settings):
@@ -23,17 +25,33 @@ def load(settings):
     from paraview import simple
     if settings["server"]:
         host, port = settings["server"]
-        if simple.Connect(host, port) is None:
+        if simple.Connect(host, port, timeout=ANSWERING) is None:
             raise RuntimeError("the ParaView server %s:%d does not answer" % (host, port))
         simple.LoadPlugin(settings["server_plugin"], remote=True)
     simple.LoadPlugin(settings["plugin"], remote=False)
 
 
+def model_information(folder):
+    """What the model is, in a line. Raises RuntimeError for a folder that cannot be used."""
+    from lvlm import pipeline
+    inference = pipeline.proxy_class("LLaVAInference")()
+    inference.ModelDirectory = folder
+    inference.UpdateVTKObjects()
+    for name in ("ModelInformation", "LayerRange"):
+        inference.SMProxy.UpdatePropertyInformation(inference.SMProxy.GetProperty(name))
+    if inference.SMProxy.GetProperty("LayerRange").GetElement(0) == 0:
+        raise RuntimeError(inference.ModelInformation)
+    return inference.ModelInformation
+
+
 def first_view():
-    """An empty view that has drawn: where there is no OpenGL, the process ends here, before a visitor sees it."""
+    """An empty view that has drawn. Raises RuntimeError where there is nothing to draw on, which would end the process."""
     from paraview import simple
-    from lvlm import views
-    views.require_screen()
+    from vtkmodules.vtkRenderingCore import vtkRenderWindow
+    if vtkRenderWindow().IsA("vtkXOpenGLRenderWindow"):
+        fault = screen.fault_of(os.environ.get("DISPLAY", ""))
+        if fault:
+            raise RuntimeError(fault)
     view = simple.CreateView("RenderView")
     view.ViewSize = PROBE
     view.StillRender()
@@ -55,11 +73,13 @@ def serve(channel, settings):
     import asyncio
     from trame.app import get_server
     load(settings)
+    view = first_view()
+    settings["model_information"] = model_information(settings["model"])
     from lvlm_web.app import App
     from lvlm_web.page import build
     server = get_server("lvlm", client_type="vue3")
     app = App(server, channel, settings)
-    app.turned = build(server, first_view())
+    app.turned = build(server, view)
     server.controller.on_server_bind.add(lambda wslink: only_for_the_front(wslink.app, settings["key"]))
 
     def ready(**_):
@@ -80,6 +100,7 @@ def main():
     except Exception as error:
         logging.exception("lvlm-web")
         channel.send(failed=str(error) or type(error).__name__)
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A screen to draw on: the one that there is, else a virtual one (Xvfb) for as long as the server runs."""
+import ctypes
+import ctypes.util
 import os
 import shutil
 import subprocess
@@ -38,3 +40,20 @@ class Screen:
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
+
+
+def fault_of(display):
+    """What an X screen lacks for drawing, or None: VTK ends the process where it cannot draw."""
+    name = ctypes.util.find_library("X11") or "libX11.so.6"
+    try:
+        library = ctypes.CDLL(name)
+    except OSError:
+        return None  # then nothing here draws on X
+    library.XOpenDisplay.restype = ctypes.c_void_p
+    connection = library.XOpenDisplay(display.encode())
+    if not connection:
+        return "there is no screen %s" % display
+    numbers = [ctypes.c_int() for _ in range(3)]
+    found = library.XQueryExtension(ctypes.c_void_p(connection), b"GLX", *(ctypes.byref(number) for number in numbers))
+    library.XCloseDisplay(ctypes.c_void_p(connection))
+    return None if found else "the screen %s has no OpenGL (GLX)" % display

@@ -34,6 +34,7 @@ class Visitor:
         self.sockets = 0  # open connections of the page
         self.left = time.monotonic()  # when the last of them closed
         self.heard = time.monotonic()  # when the page last said something
+        self.busy = False  # waits for its turn, or computes
         self.last_words = collections.deque(maxlen=20)
         self.task = None
 
@@ -42,7 +43,7 @@ class Visitor:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, "DISPLAY": self.display, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self.folder}
         self.process = await asyncio.create_subprocess_exec(
-            self.options.pvpython, "--dr", "--force-offscreen-rendering", PROCESS, str(theirs.fileno()), pass_fds=[theirs.fileno()],
+            self.options.pvpython, "--no-mpi", "--dr", "--force-offscreen-rendering", PROCESS, str(theirs.fileno()), pass_fds=[theirs.fileno()],
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
             env=environment, start_new_session=True, limit=LONGEST_LINE)
         theirs.close()
@@ -56,7 +57,7 @@ class Visitor:
             failure = "it did not start within %d seconds" % STARTING
         if failure:
             await self.close()
-            raise Refused("ParaView does not run here: %s" % failure)
+            raise Refused("The page cannot be served: %s" % failure)
         return self
 
     def _send(self, message):
@@ -87,6 +88,7 @@ class Visitor:
             elif "failed" in message:
                 self.failure(message["failed"])
             elif "want" in message:
+                self.busy = True
                 self.tell(busy=message["want"], progress=0, progress_text="")
                 turn = asyncio.ensure_future(self._take_turn())
             elif "drawing" in message:
@@ -94,6 +96,7 @@ class Visitor:
             elif "progress" in message:
                 self.tell(progress=message["progress"], progress_text=message["text"])
             elif "done" in message:
+                self.busy, self.heard = False, time.monotonic()
                 await self._end_turn(turn)
                 turn = None
                 self.tell(busy="", progress=0, progress_text="")
@@ -107,12 +110,8 @@ class Visitor:
             self.ready.set_result(why)
 
     def _why(self):
-        """What a process that has ended said last, where it is about drawing: VTK then ends the process."""
+        """What a process that ended by itself said last."""
         words = [line for line in self.last_words if line]
-        if any("GLX" in line or "OpenGL" in line for line in words):
-            return "the screen %s has no OpenGL" % self.display
-        if any("X server" in line or "display" in line.lower() for line in words):
-            return "there is no screen %s" % self.display
         return words[-1] if words else "it ended at once"
 
     async def _take_turn(self):
@@ -142,7 +141,8 @@ class Visitor:
             listener.put_nowait(news)
 
     def has_left(self, now):
-        return (not self.sockets and now - self.left > self.options.leave_after) or now - self.heard > self.options.idle
+        return (not self.sockets and now - self.left > self.options.leave_after) or (
+            not self.busy and now - self.heard > self.options.idle)
 
     async def close(self):
         """Ends the process and deletes everything that the visitor brought."""
@@ -189,6 +189,8 @@ class Visitors:
     async def enter(self):
         if len(self.inside) >= self.options.visitors:
             raise Refused("All %d places of this server are taken: try again later." % self.options.visitors)
+        if self.spare is not None and self.spare.done() and self.spare.exception():
+            self.spare = None  # what it failed for may be better now
         started, self.spare = self.prepare(), None
         self.inside.append(None)  # the place is taken, while the process may still start
         try:

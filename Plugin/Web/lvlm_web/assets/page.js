@@ -50,6 +50,17 @@
     }
   }, 100);
 
+  // Sliders: the number changes at once, the figure when it rests.
+  let rest = 0;
+  function slide(name, value) {
+    set(name + "_slid", value);
+    clearTimeout(rest);
+    rest = setTimeout(() => {
+      set(name, value);
+      set(name + "_slid", null);
+    }, 250);
+  }
+
   // Patches: a click adds or takes away one, a rectangle adds all in it.
   let start = null;
   let before = [];
@@ -124,5 +135,6 @@
     cells,
     outline,
     place,
+    slide,
   };
 })();

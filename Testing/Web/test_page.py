@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page in a real Chromium: what it shows is what the module `lvlm` draws; two visitors; Abort; a process that is killed.
+
+Set LVLM_KEEP to a folder to keep the screenshots.
+"""
+import asyncio
+import base64
+import os
+import signal
+import tempfile
+import unittest
+
+import numpy as np
+
+import web_testing as wt
+from browser import until
+from paraview import simple
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkIOImage import vtkPNGReader
+
+STAR, RED = 1, 3  # of "The star is red."
+EQUAL = 2  # of 255: Chromium's own colours of a PNG
+
+
+def pixels(png):
+    """Row 0 at the top, RGB."""
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        file.write(png)
+        file.flush()
+        reader = vtkPNGReader()
+        reader.SetFileName(file.name)
+        reader.Update()
+    image = reader.GetOutput()
+    width, height, _ = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].astype(int)
+
+
+class Visit:
+    """A page, used as a user does."""
+
+    @classmethod
+    async def open(cls, browser, address):
+        self = cls()
+        self.page = await browser.open(address)
+        await self.page.wait("trame.state.get('picture')")
+        await self.page.wait("trame.state.get('area')[0]")
+        return self
+
+    async def draws(self, work):
+        """Does something after which the figure is another one; returns its pixels."""
+        await self.page.value("trame.state.set('error', '')")
+        before = await self.page.state("pictures")
+        await work
+        await self.page.wait("trame.state.get('pictures') > %d || trame.state.get('error') || trame.state.get('ended')" % before, 60)
+        error = await self.page.state("error") or await self.page.state("ended")
+        if error:
+            raise AssertionError(error)
+        url = await self.page.state("figure")
+        return pixels(base64.b64decode(url.partition(",")[2]))
+
+    async def ask(self):
+        return await self.draws(self.page.click("#lv-ask"))
+
+    async def word(self, index):
+        return await self.draws(self.page.click(".lv-word:nth-child(%d)" % (index + 1)))
+
+    async def tab(self, name):
+        return await self.draws(self.page.click("#lv-tab-" + name))
+
+    async def shot(self, name):
+        folder = os.environ.get("LVLM_KEEP")
+        return pixels(await self.page.screenshot(os.path.join(folder, name + ".png") if folder else None))
+
+
+class Drawn(unittest.TestCase):
+    """What the page must show: drawn here by the module alone."""
+
+    @classmethod
+    def setUpClass(cls):
+        simple.LoadPlugin(os.environ["LVLM_PLUGIN"], remote=False)
+        import lvlm
+        cls.lvlm = lvlm
+        cls.trace = lvlm.ask(str(wt.SCENES / "star_left_of_circle.png"), "What color is the star?", layout=False)
+        cls.server = wt.Server("--visitors", 2, "--leave-after", 2)
+        cls.server.__enter__()
+        cls.addClassCleanup(cls.server.__exit__)
+
+    def drawn(self, size, preset, token):
+        self.lvlm.views.SIZE = tuple(size)
+        layout = preset(self.trace)
+        self.lvlm.step(token, self.trace)
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            simple.SaveScreenshot(file.name, layout)
+            self.lvlm.views.close(layout)
+            return pixels(file.read())
+
+    def assertSame(self, found, wanted):
+        self.assertEqual(found.shape, wanted.shape)
+        self.assertEqual(np.abs(found - wanted).max(), 0)
+
+    def test_figures(self):
+        wt.run(self.figures)
+
+    async def figures(self, browser):
+        lvlm = self.lvlm
+        visit = await Visit.open(browser, self.server.address)
+        page = visit.page
+        figure = await visit.ask()
+        words = await page.state("words")
+        self.assertEqual([word["text"] for word in words], [t["text"].strip() or t["token"] for t in lvlm.tokens(self.trace)])
+        self.assertEqual([word["percent"] for word in words], [round(100 * t["probability"], 1) for t in lvlm.tokens(self.trace)])
+        size = await page.state("area")
+        self.assertSame(figure, self.drawn(size, lvlm.show_attention, RED))
+        await self.on_screen(visit, figure)
+
+        # Another word; a layer and head, chosen with the keyboard on their sliders.
+        star = await visit.word(STAR)
+        self.assertGreater(np.abs(star - figure).max(), 100)
+        self.assertSame(star, self.drawn(size, lvlm.show_attention, STAR))
+        heat = simple.FindSource("Attention map (What color is the star?)")
+        for name, number in (("layer", 2), ("head", 3)):
+            figure = await visit.draws(self.slide(page, name, number + 1))
+            self.assertEqual(await page.state(name), number)
+            setattr(heat, name.capitalize() + "s", [number])
+            self.assertSame(figure, self.drawn(size, lvlm.show_attention, STAR))
+
+        # The other figures.
+        await visit.draws(page.value("trame.state.set('head', -1)"))
+        for tab, preset in (("heads", lvlm.show_heads), ("relevancy", lvlm.show_relevancy),
+                            ("causality", lambda trace: lvlm.show_causality(trace, table=False))):
+            self.assertSame(await visit.tab(tab), self.drawn(await page.state("area"), preset, STAR))
+            await visit.shot(tab)
+        await self.edit_and_compare(visit)
+        await self.turn(visit)
+        self.assertEqual(page.complaints, [])
+
+    @staticmethod
+    async def slide(page, name, steps):
+        """With the keyboard, on the slider's thumb."""
+        await page.value("document.querySelector('#lv-%s').closest('.v-slider').querySelector('.v-slider-thumb').focus()" % name)
+        for _ in range(steps):
+            await page.press("ArrowRight")
+
+    async def on_screen(self, visit, figure):
+        """The figure is what the browser shows, pixel by pixel."""
+        x, y, width, height = [round(value) for value in await visit.page.value(
+            "(() => { const b = document.querySelector('#lv-drawn').getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()")]
+        shown = (await visit.shot("attention"))[y:y + height, x:x + width]
+        self.assertEqual(shown.shape, figure.shape)
+        inner = slice(12, -12)  # the frame has round corners
+        self.assertLessEqual(np.abs(shown - figure)[inner, inner].max(), EQUAL)
+
+    async def edit_and_compare(self, visit):
+        """The star painted over by a rectangle drawn with the mouse: the second answer is the module's."""
+        page, lvlm = visit.page, self.lvlm
+        await page.click("#lv-tab-edit")
+        x, y, width, height = await page.wait(
+            "(() => { const e = document.querySelector('#lv-patches img'); if (!e || !e.complete) return null; "
+            "const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()")
+        at = [(x + (column + 0.5) * width / 12, y + (row + 0.5) * height / 12) for row, column in ((4, 0), (6, 2), (7, 3))]
+        await page.drag(at)
+        await until(lambda: page.value("trame.state.get('chosen').length == 16"), 5, "16 patches are chosen")
+        chosen = sorted(await page.state("chosen"))
+        self.assertEqual(chosen, [12 * row + column for row in range(4, 8) for column in range(4)])
+        await visit.shot("edit")
+        await visit.draws(page.click("#lv-without"))
+        second = lvlm.editing.ask_again(self.trace, lvlm.paint_over(self.trace, chosen), "What color is the star?")
+        self.assertEqual(await page.state("answer"), lvlm.answer(second))
+        self.assertNotIn("red", lvlm.answer(second))
+        self.assertEqual(await page.state("tab"), "compare")
+        await visit.shot("compare")
+
+    async def turn(self, visit):
+        """The layers, drawn by the server, turn with the mouse."""
+        page = visit.page
+        await page.click("#lv-tab-layers")
+        x, y = await page.middle("#lv-turned")
+        part = slice(int(y) - 150, int(y) + 150), slice(int(x) - 300, int(x) + 300)
+
+        async def look(good):
+            shown = (await visit.shot("layers"))[part]
+            return [shown] if good(shown) else None
+        before, = await until(lambda: look(lambda shown: shown.std() > 10), 30, "the volume is shown")
+        await page.drag([(x + step, y) for step in range(0, 200, 20)])
+        await until(lambda: look(lambda shown: np.abs(shown - before).mean() > 3), 15, "the volume turns")
+
+    def test_two_visitors(self):
+        wt.run(self.two_visitors)
+
+    async def two_visitors(self, browser):
+        """Neither sees the other's; when one's process is killed, the other goes on; a third finds no place."""
+        first, second = [await Visit.open(browser, self.server.address) for _ in range(2)]
+        await second.page.click(".lv-thumb:nth-child(3)")
+        await second.page.wait("trame.state.get('picture_name') == 'one ring'")
+        self.assertEqual(await first.page.state("picture_name"), "star left of circle")
+        await first.ask()
+        self.assertEqual(await second.page.state("words"), [])
+        third = await browser.open(self.server.address)
+        self.assertEqual(await until(lambda: third.text("p"), 10, "a sentence"), "All 2 places of this server are taken: try again later.")
+        stranger = await browser.open(await first.page.value("location.href"))
+        self.assertIn("belongs to another browser", await until(lambda: stranger.text("p"), 10, "a sentence"))
+
+        pid = self.server.processes()[0]
+        os.kill(pid, signal.SIGKILL)
+        ended = await until(lambda: self.who_ended(first, second), 20, "one page has ended")
+        other = second if ended is first else first
+        await ended.shot("ended")
+        await other.ask()
+        await other.page.close()
+        # What is left is the process that waits for the next one.
+        await until(lambda: len(self.server.processes()) == 1 and len(os.listdir(self.server.folder)) == 1, 15, "the other has left too")
+
+    @staticmethod
+    async def who_ended(*visits):
+        for visit in visits:
+            if await visit.page.state("ended"):
+                return visit
+        return None
+
+
+class Long(unittest.TestCase):
+    def test_abort_and_queue(self):
+        with wt.Server("--model", wt.SLOW, "--visitors", 2, "--leave-after", 2) as server:
+            wt.run(lambda browser: self.abort_and_queue(browser, server.address))
+
+    async def abort_and_queue(self, browser, address):
+        """A long answer shows its progress and can be aborted; another visitor waits for his turn, and can stop waiting."""
+        first, second = [await Visit.open(browser, address) for _ in range(2)]
+        for visit in (first, second):
+            await visit.page.value("trame.state.set('longest', 4000)")
+            await asyncio.sleep(0.3)
+            await visit.page.click("#lv-ask")
+            await visit.page.wait("trame.state.get('busy') == 'Asking'")
+        seen = set()
+        await until(lambda: self.looks(first, seen, "progress", 2), 20, "progress moves")
+        self.assertEqual(await second.page.state("progress_text"), "waiting for 1 before you")
+        await first.shot("busy")
+        for visit in (second, first):
+            await visit.page.click("#lv-abort")
+            await visit.page.wait("trame.state.get('error')", 2)
+            self.assertTrue((await visit.page.state("error")).endswith("aborted"), await visit.page.state("error"))
+            await visit.page.wait("!trame.state.get('busy')")
+            self.assertEqual(await visit.page.state("questions"), [])
+        await second.page.value("trame.state.set('longest', 3)")
+        await asyncio.sleep(0.3)
+        await second.ask()
+        self.assertEqual(len(await second.page.state("words")), 3)
+
+    @staticmethod
+    async def looks(visit, seen, name, count):
+        seen.add(await visit.page.state(name))
+        return len(seen) > count
+
+
+if __name__ == "__main__":
+    wt.main()
