@@ -14,6 +14,8 @@ packages=(
   libqt5svg5
   # Tools: build, compiler cache, X server for pictures and GUI tests.
   cmake ninja-build g++ ccache pkg-config xvfb xauth xdotool imagemagick fonts-dejavu-core python3-numpy python3-pil
+  # The page in the browser and its test: a browser, and pip for trame.
+  chromium python3-pip
 )
 missing=()
 for package in "${packages[@]}"; do

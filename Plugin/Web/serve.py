@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the launcher `lvlm-web` starts in pvpython."""
-import importlib.util
+import importlib
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-NEEDED = ("trame", "trame_client", "trame_server", "trame_vtk", "trame_vuetify", "aiohttp")
+NEEDED = ("trame.app", "trame_vtk", "trame_vuetify", "aiohttp")
 
 
 def require_trame(packages, requirements):
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        sys.exit("lvlm-web: there is no %s for this Python (%d.%d): python3 -m pip install --target %s -r %s"
-                 % (", ".join(missing), *sys.version_info[:2], packages, requirements))
+    """Ends the program where it is not there, or there for another Python."""
+    try:
+        for name in NEEDED:
+            importlib.import_module(name)
+    except ImportError as error:
+        sys.exit("lvlm-web: there is no trame for this Python (%d.%d; %s): python3 -m pip install --target %s -r %s"
+                 % (*sys.version_info[:2], error, packages, requirements))
 
 
 def main():

@@ -85,10 +85,17 @@ class Drawn(unittest.TestCase):
         cls.server.__enter__()
         cls.addClassCleanup(cls.server.__exit__)
 
-    def drawn(self, size, preset, token):
+    def drawn(self, size, preset, token, point=None):
+        """point: one of the first view's scene; self.at is then its place in the picture, from the upper left."""
         self.lvlm.views.SIZE = tuple(size)
         layout = preset(self.trace)
         self.lvlm.step(token, self.trace)
+        if point:
+            renderer = simple.GetViewsInLayout(layout)[0].GetRenderer()
+            renderer.SetWorldPoint(*point, 0, 1)
+            renderer.WorldToDisplay()
+            x, y, _ = renderer.GetDisplayPoint()
+            self.at = x, size[1] - y
         with tempfile.NamedTemporaryFile(suffix=".png") as file:
             simple.SaveScreenshot(file.name, layout)
             self.lvlm.views.close(layout)
@@ -118,16 +125,21 @@ class Drawn(unittest.TestCase):
         self.assertGreater(np.abs(star - figure).max(), 100)
         self.assertSame(star, self.drawn(size, lvlm.show_attention, STAR))
         heat = simple.FindSource("Attention map (What color is the star?)")
-        for name, number in (("layer", 2), ("head", 3)):
-            figure = await visit.draws(self.slide(page, name, number + 1))
-            self.assertEqual(await page.state(name), number)
-            setattr(heat, name.capitalize() + "s", [number])
-            self.assertSame(figure, self.drawn(size, lvlm.show_attention, STAR))
+        figure = await visit.draws(self.slide(page, "head", 4))
+        heat.Layers, heat.Heads = [], [3]
+        self.assertSame(figure, self.drawn(size, lvlm.show_attention, STAR))
+        # A click on the square of a head.
+        figure = await visit.tab("heads")
+        self.assertSame(figure, self.drawn(await page.state("area"), lvlm.show_heads, STAR, point=(2, 1)))
+        x, y = await page.value("(() => { const b = document.querySelector('#lv-drawn').getBoundingClientRect(); return [b.x, b.y]; })()")
+        figure = await visit.draws(page.drag([(x + self.at[0], y + self.at[1])]))
+        self.assertEqual([await page.state(name) for name in ("tab", "layer", "head")], ["attention", 2, 1])
+        heat.Layers, heat.Heads = [2], [1]
+        self.assertSame(figure, self.drawn(await page.state("area"), lvlm.show_attention, STAR))
 
         # The other figures.
         await visit.draws(page.value("trame.state.set('head', -1)"))
-        for tab, preset in (("heads", lvlm.show_heads), ("relevancy", lvlm.show_relevancy),
-                            ("causality", lambda trace: lvlm.show_causality(trace, table=False))):
+        for tab, preset in (("relevancy", lvlm.show_relevancy), ("causality", lambda trace: lvlm.show_causality(trace, table=False))):
             self.assertSame(await visit.tab(tab), self.drawn(await page.state("area"), preset, STAR))
             await visit.shot(tab)
         await self.edit_and_compare(visit)
@@ -190,6 +202,7 @@ class Drawn(unittest.TestCase):
     async def two_visitors(self, browser):
         """Neither sees the other's; when one's process is killed, the other goes on; a third finds no place."""
         first, second = [await Visit.open(browser, self.server.address) for _ in range(2)]
+        await self.upload(second.page)
         await second.page.click(".lv-thumb:nth-child(3)")
         await second.page.wait("trame.state.get('picture_name') == 'one ring'")
         self.assertEqual(await first.page.state("picture_name"), "star left of circle")
@@ -209,6 +222,14 @@ class Drawn(unittest.TestCase):
         await other.page.close()
         # What is left is the process that waits for the next one.
         await until(lambda: len(self.server.processes()) == 1 and len(os.listdir(self.server.folder)) == 1, 15, "the other has left too")
+
+    async def upload(self, page):
+        """A file that is no picture is told so, and the next one is taken."""
+        await page.choose_file("#lv-file", str(wt.SOURCE / "README.md"))
+        self.assertRegex(await page.wait("trame.state.get('error')"), "^your picture: cannot be decoded as a picture")
+        await page.choose_file("#lv-file", str(wt.SOURCE / "Testing" / "Data" / "image" / "formats" / "grey_tiles.tif"))
+        await page.wait("trame.state.get('picture_name') == 'your picture'")
+        self.assertEqual(await page.state("error"), "")
 
     @staticmethod
     async def who_ended(*visits):

@@ -89,6 +89,10 @@ def sentence(*arguments, **environment):
     return lines[0]
 
 
+def temporary_folder():
+    return tempfile.TemporaryDirectory(prefix="web-test-")
+
+
 def run(test):
     """A coroutine with a browser: test(browser)."""
     from browser import Browser
