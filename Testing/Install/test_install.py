@@ -59,6 +59,16 @@ def build_outside(args, prefix, folder):
     return only(folder.rglob("Outside.so"))
 
 
+def check_web(prefix, home):
+    """The page's launcher finds its files, and says what it misses or does not take in one line."""
+    finished = subprocess.run([prefix / "bin" / "lvlm-web", "--port", "-1"], env={**os.environ, "HOME": str(home)}, encoding="utf-8",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    requirements = only(prefix.rglob("requirements.txt"))
+    if finished.returncode == 0 or not finished.stdout.startswith("lvlm-web: ") or finished.stdout.count("\n") != 1 or (
+            "trame" in finished.stdout and str(requirements) not in finished.stdout):
+        sys.exit("lvlm-web: %s" % finished.stdout)
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("cmake", "build", "work", "generator", "paraview", "pvpython"):
@@ -82,6 +92,7 @@ def main():
     question = "import lvlm; assert len(lvlm.find_traces()) == 0, lvlm; import lvlm.traces"
     for python in (args.pvpython, sys.executable):
         run(python, "-c", question, HOME=str(home), PYTHONPATH=str(python_path))
+    check_web(prefix, home)
     # A list of plugins that the user names.
     run(args.pvpython, "-c", "from paraview import simple; simple.LVLMTraceReader", HOME=str(home),
         PV_PLUGIN_CONFIG_FILE=str(listing))

@@ -142,6 +142,21 @@ class Served(unittest.TestCase):
             self.assertEqual(await Client(stranger, server, visitor.page).socket_status(Origin=server.root.rstrip("/")), 404)
 
 
+class Killed(unittest.TestCase):
+    def test_front_is_killed(self):
+        """Nothing stays: no process, no screen, no picture."""
+        with wt.temporary_folder() as folder:
+            process = wt.start("--port", "0", "--folder", folder, DISPLAY=None)
+            process.stdout.readline()
+            children = [int(pid) for pid in wt.children(process.pid)]
+            self.assertGreaterEqual(len(children), 2)  # ParaView, Xvfb
+            self.assertEqual(len(os.listdir(folder)), 1)
+            process.kill()
+            process.communicate()
+            asyncio.run(until(lambda: not any(os.path.exists("/proc/%d" % pid) for pid in children) and not os.listdir(folder), 15,
+                              "all have ended"))
+
+
 def listening(pids):
     """The TCP ports at which processes listen."""
     inodes = set()

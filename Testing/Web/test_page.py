@@ -51,8 +51,8 @@ class Visit:
         await self.page.value("trame.state.set('error', '')")
         before = await self.page.state("pictures")
         await work
-        await self.page.wait("trame.state.get('pictures') > %d || trame.state.get('error') || trame.state.get('ended')" % before, 60)
-        error = await self.page.state("error") or await self.page.state("ended")
+        await self.page.wait("trame.state.get('pictures') > %d || trame.state.get('error') || document.getElementById('lv-ended')" % before, 60)
+        error = await self.page.state("error") or await self.page.text("#lv-ended")
         if error:
             raise AssertionError(error)
         url = await self.page.state("figure")
@@ -208,6 +208,8 @@ class Drawn(unittest.TestCase):
         self.assertEqual(await first.page.state("picture_name"), "star left of circle")
         await first.ask()
         self.assertEqual(await second.page.state("words"), [])
+        await first.page.go(await first.page.value("location.href"))  # loaded again, it is as it was
+        await first.page.wait("trame.state.get('answer') == 'The star is red.' && document.querySelectorAll('.lv-word').length == 6")
         third = await browser.open(self.server.address)
         self.assertEqual(await until(lambda: third.text("p"), 10, "a sentence"), "All 2 places of this server are taken: try again later.")
         stranger = await browser.open(await first.page.value("location.href"))
@@ -234,7 +236,7 @@ class Drawn(unittest.TestCase):
     @staticmethod
     async def who_ended(*visits):
         for visit in visits:
-            if await visit.page.state("ended"):
+            if await visit.page.text("#lv-ended"):
                 return visit
         return None
 

@@ -18,16 +18,20 @@ SLOW = SOURCE / "Testing" / "Data" / "llava" / "multihead-f32"  # never ends an 
 SKIPPED = 77  # CTest's SKIP_RETURN_CODE
 
 
+def skip_without(what, found):
+    """Ends a test for which something is missing, and says so."""
+    if not found:
+        print("Skipped: there is no %s" % what, flush=True)
+        os._exit(SKIPPED)
+
+
+skip_without("trame (python3 -m pip install --target %s -r Plugin/Web/requirements.txt)" % os.environ.get("LVLM_WEB_PACKAGES"),
+             importlib.util.find_spec("trame"))
+
+
 def main(browser=True):
-    """Runs the tests of the calling module, or says what is missing for them."""
-    missing = []
-    if importlib.util.find_spec("trame") is None:
-        missing.append("trame (pip install --target %s -r Plugin/Web/requirements.txt)" % os.environ.get("LVLM_WEB_PACKAGES"))
-    if browser and not chromium():
-        missing.append("Chromium (apt-get install chromium)")
-    if missing:
-        print("Skipped: there is no %s" % " and no ".join(missing), flush=True)
-        sys.exit(SKIPPED)
+    """Runs the tests of the calling module."""
+    skip_without("Chromium (apt-get install chromium)", chromium() or not browser)
     good = unittest.main(verbosity=2, exit=False).result.wasSuccessful()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -64,8 +68,11 @@ class Server:
 
     def processes(self):
         """Of ParaView: those of the visitors, and of the one that waits for the next."""
-        children = pathlib.Path("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)).read_text().split()
-        return [int(child) for child in children if b"process.py" in pathlib.Path("/proc/%s/cmdline" % child).read_bytes()]
+        return [int(child) for child in children(self.process.pid) if b"process.py" in pathlib.Path("/proc/%s/cmdline" % child).read_bytes()]
+
+
+def children(pid):
+    return pathlib.Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()
 
 
 def start(*arguments, **environment):

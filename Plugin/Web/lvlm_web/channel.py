@@ -7,6 +7,7 @@ From the process: `ready`, `failed`, `want` (a turn at computing), `progress`, `
 import json
 import os
 import select
+import shutil
 import socket
 
 LONGEST = 1 << 16  # bytes of a message
@@ -18,12 +19,13 @@ class Channel:
     def __init__(self, descriptor):
         self.socket = socket.socket(fileno=descriptor)
         self.rest = b""
+        self.folder = None  # the visitor's, deleted should the front be gone without doing so
 
     def send(self, **message):
         try:
             self.socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
-            os._exit(0)
+            self._end()
 
     def receive(self, seconds=0):
         """The messages that have come, after waiting for the first one as long (None: for ever). Ends the process with the front."""
@@ -31,9 +33,14 @@ class Channel:
             return []
         got = self.socket.recv(LONGEST)
         if not got:
-            os._exit(0)  # no clean-up: a filter may be running
+            self._end()
         *lines, self.rest = (self.rest + got).split(b"\n")
         return [json.loads(line) for line in lines]
+
+    def _end(self):
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        os._exit(0)  # no clean-up: a filter may be running
 
     def first(self):
         """The first message, as soon as it is there."""

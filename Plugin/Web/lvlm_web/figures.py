@@ -13,7 +13,8 @@ from paraview import servermanager, simple
 from vtkmodules.vtkImagingCore import vtkImageResize
 from vtkmodules.vtkIOImage import vtkPNGWriter
 
-SMALLEST, LARGEST = (480, 320), (2560, 1600)
+SMALLEST = (900, 520)  # pixels of a tab, which its words need: on a smaller page it is shown smaller
+LARGEST = (2560, 1600)
 GALLERIES = {"heads": ("Heads", "Every head of every layer: a row is a layer, a column a head"),
              "layers": ("Layers", "Every layer, mean over its heads: row by row from the first one"),
              "tokens": ("AnswerTokens", "Every token of the answer, mean over layers and heads: row by row from the first one")}
@@ -26,8 +27,9 @@ class Figures:
         self.resize(*views.SIZE)
 
     def resize(self, width, height):
-        """The size of the tabs that are made from now on."""
-        views.SIZE = tuple(min(max(int(value), low), high) for value, low, high in zip((width, height), SMALLEST, LARGEST))
+        """The size of the tabs that are made from now on: the page's, or in its proportions."""
+        scale = max(1, SMALLEST[0] / width, SMALLEST[1] / height)
+        views.SIZE = tuple(min(round(scale * value), most) for value, most in zip((width, height), LARGEST))
 
     def close(self):
         if self.layout is not None:

@@ -23,9 +23,9 @@ PATCHES = """<svg :viewBox="`0 0 ${patches[0]?.length || 1} ${patches.length || 
 def build(server, first):
     """The page; returns the view that can be turned. first: a view to begin with."""
     server.enable_module({"serve": {"lvlm": str(ASSETS)}, "scripts": ["lvlm/page.js"], "styles": ["lvlm/page.css"]})
-    server.state.update({"trame__title": "LVLM-Interpret", "busy": "", "progress": 0, "progress_text": "", "ended": "",
+    server.state.update({"trame__title": "LVLM-Interpret", "busy": "", "progress": 0, "progress_text": "",
                          "uploading": False, "drawing": False, "layer_slid": None, "head_slid": None})
-    server.state.client_only("busy", "progress", "progress_text", "ended", "uploading", "drawing", "layer_slid", "head_slid")
+    server.state.client_only("busy", "progress", "progress_text", "uploading", "drawing", "layer_slid", "head_slid")
     with DivLayout(server) as layout:
         with v.VApp(classes="lv-app"):
             _messages()
@@ -69,14 +69,14 @@ def _question():
                 raw_attrs=["""@keydown.ctrl.enter="trigger('ask')" """], **SMALL)
     with html.Div(classes="lv-row"):
         v.VBtn("Ask", color="primary", prepend_icon="mdi-comment-question-outline", classes="lv-ask", id="lv-ask",
-               disabled=("!!busy || !!ended",), click="trigger('ask')")
+               disabled=("!!busy",), click="trigger('ask')")
         with v.VMenu(close_on_content_click=False, location="end"):
             with v.Template(v_slot_activator="{ props }"):
                 v.VBtn(icon="mdi-tune", size="small", variant="text", v_bind="props", title="Settings of the answer")
             with v.VCard(classes="lv-settings"):
                 v.VTextField(v_model_number=("longest",), type="number", raw_attrs=['min="1"', 'max="4096"'], label="Longest answer, in tokens", **SMALL)
                 v.VTextField(v_model_number=("temperature",), type="number", raw_attrs=['min="0"', 'max="2"', 'step="0.1"'],
-                             label="Temperature (0: always the most probable)", **SMALL)
+                             label="Temperature (0: most probable)", **SMALL)
                 v.VSelect(v_model=("image_mode",), items=("['Default', 'Resize', 'Crop', 'Pad']",), label="Fit of the picture", **SMALL)
 
 
@@ -161,16 +161,13 @@ def _figure(first):
 
 def _messages():
     with html.Div(classes="lv-messages"):
-        with v.VAlert(v_if="ended", type="warning", density="compact", id="lv-ended"):
-            html.Span("{{ ended }} ")
-            html.A("Open a new page", href="../../")
-        with v.VAlert(v_if="error && !ended", type="error", density="compact", closable=True, id="lv-error", click_close="error = ''"):
+        with v.VAlert(v_if="error", type="error", density="compact", closable=True, id="lv-error", click_close="error = ''"):
             html.Span("{{ error }}")
-        with html.Div(v_if="busy && !ended", classes="lv-busy", id="lv-busy"):
+        with html.Div(v_if="busy", classes="lv-busy", id="lv-busy"):
             v.VProgressLinear(model_value=("progress",), indeterminate=("!progress",), color="primary", height=6, rounded=True)
             with html.Div(classes="lv-row"):
                 html.Span("{{ busy }}{{ progress_text ? ': ' + progress_text : '' }}{{ progress ? ', ' + progress + ' %' : '' }}",
                           classes="lv-hint lv-grow")
                 v.VBtn("Abort", size="small", color="error", variant="tonal", prepend_icon="mdi-stop", id="lv-abort",
                        click="utils.lvlm.abort()")
-    v.VProgressLinear(v_show="(trame__busy || drawing) && !busy && !ended", indeterminate=True, color="primary", height=3, classes="lv-thin")
+    v.VProgressLinear(v_show="(trame__busy || drawing) && !busy", indeterminate=True, color="primary", height=3, classes="lv-thin")

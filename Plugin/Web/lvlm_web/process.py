@@ -94,6 +94,7 @@ def main():
     logging.basicConfig(level=logging.WARNING)
     channel = Channel(int(sys.argv[1]))
     settings = channel.first()
+    channel.folder = settings["folder"]
     sys.argv[1:] = []  # trame reads it
     try:
         serve(channel, settings)

@@ -4,7 +4,16 @@ import ctypes
 import ctypes.util
 import os
 import shutil
+import signal
 import subprocess
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent():
+    """In a new process: it ends when the one that started it does, in whatever way."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class NoScreen(RuntimeError):
@@ -28,7 +37,7 @@ class Screen:
         # It chooses a free number and tells it.
         self.process = subprocess.Popen(
             [program, "-displayfd", str(writing), "-screen", "0", "1280x1024x24", "-nolisten", "tcp", "-noreset"],
-            pass_fds=[writing], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            pass_fds=[writing], preexec_fn=end_with_parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         os.close(writing)
         with os.fdopen(reading) as answer:
             number = answer.readline().strip()

@@ -30,10 +30,36 @@
   // Progress comes beside the page: the process behind the page says nothing while it computes.
   const events = new EventSource("events");
   events.onmessage = (event) => {
-    for (const [name, value] of Object.entries(JSON.parse(event.data))) {
+    const news = JSON.parse(event.data);
+    if (news.ended) {
+      end(news.ended);
+      return;
+    }
+    for (const [name, value] of Object.entries(news)) {
       set(name, value);
     }
   };
+  events.onerror = () => {
+    if (events.readyState === EventSource.CLOSED) {
+      end("The server has ended, or this page was not used for long.");
+    }
+  };
+
+  // In the place of the page, of which nothing works any more.
+  function end(why) {
+    events.close();
+    if (document.getElementById("lv-ended")) {
+      return;
+    }
+    const cover = document.createElement("div");
+    cover.className = "lv-gone";
+    cover.id = "lv-ended";
+    const link = document.createElement("a");
+    link.href = "/";
+    link.textContent = "Open a new page";
+    cover.append(why, link);
+    document.body.append(cover);
+  }
 
   // The figure is drawn in the size that it has on the page.
   let pause = 0;
