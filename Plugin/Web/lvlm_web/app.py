@@ -71,9 +71,9 @@ class App:
             "error": "", "examples": [title for title, _, _ in self.settings["examples"]], "picture": "", "picture_name": "",
             "question": "", "longest": 64, "temperature": 0, "image_mode": "Default",
             "questions": [], "current": -1, "words": [], "token": 0, "answer": "", "asked": "",
-            "tab": "attention", "layer": -1, "head": -1, "layers": 1, "heads": 1, "gallery": "map", "mode": "Exact", "area": [0, 0],
-            "figure": "", "shown_tab": "", "pictures": 0, "seen": "", "patches": [], "chosen": [], "fill": "Mean Color", "second": -1, "model": self.settings["model_name"],
-            "model_information": self.settings["model_information"]})
+            "tab": "attention", "layer": -1, "head": -1, "layers": 1, "heads": 1, "gallery": "map", "mode": "Exact",
+            "area": [0, 0], "figure": "", "shown_tab": "", "pictures": 0, "seen": "", "patches": [], "chosen": [],
+            "fill": "Mean Color", "second": -1, "model": self.settings["model_name"], "model_information": self.settings["model_information"]})
 
     def readable(self, message):
         """A message for someone who knows no file of this machine: without the names of uploaded pictures."""

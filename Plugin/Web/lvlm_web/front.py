@@ -120,8 +120,11 @@ class Front:
                 {"error": "This page holds %d uploaded pictures: open a new one for more." % self.options.uploads}, status=429)
         limit = self.options.upload_bytes
         path = self._upload(visitor, number)
-        if (request.content_length or 0) <= limit and await self._store(request, path, limit):
-            return web.json_response({"picture": number})
+        try:
+            if (request.content_length or 0) <= limit and await self._store(request, path, limit):
+                return web.json_response({"picture": number})
+        except OSError as error:
+            return web.json_response({"error": "The server cannot keep the picture: %s." % error.strerror}, status=507)
         return web.json_response({"error": "The picture has more than the %d MB that are taken." % (limit >> 20)}, status=413)
 
     @staticmethod

@@ -93,7 +93,8 @@ def _answer():
         html.Div("{{ asked || 'The answer stands here, word by word.' }}", classes="lv-asked")
         with html.Div(classes="lv-words"):
             with html.Span(v_for="word, i in words", key=("i",), title=("word.others.join('\\n')",), click="trigger('choose_token', [i])",
-                           classes=("['lv-word', i == token ? 'lv-chosen' : '']",)):
+                           classes=("['lv-word', i == token ? 'lv-chosen' : '']",),
+                           raw_attrs=['role="button"', 'tabindex="0"', """@keydown.enter="trigger('choose_token', [i])" """]):
                 html.Span("{{ word.text }}", classes="lv-text")
                 html.Span("{{ word.percent === null ? '' : word.percent + ' %' }}", classes="lv-percent",
                           style=("{ '--sure': word.percent + '%' }",))

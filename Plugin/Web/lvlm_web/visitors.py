@@ -183,8 +183,18 @@ class Visitors:
     def prepare(self):
         """Starts the process of the next visitor. A remote ParaView server has room for one."""
         if self.spare is None and len(self.inside) < self.options.visitors:
-            self.spare = asyncio.ensure_future(Visitor(self.options, self.display, self.turns).start())
+            self.spare = asyncio.ensure_future(self._new())
         return self.spare
+
+    async def _new(self):
+        visitor = None
+        try:
+            visitor = Visitor(self.options, self.display, self.turns)
+            return await visitor.start()
+        except OSError as error:  # no room on the disk, no room for a process
+            if visitor is not None:
+                shutil.rmtree(visitor.folder, ignore_errors=True)
+            raise Refused("The page cannot be served: %s" % error.strerror) from None
 
     async def enter(self):
         if len(self.inside) >= self.options.visitors:
@@ -197,7 +207,7 @@ class Visitors:
             visitor = await started
             if visitor.process.returncode is not None:  # the waiting one was killed
                 await visitor.close()
-                visitor = await Visitor(self.options, self.display, self.turns).start()
+                visitor = await self._new()
         finally:
             self.inside.remove(None)
         visitor.left = visitor.heard = time.monotonic()
