@@ -210,6 +210,7 @@ class Drawn(unittest.TestCase):
         self.assertEqual(await second.page.state("words"), [])
         await first.page.go(await first.page.value("location.href"))  # loaded again, it is as it was
         await first.page.wait("trame.state.get('answer') == 'The star is red.' && document.querySelectorAll('.lv-word').length == 6")
+        await self.nonsense(first.page)
         third = await browser.open(self.server.address)
         self.assertEqual(await until(lambda: third.text("p"), 10, "a sentence"), "All 2 places of this server are taken: try again later.")
         stranger = await browser.open(await first.page.value("location.href"))
@@ -224,6 +225,22 @@ class Drawn(unittest.TestCase):
         await other.page.close()
         # What is left is the process that waits for the next one.
         await until(lambda: len(self.server.processes()) == 1 and len(os.listdir(self.server.folder)) == 1, 15, "the other has left too")
+
+    async def nonsense(self, page):
+        """What no page of ours sends: a sentence each."""
+        for sent, told in (("trame.trigger('choose_token', [99])", "word: 99 is not one of 0 to 5"),
+                           ("trame.trigger('choose_token', ['x'])", "word: 'x' is not one of 0 to 5"),
+                           ("trame.trigger('choose_trace', [-1])", "question: -1 is not one of 0 to 0"),
+                           ("trame.trigger('use_upload', ['../../etc/passwd'])", "picture: '../../etc/passwd' is not one of 0 to 19"),
+                           ("trame.trigger('use_upload', [7])", "your picture: no such picture file"),
+                           ("trame.trigger('choose_example', [])", "This did not work: the page sent something unexpected."),
+                           ("trame.state.set('layer', 1e6)", "layer: 1000000 is not one of -1 to 3"),
+                           ("trame.state.set('area', 'x')", "This did not work: the page sent something unexpected.")):
+            await page.value("trame.state.set('error', '')")
+            await page.value(sent)
+            self.assertIn(told, await page.wait("trame.state.get('error')", 10), sent)
+        await page.value("trame.state.set('layer', -1)")
+        await page.value("trame.state.set('area', [900, 520])")
 
     async def upload(self, page):
         """A file that is no picture is told so, and the next one is taken."""
