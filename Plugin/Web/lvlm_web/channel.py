@@ -11,6 +11,7 @@ import shutil
 import socket
 
 LONGEST = 1 << 16  # bytes of a message
+KEY = "X-LVLM-Key"  # header of the front's requests to the process, with the secret that the settings tell
 
 
 class Channel:

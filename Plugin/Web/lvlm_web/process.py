@@ -13,9 +13,8 @@ os.environ["WSLINK_HEART_BEAT"] = "0"
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lvlm_web import screen  # noqa: E402
-from lvlm_web.channel import Channel  # noqa: E402
+from lvlm_web.channel import KEY, Channel  # noqa: E402
 
-KEY = "X-LVLM-Key"
 PROBE = (64, 48)
 ANSWERING = 10  # seconds that a ParaView server may take
 

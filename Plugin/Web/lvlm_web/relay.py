@@ -8,10 +8,11 @@ import time
 import aiohttp
 from aiohttp import web
 
+from .channel import KEY
+
 LARGEST_MESSAGE = 64 << 20  # bytes, of the process; what a browser sends is smaller
 LARGEST_REQUEST = 4 << 20
 HEARTBEAT = 20  # seconds
-KEY = "X-LVLM-Key"
 
 
 def file_of(page, tail):
