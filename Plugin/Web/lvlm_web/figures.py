@@ -6,7 +6,6 @@ One tab is alive at a time: windows of OpenGL are what takes a visitor's memory.
 import math
 import os
 
-import lvlm
 from lvlm import pipeline, views
 from lvlm.presets import Preset
 from paraview import servermanager, simple
