@@ -83,8 +83,17 @@ def _probability(logprob):
 
 def question(trace=None):
     """The question as it was asked; of a trace that does not say it, what its tokens say."""
+    return _field(trace, "question")
+
+
+def model(trace=None):
+    """The name of the model that answered."""
+    return _field(trace, "model")
+
+
+def _field(trace, name):
     with _table(resolve(trace)) as table:
-        return servermanager.Fetch(table).GetFieldData().GetAbstractArray("question").GetValue(0)
+        return servermanager.Fetch(table).GetFieldData().GetAbstractArray(name).GetValue(0)
 
 
 def answer(trace=None):
