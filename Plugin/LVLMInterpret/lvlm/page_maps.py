@@ -20,30 +20,15 @@ LAYER_PART = 0.6  # of the room, what maps of single layers may take before thos
 SOURCES, LEAST_SOURCE = 8, 0.001  # words named as what made a token, and the least share of one
 
 
-class Cells:
-    """Cell arrays of a filter's output, as a table: so they arrive from one rank and from several, and nothing else does."""
-
-    def __init__(self, stack, source, names):
-        passed = stack.enter_context(pipeline.temporary("PassArrays", Input=source, CellDataArrays=names))
-        table = servermanager._getPyProxy(servermanager.CreateProxy("filters", "AttributeDataToTableFilter"))
-        pipeline.set_properties(table, {"Input": passed, "FieldAssociation": "Cells", "AddMetaData": 0})
-        self.joined = stack.enter_context(pipeline.temporary("ReductionFilter", Input=table, PostGatherHelperName="vtkPVMergeTables"))
-        self.source, self.names = source, names
-
-    def fetch(self, what):
-        """The arrays by name. what: for an error's message."""
-        pipeline.update(self.source, what)
-        table = servermanager.Fetch(self.joined, 0)
-        return {name: vtk_to_numpy(table.GetColumnByName(name)) for name in self.names}
-
-
 class TraceMaps:
     """What the filters say about a trace, as arrays; all of it through the server manager."""
 
     def __init__(self, stack, trace, tokens):
         self.trace, self.tokens = trace, tokens
         self.gallery = stack.enter_context(pipeline.temporary("LVLMMapGallery", Input=trace))
-        self.cells = Cells(stack, self.gallery, ["attention", "patch", "head", "answer_index"])
+        self.cells = pipeline.Columns(stack, self.gallery, ["attention"])
+        self.places = pipeline.Columns(stack, self.gallery, ["patch", "head", "answer_index"])
+        self.known = {}
         self.summary = stack.enter_context(pipeline.temporary("LVLMHeadSummary", Input=trace))
         with pipeline.temporary("LVLMAttentionMap", Input=trace) as heat:
             pipeline.update(heat, "the attention map")
@@ -60,10 +45,13 @@ class TraceMaps:
 
     def _maps(self, key, count, **properties):
         pipeline.set_properties(self.gallery, properties)
-        cells = self.cells.fetch("the maps")
-        shown = cells["patch"] >= 0  # the others lie between maps
+        if key not in self.known:  # the same in every gallery of the kind
+            places = self.places.fetch("the maps")
+            shown = places["patch"] >= 0  # the others lie between maps
+            self.known[key] = shown, places[key][shown], places["patch"][shown]
+        shown, which, patch = self.known[key]
         maps = np.zeros((count, self.patches), "f4")
-        maps[cells[key][shown], cells["patch"][shown]] = cells["attention"][shown]
+        maps[which, patch] = self.cells.fetch("the maps")["attention"][shown]
         return maps
 
     def by_token(self, layers=(), heads=()):
@@ -114,7 +102,7 @@ def relevancy_maps(relevancy, tokens, patches):
         pipeline.update(relevancy, "the relevancy of token %d" % token)
         names = [name for name in RELEVANCY if relevancy.CellData.GetArray(name) is not None]
         with ExitStack() as stack:
-            cells = Cells(stack, relevancy, [*names, "patch"]).fetch("the relevancy")
+            cells = pipeline.Columns(stack, relevancy, [*names, "patch"]).fetch("the relevancy")
         for name in names:
             maps.setdefault(name, np.zeros((tokens, patches), "f4"))[token, cells["patch"]] = cells[name]
         words = pipeline.rows(relevancy, 1)

@@ -76,6 +76,7 @@
     context.putImageData(pixels, 0, 0);
   };
   const cell = 12; // pixels of the matrix, a head
+  const partly = Object.keys(data.chunks).filter(name => name.startsWith("head.")).length < data.layers * data.heads;
   const drawHeads = async () => {
     const summary = await chunk("summary");
     const shares = state.word < 0 ? summary.mean() : summary.map(state.word), top = shares.reduce((a, b) => Math.max(a, b), 0);
@@ -84,6 +85,10 @@
       for (let head = 0; head < data.heads; head++) {
         context.fillStyle = "rgb(" + color(top > 0 ? shares[layer * data.heads + head] / top : 0).join() + ")";
         context.fillRect(layer * cell, (data.heads - 1 - head) * cell, cell - 1, cell - 1);
+        if (partly && data.chunks["head." + layer + "." + head]) {
+          context.fillStyle = "#35c3ff";
+          context.fillRect(layer * cell + 3, (data.heads - 1 - head) * cell + 3, 5, 5);
+        }
       }
     }
     if (state.layer >= 0) {
@@ -92,7 +97,7 @@
       const [first, height] = state.head < 0 ? [data.heads - 1, data.heads] : [state.head, 1];
       context.strokeRect(state.layer * cell, (data.heads - 1 - first) * cell, cell - 1, height * cell - 1);
     }
-    byId("heads-range").textContent = "0 to " + percent(top);
+    byId("heads-range").textContent = "0 to " + percent(top) + (partly ? "; with a blue dot: the page has its map for each word" : "");
   };
 
   const describe = average => {
@@ -125,6 +130,12 @@
     fill(byId("sources"), "What made it, by relevancy:", token && token.sources && state.kind !== "attention" ? token.sources : []);
   };
 
+  // Scrolls the words, never the page.
+  const reveal = button => {
+    const words = byId("words"), above = button.offsetTop - words.scrollTop, below = above + button.offsetHeight - words.clientHeight;
+    if (above < 0 || below > 0) words.scrollTop += above < 0 ? above : below;
+  };
+
   let turn = 0;
   const update = async () => {
     const mine = ++turn, found = await shown();
@@ -136,6 +147,7 @@
       const chosen = Number(button.dataset.word) === state.word;
       button.setAttribute("aria-pressed", chosen);
       button.tabIndex = chosen ? 0 : -1;
+      if (chosen) reveal(button);
     });
     byId("where").hidden = state.kind !== "attention";
     byId("layer").value = state.layer;

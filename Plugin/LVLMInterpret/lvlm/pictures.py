@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of the pipeline as files in memory, for pages and notebooks."""
 import base64
+from contextlib import ExitStack
 
 import numpy as np
 from paraview import servermanager
@@ -22,15 +23,21 @@ def picture_pixels(source, **properties):
     """The picture that the model saw, or what LVLM Overlay makes of a map: RGB [height, width, 3], top row first."""
     with pipeline.temporary("LVLMOverlay", Input=source, **properties) as overlay:
         pipeline.update(overlay, "the picture")
-        data = servermanager.Fetch(overlay)
-    colors = vtk_to_numpy(data.GetPointData().GetArray("overlay"))
-    if data.IsA("vtkImageData"):
-        width, height, _ = data.GetDimensions()
-        return colors.reshape(height, width, 3)[::-1]
-    # The pieces of several ranks, put together as points without order.
-    at = np.floor(vtk_to_numpy(data.GetPoints().GetData())[:, :2]).astype(int)
+        if servermanager.ActiveConnection.GetNumberOfDataPartitions() > 1:
+            return _joined_pixels(overlay)
+        image = servermanager.Fetch(overlay)
+    width, height, _ = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetArray("overlay")).reshape(height, width, 3)[::-1]
+
+
+def _joined_pixels(overlay):
+    """The picture whose pieces several ranks have."""
+    with ExitStack() as stack:
+        placed = stack.enter_context(pipeline.temporary("Calculator", Input=overlay, Function="coords", ResultArrayName="place"))
+        points = pipeline.Columns(stack, placed, ["overlay", "place"], "Points").fetch("the picture")
+    at = np.floor(points["place"][:, :2]).astype(int)  # of the pixels' middles
     pixels = np.zeros((*(at.max(axis=0)[::-1] + 1), 3), "u1")
-    pixels[at[:, 1], at[:, 0]] = colors
+    pixels[at[:, 1], at[:, 0]] = points["overlay"]
     return pixels[::-1]
 
 
