@@ -13,7 +13,7 @@ packages=(
   # Without it ParaView's own toolbars show no icons.
   libqt5svg5
   # Tools: build, compiler cache, X server for pictures and GUI tests.
-  cmake ninja-build g++ ccache pkg-config xvfb xauth xdotool imagemagick fonts-dejavu-core python3-numpy python3-pil
+  cmake ninja-build g++ ccache pkg-config xvfb xauth xdotool imagemagick fonts-dejavu-core python3-numpy python3-pil python3-nbclient python3-ipykernel python3-pandas
 )
 missing=()
 for package in "${packages[@]}"; do

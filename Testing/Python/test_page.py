@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import unittest
 import zlib
 
@@ -196,6 +197,25 @@ class Content(PageCase):
             self.assertIn(text, str(caught.exception))
             self.assertNotIn("\n", str(caught.exception))
         self.assertFalse(os.path.exists(self.path("x")))
+
+    def test_without_numpy_all_else_works(self):
+        path = self.data.write(self.path("trace.lvlm"))
+        script = """if True:
+            import sys
+            sys.modules["numpy"] = None
+            from paraview import simple
+            simple.LoadPlugin(sys.argv[1], remote=False)
+            import lvlm
+            trace = simple.LVLMTraceReader(FileName=sys.argv[2])
+            print(lvlm.tokens(trace)[0]["index"])
+            try:
+                lvlm.save_page(trace, "x.html")
+            except lvlm.Error as error:
+                print(error)"""
+        with open(self.path("script.py"), "w", encoding="utf-8") as file:
+            file.write(script)
+        output = subprocess.run(["pvpython", self.path("script.py"), lt.PLUGIN, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120).stdout
+        self.assertEqual(output.splitlines()[-2:], ["0", "this Python has no numpy, which pages are made with: apt-get install python3-numpy"])
 
     def test_a_failure_keeps_the_old_file_and_leaves_no_other(self):
         path = self.save()

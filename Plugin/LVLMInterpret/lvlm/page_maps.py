@@ -13,6 +13,7 @@ from paraview import servermanager
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from . import pipeline
+from .columns import Columns
 from .errors import Error
 
 RELEVANCY = ("decoder", "joint_token", "vision", "joint")  # arrays of LVLM Relevancy, the best ones first
@@ -26,8 +27,8 @@ class TraceMaps:
     def __init__(self, stack, trace, tokens):
         self.trace, self.tokens = trace, tokens
         self.gallery = stack.enter_context(pipeline.temporary("LVLMMapGallery", Input=trace))
-        self.cells = pipeline.Columns(stack, self.gallery, ["attention"])
-        self.places = pipeline.Columns(stack, self.gallery, ["patch", "head", "answer_index"])
+        self.cells = Columns(stack, self.gallery, ["attention"])
+        self.places = Columns(stack, self.gallery, ["patch", "head", "answer_index"])
         self.known = {}
         self.summary = stack.enter_context(pipeline.temporary("LVLMHeadSummary", Input=trace))
         with pipeline.temporary("LVLMAttentionMap", Input=trace) as heat:
@@ -102,7 +103,7 @@ def relevancy_maps(relevancy, tokens, patches):
         pipeline.update(relevancy, "the relevancy of token %d" % token)
         names = [name for name in RELEVANCY if relevancy.CellData.GetArray(name) is not None]
         with ExitStack() as stack:
-            cells = pipeline.Columns(stack, relevancy, [*names, "patch"]).fetch("the relevancy")
+            cells = Columns(stack, relevancy, [*names, "patch"]).fetch("the relevancy")
         for name in names:
             maps.setdefault(name, np.zeros((tokens, patches), "f4"))[token, cells["patch"]] = cells[name]
         words = pipeline.rows(relevancy, 1)

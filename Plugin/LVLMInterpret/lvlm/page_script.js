@@ -26,7 +26,7 @@
   // The picture shows through where there is little: a tenth, then six tenths at 0.4, then most.
   const opacity = part => part < 0.4 ? mix(0.1, 0.6, part / 0.4) : mix(0.6, 0.85, (part - 0.4) / 0.6);
   const number = value => value === 0 ? "0" : value >= 0.001 ? value.toPrecision(3) : value.toExponential(1);
-  const percent = value => (value >= 0.0995 ? Number((100 * value).toFixed(1)) : Number((100 * value).toPrecision(2))) + " %";
+  const percent = value => value > 0.9995 && value < 1 ? "> 99.9 %" : (value >= 0.0995 ? Number((100 * value).toFixed(1)) : Number((100 * value).toPrecision(2))) + " %";
   const wordOf = token => token.text.trim() ? token.text.trim() : token.token.replace(/\n/g, "\u21b5") || "\u00b7";
 
   // A chunk holds maps: a float32 each, its highest value, then a byte for each number, 255 times the root of its part of that.

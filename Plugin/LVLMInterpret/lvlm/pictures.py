@@ -10,6 +10,7 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkIOImage import vtkJPEGWriter, vtkPNGWriter
 
 from . import pipeline
+from .columns import Columns
 
 
 def heat_picture(trace, token):
@@ -34,7 +35,7 @@ def _joined_pixels(overlay):
     """The picture whose pieces several ranks have."""
     with ExitStack() as stack:
         placed = stack.enter_context(pipeline.temporary("Calculator", Input=overlay, Function="coords", ResultArrayName="place"))
-        points = pipeline.Columns(stack, placed, ["overlay", "place"], "Points").fetch("the picture")
+        points = Columns(stack, placed, ["overlay", "place"], "Points").fetch("the picture")
     at = np.floor(points["place"][:, :2]).astype(int)  # of the pixels' middles
     pixels = np.zeros((*(at.max(axis=0)[::-1] + 1), 3), "u1")
     pixels[at[:, 1], at[:, 0]] = points["overlay"]
@@ -65,5 +66,9 @@ def jpeg(pixels, quality=90):
     return _written(writer, pixels)
 
 
-def data_url(kind, content):
+def data_url(pixels, limit=0):
+    """RGB [height, width, 3] as an address that holds it: a PNG file of up to `limit` bytes, else a JPEG file."""
+    kind, content = "png", png(pixels) if limit else b""
+    if not 0 < len(content) <= limit:
+        kind, content = "jpeg", jpeg(pixels)
     return "data:image/%s;base64,%s" % (kind, base64.b64encode(content).decode("ascii"))

@@ -48,7 +48,7 @@ def _raise(message):
 
 
 def tokens(trace=None, role="answer"):
-    """The answer's tokens, or those of another role (None: all positions), as dictionaries.
+    """The answer's tokens, or those of another role (None: all positions), as dictionaries; to_frame() gives a pandas.DataFrame.
 
     Keys: `position`, `index` (in the answer, -1 outside), `token` (the tokenizer's piece), `text` (what it says: a character spread
     over several pieces stands at the first), `role`, `probability` (None where it is not known) and `alternatives`, a list of
@@ -57,7 +57,7 @@ def tokens(trace=None, role="answer"):
     trace = resolve(trace)
     with _table(trace) as table:
         rows = pipeline.rows(table)
-    return [_token(row) for row in rows if role is None or row["role"] == role]
+    return pipeline.Rows(_token(row) for row in rows if role is None or row["role"] == role)
 
 
 @contextmanager
