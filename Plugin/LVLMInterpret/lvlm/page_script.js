@@ -81,6 +81,7 @@
     const summary = await chunk("summary");
     const shares = state.word < 0 ? summary.mean() : summary.map(state.word), top = shares.reduce((a, b) => Math.max(a, b), 0);
     const context = byId("heads").getContext("2d");
+    context.clearRect(0, 0, data.layers * cell, data.heads * cell);
     for (let layer = 0; layer < data.layers; layer++) {
       for (let head = 0; head < data.heads; head++) {
         context.fillStyle = "rgb(" + color(top > 0 ? shares[layer * data.heads + head] / top : 0).join() + ")";
@@ -92,10 +93,12 @@
       }
     }
     if (state.layer >= 0) {
-      context.strokeStyle = "#35c3ff";
-      context.lineWidth = 2;
       const [first, height] = state.head < 0 ? [data.heads - 1, data.heads] : [state.head, 1];
-      context.strokeRect(state.layer * cell, (data.heads - 1 - first) * cell, cell - 1, height * cell - 1);
+      for (const [ink, width] of [["#fff", 6], ["#0067d8", 3]]) { // seen on dark and on bright squares
+        context.strokeStyle = ink;
+        context.lineWidth = width;
+        context.strokeRect(state.layer * cell, (data.heads - 1 - first) * cell, cell - 1, height * cell - 1);
+      }
     }
     byId("heads-range").textContent = "0 to " + percent(top) + (partly ? "; with a blue dot: the page has its map for each word" : "");
   };
