@@ -183,6 +183,15 @@ class Content(PageCase):
         self.assertEqual(page.texts["h1"], HOSTILE[0])
         self.assertFalse([attributes for _, attributes in page.tags if any(name.startswith("on") for name in attributes)])
 
+    def test_numbers_that_are_none(self):
+        odd = np.array([np.inf, np.nan, -np.inf, 1e30, -1, -1, -1], "f4")
+        page = Page(self.save(tensors={"answer.logprob": odd, "answer.topk_logprob": np.stack([odd] * 3, axis=1)}))
+        np.testing.assert_allclose([np.nan if word["p"] is None else word["p"] for word in page.data["words"]], [1, np.nan, 0, 1, *[np.exp(-1)] * 3])
+        self.recorded["relevancy.joint"][2, 3] = np.inf
+        trace = self.reader(self.data, name="infinite.lvlm", tensors=self.recorded)
+        with self.assertRaisesRegex(self.lvlm.Error, "finite"), lt.Errors():
+            self.lvlm.save_page(trace, self.path("infinite.html"))
+
     def test_errors(self):
         trace = self.reader(self.data)
         for work, text in ((lambda: self.lvlm.save_page(trace, ""), "path: ''"), (lambda: self.lvlm.save_page(trace, 5), "path: 5"),

@@ -109,7 +109,8 @@ def relevancy_maps(relevancy, tokens, patches):
         words = pipeline.rows(relevancy, 1)
         found = [(row["word"], row["share"]) for row in words if row["word"].strip() and row["share"] >= LEAST_SOURCE]
         best = sorted(found, key=lambda word: -word[1])[:SOURCES]
-        sources.append([("the picture", words[0]["image_share"]), *best] if words else [])
+        image_share = words[0]["image_share"] if words else np.nan
+        sources.append([("the picture", image_share), *best] if np.isfinite(image_share) else [])
     return maps, sources
 
 
@@ -121,7 +122,9 @@ class Chunks:
         self.error, self.relative = {}, 0.0
 
     def add(self, name, maps):
-        """Whether there was room for the maps [count, size]."""
+        """Whether there was room for the maps [count, size]. Raises Error for numbers that are not finite."""
+        if not np.isfinite(maps).all():
+            raise Error("the maps %s of the trace have numbers that are not finite" % name)
         tops, numbers, worst, relative = quantized(maps)
         deflated = base64.b64encode(zlib.compress(tops.tobytes() + numbers.tobytes(), 9)).decode("ascii")
         size = len(deflated) + len(name) + 40

@@ -78,7 +78,8 @@ def _token(row):
 
 
 def _probability(logprob):
-    return None if math.isnan(logprob) else math.exp(logprob)
+    """None where it is not known; a recorded logarithm above 0 is none of a probability, and counts as 0."""
+    return None if math.isnan(logprob) else math.exp(min(logprob, 0))
 
 
 def question(trace=None):
