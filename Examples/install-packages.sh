@@ -16,6 +16,8 @@ packages=(
   cmake ninja-build g++ ccache pkg-config xvfb xauth xdotool imagemagick fonts-dejavu-core python3-numpy python3-pil
   # The page in the browser and its test: a browser, and pip for trame.
   chromium python3-pip
+  # Notebooks and their test.
+  python3-nbclient python3-ipykernel python3-pandas
 )
 missing=()
 for package in "${packages[@]}"; do

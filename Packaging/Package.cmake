@@ -13,5 +13,6 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS "${CMAKE_BINARY_DIR}/lib")
 string(JOIN ", " CPACK_DEBIAN_PACKAGE_DEPENDS
   "paraview (>= ${ParaView_VERSION_MAJOR}.${ParaView_VERSION_MINOR})"
   "paraview (<< ${ParaView_VERSION_MAJOR}.${next_minor})"
-  "python3-paraview")
+  "python3-paraview"
+  "python3-numpy")
 include(CPack)

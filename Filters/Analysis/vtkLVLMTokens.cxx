@@ -147,4 +147,5 @@ void vtkLVLMTokens::Compute(
   }
   addShownColumns(trace, this->GetTokensToUse(trace, outputs), table);
   lvlm::addText(table, "question", lvlm::questionOf(trace));
+  lvlm::addText(table, "model", trace.model);
 }

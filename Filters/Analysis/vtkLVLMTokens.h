@@ -8,6 +8,7 @@
  * is at the top), `logprob` (not a number outside the answer), and for each recorded alternative n
  * = 1..k: `top<n>_id`, `top<n>_token`, `top<n>_text`, `top<n>_logprob`. Last, `probability` and
  * `chosen`, which is 1 for the answer tokens that are chosen by list or time and 0 for all others.
+ * Field data: the strings `question`, as it was asked, and `model`, its name.
  */
 #ifndef vtkLVLMTokens_h
 #define vtkLVLMTokens_h

@@ -90,6 +90,15 @@ def pick():
     say("done")
 
 
+def page():
+    """A file to send, written on the client's disk, of a trace on the server's."""
+    connect()
+    import lvlm
+    trace = simple.LVLMTraceReader(FileName=path("small.lvlm"))
+    lvlm.save_page(trace, path("remote-%d.html" % servermanager.ActiveConnection.GetNumberOfDataPartitions()))
+    say("done")
+
+
 def wrong():
     """Errors of the server reach the client, which goes on."""
     connect()
@@ -159,7 +168,7 @@ def ask():
     say("done")
 
 
-{"analyse": analyse, "pick": pick, "wrong": wrong, "wait": wait, "ask": ask, "long_question": long_question,
+{"analyse": analyse, "pick": pick, "page": page, "wrong": wrong, "wait": wait, "ask": ask, "long_question": long_question,
  "long_relevancy": long_relevancy}[JOB]()
 sys.stdout.flush()
 os._exit(0)

@@ -198,6 +198,27 @@ class Recorded(RemoteCase):
                 self.assertEqual(picked[ranks][at]["attention"], one["attention"], "%d ranks" % ranks)
                 self.assertEqual(len(picked[ranks][at]["ids"]), len(one["ids"]))
 
+    def test_a_page_of_a_trace_on_a_server(self):
+        """lvlm.save_page writes on the client's disk what it writes without a server."""
+        lt.TestCase.setUpClass()
+        import lvlm
+        from paraview import simple
+        self.data = lt.TraceData(rows=6, cols=8, layers=4, width=64, height=48)
+        recorded = {name: value for name, value in self.data.more_tensors().items() if name.startswith("relevancy.")}
+        self.data.write(self.path("small.lvlm"), tensors=recorded)
+        lvlm.save_page(simple.LVLMTraceReader(FileName=self.path("small.lvlm")), self.path("local.html"))
+        expected = self.without_date("local.html")
+        self.assertIn('"relevancy.joint"', expected)
+        for ranks in (1, 3):
+            port = self.server(ranks=ranks).port
+            output = self.finish(start_client(port, "page", self.folder, LVLM_CLIENT_PLUGIN=lt.PLUGIN))
+            self.assertIn("connected to %d ranks" % ranks, output)
+            self.assertEqual(self.without_date("remote-%d.html" % ranks), expected)
+
+    def without_date(self, name):
+        with open(self.path(name), encoding="utf-8") as file:
+            return re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d", "", file.read())
+
     def test_errors_reach_the_client(self):
         server = self.server()
         output = self.finish(start_client(server.port, "wrong", self.folder))

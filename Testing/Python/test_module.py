@@ -3,6 +3,7 @@
 
 Set LVLM_KEEP to a folder to keep the screenshots.
 """
+import json
 import os
 import pathlib
 import shutil
@@ -94,6 +95,23 @@ class Recorded(ModuleTest):
         self.assertEqual(len(self.lvlm.tokens(self.trace, "image")), 16)
         self.assertEqual(self.lvlm.question(self.trace), " ".join("w%d" % i for i in self.data.ids[self.data.positions("question")]))
         self.assertEqual(self.lvlm.telling_token(self.trace), self.data.T - 1)
+
+    def test_rows_are_a_list_that_notebooks_and_pandas_take(self):
+        rows = self.lvlm.rows(simple.OutputPort(simple.LVLMHeadSummary(Input=self.trace), 1))
+        self.assertIsInstance(rows, list)
+        self.assertEqual(json.loads(json.dumps(rows)), list(rows))
+        self.assertEqual([row["layer"] for row in rows], list(np.repeat(np.arange(6), 4)))
+        pandas = mock.MagicMock()
+        with mock.patch.dict(sys.modules, pandas=pandas):
+            self.assertIs(rows.to_frame(), pandas.DataFrame.return_value)
+            pandas.DataFrame.assert_called_once_with(list(rows))
+        with mock.patch.dict(sys.modules, pandas=None):
+            self.assertRaisesText(rows.to_frame, "python3-pandas")
+        shown = type(rows)([{"<b>": "<i>&", "p": 0.123456789}] * 61)._repr_html_()
+        self.assertEqual(shown.count("<td>&lt;i&gt;&amp;</td><td>0.1235</td>"), 60)
+        self.assertIn("<th>&lt;b&gt;</th>", shown)
+        self.assertIn("first 60 of 61", shown)
+        self.assertEqual(self.lvlm.rows(self.trace), [])
 
     def test_traces_are_found_from_whatever_lies_below(self):
         below = simple.LVLMOverlay(Input=simple.LVLMAttentionMap(Input=self.trace))

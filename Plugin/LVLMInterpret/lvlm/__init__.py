@@ -8,15 +8,19 @@
 Every function that takes a trace takes None as well: the trace of the active source, else the newest. Errors are lvlm.Error,
 with a message that names what is wrong.
 """
+from . import notebook
 from .comparison import compare
 from .editing import ask_without, crop_and_ask, paint_over, selected_patches
 from .errors import Error, run
 from .explanations import show_causality, show_relevancy
+from .page import save_page
 from .pipeline import rows
 from .presets import show_attention, show_heads, show_layers
 from .questions import ask
-from .traces import answer, find_traces, question, step, telling_token, tokens, trace_of
+from .traces import answer, find_traces, model, question, step, telling_token, tokens, trace_of
 
-__all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "paint_over", "question", "rows",
-           "run", "selected_patches", "show_attention", "show_causality", "show_heads", "show_layers", "show_relevancy", "step",
+__all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "model", "paint_over", "question", "rows",
+           "run", "save_page", "selected_patches", "show_attention", "show_causality", "show_heads", "show_layers", "show_relevancy", "step",
            "telling_token", "tokens", "trace_of"]
+
+notebook.register()

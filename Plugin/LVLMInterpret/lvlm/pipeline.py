@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources, filters and small tables: what the presets share, all of it through the server manager."""
+import html
 import os
 from contextlib import contextmanager
 
@@ -8,6 +9,8 @@ from vtkmodules.vtkCommonCore import vtkCommand
 from vtkmodules.vtkCommonDataModel import vtkDataObject
 
 from .errors import Error
+
+MOST_ROWS = 60  # of a table in a notebook
 
 
 def xml_name(proxy):
@@ -167,13 +170,41 @@ def update(source, what, port=0):
         raise Error("%s: %s" % (what, first_line(messages)))
 
 
+class Rows(list):
+    """A table as a list of dictionaries, one a row. A notebook shows it as a table, and pandas takes it."""
+
+    def to_frame(self):
+        """A pandas.DataFrame, with a column a key. Raises Error where there is no pandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise Error("this Python has no pandas: apt-get install python3-pandas") from None
+        return pandas.DataFrame(list(self))
+
+    def _repr_html_(self):
+        shown = self[:MOST_ROWS]
+        names = list(shown[0]) if shown else []
+        head = "".join("<th>%s</th>" % html.escape(name) for name in names)
+        body = "".join("<tr>%s</tr>" % "".join("<td>%s</td>" % html.escape(_cell(row[name])) for name in names) for row in shown)
+        more = "" if len(shown) == len(self) else "<p>The first %d of %d rows.</p>" % (len(shown), len(self))
+        return "<table><thead><tr>%s</tr></thead><tbody>%s</tbody></table>%s" % (head, body, more)
+
+
+def _cell(value):
+    """A value of a row, or a list of such tuples, to read."""
+    if isinstance(value, list):
+        return ", ".join(" ".join(map(_cell, part)) for part in value)
+    return "%.4g" % value if isinstance(value, float) else str(value)
+
+
 def rows(source, port=None):
-    """A small table, the output of a source or of one of its ports, as a list of dictionaries: one a row."""
+    """A small table, the output of a source or of one of its ports, as a list of dictionaries: one a row. Its to_frame() gives a
+    pandas.DataFrame."""
     table = servermanager.Fetch(plain(source), idx=source.Port if port is None else port)
     if table is None or not table.IsA("vtkTable"):
-        return []
+        return Rows()
     names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
-    return [{name: value_of(table.GetValueByName(row, name)) for name in names} for row in range(table.GetNumberOfRows())]
+    return Rows({name: value_of(table.GetValueByName(row, name)) for name in names} for row in range(table.GetNumberOfRows()))
 
 
 def value_of(variant):

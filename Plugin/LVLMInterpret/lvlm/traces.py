@@ -48,7 +48,7 @@ def _raise(message):
 
 
 def tokens(trace=None, role="answer"):
-    """The answer's tokens, or those of another role (None: all positions), as dictionaries.
+    """The answer's tokens, or those of another role (None: all positions), as dictionaries; to_frame() gives a pandas.DataFrame.
 
     Keys: `position`, `index` (in the answer, -1 outside), `token` (the tokenizer's piece), `text` (what it says: a character spread
     over several pieces stands at the first), `role`, `probability` (None where it is not known) and `alternatives`, a list of
@@ -57,7 +57,7 @@ def tokens(trace=None, role="answer"):
     trace = resolve(trace)
     with _table(trace) as table:
         rows = pipeline.rows(table)
-    return [_token(row) for row in rows if role is None or row["role"] == role]
+    return pipeline.Rows(_token(row) for row in rows if role is None or row["role"] == role)
 
 
 @contextmanager
@@ -78,13 +78,23 @@ def _token(row):
 
 
 def _probability(logprob):
-    return None if math.isnan(logprob) else math.exp(logprob)
+    """None where it is not known; a recorded logarithm above 0 is none of a probability, and counts as 0."""
+    return None if math.isnan(logprob) else math.exp(min(logprob, 0))
 
 
 def question(trace=None):
     """The question as it was asked; of a trace that does not say it, what its tokens say."""
+    return _field(trace, "question")
+
+
+def model(trace=None):
+    """The name of the model that answered."""
+    return _field(trace, "model")
+
+
+def _field(trace, name):
     with _table(resolve(trace)) as table:
-        return servermanager.Fetch(table).GetFieldData().GetAbstractArray("question").GetValue(0)
+        return servermanager.Fetch(table).GetFieldData().GetAbstractArray(name).GetValue(0)
 
 
 def answer(trace=None):

@@ -1,0 +1,1 @@
+../../../Examples/Python/whole_files.py
