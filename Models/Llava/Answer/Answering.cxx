@@ -3,6 +3,7 @@
 
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Trace/ByteText.h"
 
 #include <algorithm>
 #include <sstream>
@@ -95,7 +96,7 @@ void Answering::checkAlike() const
                                   [&summary] {
                                     return ranks::Message{ summary(), {} };
                                   })
-                        .head.get<std::string>();
+                        .head;
   this->Team.together(
     [&]
     {
@@ -113,7 +114,7 @@ void Answering::sharePicture()
     [this]
     {
       const picture::RgbImage own = this->Model.see(this->Asked.image, this->Asked.imageMode);
-      return ranks::Message{ nullptr, { imageTensor(own) } };
+      return ranks::Message{ {}, { imageTensor(own) } };
     });
   this->Seen.height = seen.tensors.at(0).extent(0);
   this->Seen.width = seen.tensors.at(0).extent(1);
