@@ -21,9 +21,14 @@ packages=(
   # Tools: build, compiler cache, X server for pictures and GUI tests.
   cmake ninja-build g++ ccache pkg-config xvfb xauth xdotool imagemagick fonts-dejavu-core python3-numpy python3-pil
 )
+paraview=$(apt-cache show paraview)
+# ParaView may bring its own VTK, or stand on the system's.
+if [[ "$paraview" == *libvtk9* ]]; then
+  packages+=(libvtk9-dev libvtk9-qt-dev)
+fi
 # The Qt of this ParaView. Without the SVG library ParaView's own toolbars show no icons.
-if [[ "$(apt-cache show paraview)" == *libqt6core6* ]]; then
-  packages+=(qt6-base-dev qt6-5compat-dev qt6-svg-dev qt6-tools-dev qt6-tools-dev-tools)
+if [[ "$paraview" == *libqt6core6* ]]; then
+  packages+=(qt6-base-dev qt6-5compat-dev qt6-svg-dev qt6-tools-dev qt6-tools-dev-tools xsltproc)
 else
   packages+=(qtbase5-dev libqt5opengl5-dev libqt5svg5 qttools5-dev qtxmlpatterns5-dev-tools)
 fi

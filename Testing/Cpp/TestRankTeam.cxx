@@ -4,6 +4,7 @@
 #include "Check.h"
 #include "ThreadRanks.h"
 
+#include "Models/Ranks/MessageHead.h"
 #include "Models/Ranks/Team.h"
 
 #include <algorithm>
@@ -218,7 +219,7 @@ void testExchanges(int size)
       std::vector<int> own(
         static_cast<std::size_t>(team.rank()), team.rank()); // as many as the rank
       std::vector<double> list{ team.rank() + 0.5 };
-      Message handed{ team.rank(), {} };
+      Message handed{ packed(team.rank()), {} };
       team.together(
         [&]
         {

@@ -158,7 +158,7 @@ ranks::Message Answering::turn(
     return scoredToken(
       this->choose(soFar, logits), logits, this->Asked.alternatives, this->Asked.captureLogits);
   }
-  return { nullptr, { fromTorch(hidden) } };
+  return { {}, { fromTorch(hidden) } };
 }
 
 Trace Answering::finish(const Answer& answer, const Progress& progress)
