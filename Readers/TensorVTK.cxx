@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "TensorVTK.h"
 
+#include "KnownRange.h"
 #include "vtkLVLMHalfArray.h"
 
 #include "Models/Trace/Error.h"
@@ -75,12 +76,25 @@ void releaseBuffer(void* address)
   Owners::instance().take(address);
 }
 
+/// One of VTK's own arrays, as New() of a derived class makes it.
+template <typename ArrayT>
+class Shared : public KnownRange<ArrayT>
+{
+public:
+  static Shared* New()
+  {
+    auto* array = new Shared;
+    array->InitializeObjectBase();
+    return array;
+  }
+};
+
 template <typename ArrayT>
 vtkSmartPointer<vtkDataArray> share(const Tensor& tensor)
 {
   using ValueT = typename ArrayT::ValueType;
   static_assert(sizeof(ValueT) <= 8, "plain numbers only");
-  auto array = vtkSmartPointer<ArrayT>::New();
+  auto array = vtkSmartPointer<Shared<ArrayT>>::New();
   if (tensor.count() > 0)
   {
     auto* values = reinterpret_cast<ValueT*>(const_cast<std::byte*>(tensor.data));

@@ -10,6 +10,8 @@
 #ifndef vtkLVLMHalfArray_h
 #define vtkLVLMHalfArray_h
 
+#include "KnownRange.h"
+
 #include "Models/Trace/Tensor.h"
 
 #include "lvlmReadersModule.h"
@@ -20,7 +22,8 @@
 #include <mutex>
 #include <vector>
 
-class LVLMREADERS_EXPORT vtkLVLMHalfArray : public vtkGenericDataArray<vtkLVLMHalfArray, float>
+class LVLMREADERS_EXPORT vtkLVLMHalfArray
+  : public lvlm::KnownRange<vtkGenericDataArray<vtkLVLMHalfArray, float>>
 {
 public:
   using Generic = vtkGenericDataArray<vtkLVLMHalfArray, float>;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMCausalGraph.h"
 
-#include "CausalMessage.h"
 #include "CausalTables.h"
 
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/CausalGraphGeometry.h"
 #include "Filters/Drawing/CausalGraphLayout.h"
+#include "Models/Causal/ExplanationBytes.h"
 #include "Models/Ranks/Team.h"
 #include "Models/Trace/Analysis.h"
 #include "Readers/TensorVTK.h"
@@ -261,9 +261,9 @@ lvlm::HeadExplanations vtkLVLMCausalGraph::ExplainOnRanks(const lvlm::Trace& tra
   lvlm::ranks::Message message;
   if (rank == ranks.rank())
   {
-    message.head = this->Explain(trace, slab, heads, token);
+    message.head = lvlm::causal::bytesOf(this->Explain(trace, slab, heads, token));
   }
-  return ranks.broadcast(std::move(message), rank).head.get<lvlm::HeadExplanations>();
+  return lvlm::causal::explanationsOf(ranks.broadcast(std::move(message), rank).head);
 }
 
 void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,

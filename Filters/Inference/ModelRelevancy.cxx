@@ -2,9 +2,9 @@
 #include "ModelRelevancy.h"
 
 #include "EmbeddedModel.h"
+#include "InferenceLibrary.h"
 
 #include "Filters/Analysis/RelevancyRequest.h"
-#include "Models/Llava/Relevancy.h"
 #include "Models/Ranks/Team.h"
 
 #include <cstdlib>
@@ -72,7 +72,7 @@ std::shared_ptr<const llava::LlavaModel> modelOf(
   options.device = !request.device.empty() ? request.device : device.empty() ? "cpu" : device;
   try
   {
-    return llava::LlavaModel::open(directory, options);
+    return inference().open(directory, options);
   }
   catch (const Error& error)
   {
@@ -96,7 +96,7 @@ RelevancyModel openRelevancyModel(
       options.temperature = temperatureOf(trace);
     });
   return { model, [=, &trace, &team](const Indices& tokens, const Progress& progress) {
-            return llava::relevancyMaps(*model, trace, tokens, options, progress, team);
+            return inference().relevancyMaps(*model, trace, tokens, options, progress, team);
           } };
 }
 }

@@ -2,11 +2,11 @@
 #include "vtkLLaVAInference.h"
 
 #include "EmbeddedModel.h"
+#include "InferenceLibrary.h"
 #include "ModelRelevancy.h"
 #include "PictureFromVTK.h"
 
-#include "Models/Llava/LlavaModel.h"
-#include "Models/Llava/Runtime.h"
+#include "Models/Trace/ByteText.h"
 #include "Models/Trace/Trace.h"
 #include "Readers/AlgorithmTeam.h"
 #include "Readers/RankExecutive.h"
@@ -52,7 +52,7 @@ struct vtkLLaVAInference::Internals
     options.threads = self->Threads;
     options.rank = self->Ranks->rank();
     options.ranks = self->Ranks->size();
-    this->Model = lvlm::llava::LlavaModel::open(lvlm::modelFolder(self->ModelDirectory), options);
+    this->Model = lvlm::inference().open(lvlm::modelFolder(self->ModelDirectory), options);
     return this->Model;
   }
 
@@ -251,13 +251,13 @@ const char* vtkLLaVAInference::GetCostInformation()
     const std::int64_t P = model->promptLength(question);
     const lvlm::llava::QuestionCost cost = model->cost(question, P);
     const bool alone = model->options().ranks == 1;
-    this->Self->CostInformation = "up to " + lvlm::llava::byteText(cost.total()) +
+    this->Self->CostInformation = "up to " + lvlm::byteText(cost.total()) +
       (alone ? "" : " on the first rank") + " for " + std::to_string(P) + " prompt positions and " +
       std::to_string(question.maxNewTokens) + " answer tokens: attention of the answer " +
-      lvlm::llava::byteText(cost.attentionAnswer) + ", full matrices " +
-      lvlm::llava::byteText(cost.attentionFull) + ", vision tower " +
-      lvlm::llava::byteText(cost.attentionVision) + ", keys and values " +
-      lvlm::llava::byteText(cost.cache) + ", buffers " + lvlm::llava::byteText(cost.buffers);
+      lvlm::byteText(cost.attentionAnswer) + ", full matrices " +
+      lvlm::byteText(cost.attentionFull) + ", vision tower " +
+      lvlm::byteText(cost.attentionVision) + ", keys and values " + lvlm::byteText(cost.cache) +
+      ", buffers " + lvlm::byteText(cost.buffers);
   }
   catch (const std::exception& error)
   {

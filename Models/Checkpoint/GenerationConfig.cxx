@@ -161,13 +161,12 @@ void refuseOthers(const ConfigSection& section)
 }
 }
 
-GenerationConfig parseGenerationConfig(const Json& json, const std::string& where)
+GenerationConfig parseGenerationConfig(const ConfigSection& section)
 {
-  if (!json.is_object())
+  if (!section.json.is_object())
   {
-    fail(where, ": is not a JSON object");
+    fail(section.where, ": is not a JSON object");
   }
-  const ConfigSection section{ json, where };
   refuseOthers(section);
   GenerationConfig config;
   config.endTokens = tokensOf(section, "eos_token_id");

@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 namespace lvlm::checkpoint
 {
+
+struct ConfigSection;
 
 struct GenerationConfig
 {
@@ -37,10 +37,10 @@ struct GenerationConfig
   std::set<std::int64_t> beginSuppressed; ///< begin_suppress_tokens
 };
 
-/// Reads a generation_config.json, or the object of config.json that stands in for it; `where` is
-/// named in errors. Throws Error on values that cannot be, and names what asks for another answer
-/// than this project's search gives: beams, contrastive search, classifier-free guidance ...
-GenerationConfig parseGenerationConfig(const nlohmann::json& json, const std::string& where);
+/// Reads a generation_config.json, or the object of config.json that stands in for it. Throws Error
+/// on values that cannot be, and names what asks for another answer than this project's search
+/// gives: beams, contrastive search, classifier-free guidance ...
+GenerationConfig parseGenerationConfig(const ConfigSection& section);
 
 } // namespace lvlm::checkpoint
 

@@ -463,11 +463,13 @@ LlavaConfig parseLlavaConfig(
   if (!generation.empty())
   {
     const std::string where = source + ": generation_config.json";
-    result.generation = parseGenerationConfig(parseJson(generation, where), where);
+    const Json parsed = parseJson(generation, where);
+    result.generation = parseGenerationConfig({ parsed, where });
   }
   else
   {
-    result.generation = parseGenerationConfig(generationIn(root), source);
+    const Json own = generationIn(root);
+    result.generation = parseGenerationConfig({ own, source });
   }
   return result;
 }

@@ -83,6 +83,7 @@ struct QuestionCost
   }
 };
 
+/// Virtual functions, so that whoever loads the library while running can call them (Library.h).
 class LlavaModel
 {
 public:
@@ -94,24 +95,24 @@ public:
 
   /// Throws Error, as open() does; use that, which shares models.
   LlavaModel(const std::string& directory, const ModelOptions& options);
-  ~LlavaModel();
+  virtual ~LlavaModel();
   LlavaModel(const LlavaModel&) = delete;
   LlavaModel& operator=(const LlavaModel&) = delete;
 
-  const checkpoint::LlavaConfig& config() const;
-  const std::string& directory() const;
-  const ModelOptions& options() const;
+  virtual const checkpoint::LlavaConfig& config() const;
+  virtual const std::string& directory() const;
+  virtual const ModelOptions& options() const;
   /// The decoder layers that this rank runs.
-  LayerSpan span() const;
+  virtual LayerSpan span() const;
   /// One line for people: layers, heads, grid, size and type of the weights.
-  std::string description() const;
+  virtual std::string description() const;
 
   /// P: positions of a question's prompt, image tokens included. Throws Error as ask() does for a
   /// bad prompt.
-  std::int64_t promptLength(const Question& question) const;
+  virtual std::int64_t promptLength(const Question& question) const;
 
   /// Cost of a question whose prompt has P positions. Throws Error for layers out of range.
-  QuestionCost cost(const Question& question, std::int64_t promptLength) const;
+  virtual QuestionCost cost(const Question& question, std::int64_t promptLength) const;
 
   /// Runs the model. May be called from several threads. Throws Error, and Aborted when `progress`
   /// says so.
@@ -120,8 +121,8 @@ public:
   /// and `progress` are rank 0's. Each gets the whole trace but of the attention of the decoder
   /// that of its own layers, and that of the tower on rank 0. What one of them throws is thrown on
   /// all.
-  Trace ask(const Question& question, const Progress& progress = Progress()) const;
-  Trace ask(const Question& question, const Progress& progress, ranks::Team& team) const;
+  virtual Trace ask(const Question& question, const Progress& progress = Progress()) const;
+  virtual Trace ask(const Question& question, const Progress& progress, ranks::Team& team) const;
 
   struct Impl;
   /// The parts, for code inside Models/Llava and its tests.

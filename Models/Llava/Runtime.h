@@ -5,7 +5,6 @@
 #define LVLM_LLAVA_RUNTIME_H
 
 #include <cstddef>
-#include <string>
 
 namespace lvlm::llava
 {
@@ -22,9 +21,6 @@ void useThreads(int threads);
 
 /// Bytes that can still be allocated: the system's or the control group's, whichever is less.
 std::size_t availableMemory();
-
-/// "1.5 GB", "230 MB" ...
-std::string byteText(std::size_t bytes);
 
 } // namespace lvlm::llava
 

@@ -2,6 +2,7 @@
 #include "Message.h"
 
 #include "Channel.h"
+#include "MessageHead.h"
 
 #include "Models/Trace/Error.h"
 
@@ -50,7 +51,7 @@ Message unpackedHead(const std::vector<std::uint8_t>& head)
   try
   {
     const nlohmann::json packed = nlohmann::json::from_msgpack(head);
-    Message message{ packed.at(0), {} };
+    Message message{ packed.at(0).get<std::string>(), {} };
     for (const nlohmann::json& description : packed.at(1))
     {
       message.tensors.push_back(awaited(description));
@@ -63,6 +64,25 @@ Message unpackedHead(const std::vector<std::uint8_t>& head)
       "a message between ranks cannot be read, they do not run the same program: ", error.what());
   }
 }
+}
+
+std::string packed(const nlohmann::json& value)
+{
+  std::string head;
+  nlohmann::json::to_msgpack(value, head);
+  return head;
+}
+
+nlohmann::json unpacked(const std::string& head)
+{
+  try
+  {
+    return head.empty() ? nlohmann::json() : nlohmann::json::from_msgpack(head);
+  }
+  catch (const std::exception& error)
+  {
+    fail("the head of a message between ranks cannot be read: ", error.what());
+  }
 }
 
 Message transferred(Message message, bool sender, const Transfer& transfer)

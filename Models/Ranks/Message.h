@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file Message.h
-/// What one rank hands to another: a small head of numbers, texts and lists, and tensors, whose
+/// What one rank hands to another: a small head, and tensors, whose
 /// bytes travel from where they lie and are received where they stay.
 #ifndef LVLM_RANKS_MESSAGE_H
 #define LVLM_RANKS_MESSAGE_H
 
-#include "Models/Trace/Json.h"
 #include "Models/Trace/Tensor.h"
 
 #include <cstddef>
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace lvlm::ranks
@@ -17,7 +17,7 @@ namespace lvlm::ranks
 
 struct Message
 {
-  nlohmann::json head;
+  std::string head; ///< any bytes: see MessageHead.h
   std::vector<Tensor> tensors;
 };
 
@@ -33,7 +33,7 @@ Message transferred(Message message, bool sender, const Transfer& transfer);
 template <typename T>
 Message messageOf(const std::vector<T>& list)
 {
-  return { nullptr, { Tensor::of(list, { static_cast<std::int64_t>(list.size()) }) } };
+  return { {}, { Tensor::of(list, { static_cast<std::int64_t>(list.size()) }) } };
 }
 template <typename T>
 std::vector<T> listOf(const Message& message, std::size_t tensor = 0)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Team.h"
 
+#include "MessageHead.h"
+
 #include <algorithm>
 #include <array>
 #include <new>
@@ -183,15 +185,15 @@ void Team::look(const Outcome& own)
     std::vector<Outcome> all{ own };
     for (int rank = 1; rank < this->size(); ++rank)
     {
-      all.push_back(this->receive(rank).head.get<Outcome>());
+      all.push_back(unpacked(this->receive(rank).head).get<Outcome>());
     }
-    verdict.head = this->judged(all);
+    verdict.head = packed(this->judged(all));
   }
   else
   {
-    this->send({ own, {} }, 0);
+    this->send({ packed(own), {} }, 0);
   }
-  *this->Verdict = this->spread(std::move(verdict), 0).head.get<Outcome>();
+  *this->Verdict = unpacked(this->spread(std::move(verdict), 0).head).get<Outcome>();
   this->LastLook = std::chrono::steady_clock::now();
 }
 
@@ -249,9 +251,9 @@ bool Team::allAgree(const std::function<bool()>& work)
     [&]
     {
       const bool own = work();
-      for (const Message& one : this->gather({ own, {} }))
+      for (const Message& one : this->gather({ packed(own), {} }))
       {
-        all = all && one.head.get<bool>();
+        all = all && unpacked(one.head).get<bool>();
       }
     });
   return all;

@@ -10,6 +10,7 @@
 #include <unicode/uniset.h>
 #include <unicode/unistr.h>
 
+#include <cstdint>
 #include <limits>
 
 namespace lvlm::text

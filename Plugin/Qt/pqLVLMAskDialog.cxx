@@ -88,9 +88,9 @@ pqLVLMAskDialog::pqLVLMAskDialog(QWidget* parent)
 
   QObject::connect(this->Ask, &QPushButton::clicked, this, &pqLVLMAskDialog::run);
   QObject::connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
-  for (const int key : { Qt::Key_Return, Qt::Key_Enter })
+  for (const char* keys : { "Ctrl+Return", "Ctrl+Enter" })
   {
-    auto* shortcut = new QShortcut(QKeySequence(Qt::CTRL + key), this);
+    auto* shortcut = new QShortcut(QKeySequence(QString(keys)), this);
     QObject::connect(shortcut, &QShortcut::activated, this, &pqLVLMAskDialog::run);
   }
   QObject::connect(

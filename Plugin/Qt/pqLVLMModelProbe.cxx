@@ -102,13 +102,13 @@ ModelStatus probeModel(
   {
     vtkSMPropertyHelper property(proxy, setting.key().toUtf8().data());
     const QVariant& value = setting.value();
-    if (value.type() == QVariant::String)
+    if (value.userType() == QMetaType::QString)
     {
       property.Set(value.toString().toUtf8().data());
       continue;
     }
     const QVariantList numbers =
-      value.type() == QVariant::List ? value.toList() : QVariantList{ value };
+      value.userType() == QMetaType::QVariantList ? value.toList() : QVariantList{ value };
     property.SetNumberOfElements(static_cast<unsigned int>(numbers.size()));
     for (int i = 0; i < numbers.size(); ++i)
     {

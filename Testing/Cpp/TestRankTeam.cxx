@@ -4,6 +4,7 @@
 #include "Check.h"
 #include "ThreadRanks.h"
 
+#include "Models/Ranks/MessageHead.h"
 #include "Models/Ranks/Team.h"
 
 #include <algorithm>
@@ -75,13 +76,14 @@ void testMessage()
 {
   const auto asSent = [](auto&) {};
   Message message;
-  message.head = { std::int64_t{ -3 }, std::string("a\0b\xff", 4), 0.1f };
+  message.head = packed({ std::int64_t{ -3 }, std::string("a\0b\xff", 4), 0.1f });
   message.tensors = { Tensor::of(std::vector<float>{ 1, 2 }, { 1, 2 }),
     Tensor::of(std::vector<std::uint8_t>(), { 0 }) };
   const Message same = arrived(message, asSent);
-  CHECK(same.head.at(0).get<std::int64_t>() == -3);
-  CHECK(same.head.at(1).get<std::string>() == std::string("a\0b\xff", 4));
-  CHECK(same.head.at(2).get<float>() == 0.1f);
+  const nlohmann::json head = unpacked(same.head);
+  CHECK(head.at(0).get<std::int64_t>() == -3);
+  CHECK(head.at(1).get<std::string>() == std::string("a\0b\xff", 4));
+  CHECK(head.at(2).get<float>() == 0.1f);
   CHECK((same.tensors.at(0).shape == std::vector<std::int64_t>{ 1, 2 }));
   CHECK((listOf<float>(same) == std::vector<float>{ 1, 2 }));
   CHECK(same.tensors.at(0).data != message.tensors[0].data);
@@ -94,10 +96,10 @@ void testMessage()
                    pieces[0][0] = static_cast<std::byte>(pieces[1].size());
                  }),
     "do not run the same program");
-  CHECK_THROWS(arrived({ nullptr, { Tensor::of(std::vector<float>{ 1 }, { 1 }) } },
+  CHECK_THROWS(arrived({ {}, { Tensor::of(std::vector<float>{ 1 }, { 1 }) } },
                  [&](auto& pieces)
                  {
-                   const auto huge = nlohmann::json::to_msgpack(nlohmann::json::array({ nullptr,
+                   const auto huge = nlohmann::json::to_msgpack(nlohmann::json::array({ "",
                      nlohmann::json::array(
                        { nlohmann::json::array({ "F64", { std::int64_t{ 1 } << 62 } }) }) }));
                    pieces[1].assign(reinterpret_cast<const std::byte*>(huge.data()),
@@ -110,7 +112,9 @@ void testMessage()
 /// The turns' ranks in their order, carried by the message.
 Message withRank(Message given, int rank)
 {
-  given.head.push_back(rank);
+  nlohmann::json head = unpacked(given.head);
+  head.push_back(rank);
+  given.head = packed(head);
   return given;
 }
 
@@ -130,7 +134,7 @@ void checkPass(Team& team, Direction direction, int workers)
   {
     std::reverse(expected.begin(), expected.end());
   }
-  if (result.head.get<std::vector<int>>() != expected)
+  if (unpacked(result.head).get<std::vector<int>>() != expected)
   {
     fail("the turns were taken in another order");
   }
@@ -147,10 +151,10 @@ void testSuccess(int size)
         checkPass(team, Directions[0], workers);
         checkPass(team, Directions[1], workers);
       }
-      const Message first = team.fromFirst([&] { return Message{ team.rank() + 7, {} }; });
+      const Message first = team.fromFirst([&] { return Message{ packed(team.rank() + 7), {} }; });
       const bool all = team.allAgree([] { return true; });
       const bool most = team.allAgree([&] { return team.rank() != size - 1; });
-      if (first.head.get<int>() != 7 || !all || most)
+      if (unpacked(first.head).get<int>() != 7 || !all || most)
       {
         fail("a wrong answer");
       }
@@ -215,7 +219,7 @@ void testExchanges(int size)
       std::vector<int> own(
         static_cast<std::size_t>(team.rank()), team.rank()); // as many as the rank
       std::vector<double> list{ team.rank() + 0.5 };
-      Message handed{ team.rank(), {} };
+      Message handed{ packed(team.rank()), {} };
       team.together(
         [&]
         {
@@ -235,7 +239,7 @@ void testExchanges(int size)
       {
         fail("the last rank broadcast something else");
       }
-      if (team.isFirst() ? handed.head != size - 1 : !handed.head.is_null())
+      if (team.isFirst() ? unpacked(handed.head) != size - 1 : !handed.head.empty())
       {
         fail("something else was handed on");
       }

@@ -231,14 +231,15 @@ GUI_DRIVER int gui_type(const char* path, const char* text)
 GUI_DRIVER int gui_press(const char* action)
 {
   QAction* found = findAction(action);
-  for (QWidget* owner : found ? found->associatedWidgets() : QList<QWidget*>())
+  for (const QWidget* window : QApplication::topLevelWidgets())
   {
-    auto* bar = qobject_cast<QToolBar*>(owner);
-    QWidget* button = bar ? bar->widgetForAction(found) : nullptr;
-    if (button)
+    for (const QToolBar* bar : window->findChildren<QToolBar*>())
     {
-      QTest::mouseClick(button, Qt::LeftButton);
-      return 1;
+      if (QWidget* button = found ? bar->widgetForAction(found) : nullptr)
+      {
+        QTest::mouseClick(button, Qt::LeftButton);
+        return 1;
+      }
     }
   }
   return 0;
@@ -410,8 +411,8 @@ GUI_DRIVER void gui_watch(const char* path)
       if (widget && widget->isVisible())
       {
         const QImage look = widget->grab().toImage();
-        watched << QString::number(qChecksum(
-          reinterpret_cast<const char*>(look.constBits()), static_cast<uint>(look.sizeInBytes())));
+        watched << QString::number(
+          qHashBits(look.constBits(), static_cast<std::size_t>(look.sizeInBytes())));
       }
     });
   watching->start(20);

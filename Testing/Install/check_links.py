@@ -25,7 +25,7 @@ ALLOWED = {
     "lvlmFiltersDrawing": {"vtk"},
     "lvlmFiltersOverlay": {"vtk", "picture", "opencv"},
     "lvlmFiltersAnalysis": {"vtk"},
-    "lvlmFiltersInference": {"vtk", "text", "picture", "torch", "products"},
+    "lvlmFiltersInference": {"vtk", "picture"},  # loads lvlmLlava when a model is asked for
     "lvlmServer": {"vtk"},
 }
 # The libraries that talk to them themselves; the plugin to none.

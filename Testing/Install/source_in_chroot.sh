@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tries README's two commands on a fresh system in a folder of its own. As root; needs debootstrap and git.
-#   bash Testing/Install/source_in_chroot.sh RELEASE [FOLDER]          e.g. bookworm
+#   bash Testing/Install/source_in_chroot.sh RELEASE [FOLDER]          e.g. bookworm, trixie, forky
 # What is committed is tried. FOLDER (default: a temporary one, removed at the end) is empty or new, or left from a try
 # that ended early; about 7 GB are written.
 set -euo pipefail
@@ -17,7 +17,11 @@ leave() {
 }
 trap leave EXIT
 [ -z "${2:-}" ] || keep=1
-[ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase "$release" "$root" "$mirror"
+script=/usr/share/debootstrap/scripts/$release
+[ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid  # a debootstrap older than the release
+[ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase "$release" "$root" "$mirror" "$script"
+# A testing release of a mirror that stands still counts as expired after a week.
+echo 'Acquire::Check-Valid-Until "false";' > "$root/etc/apt/apt.conf.d/99standing-mirror"
 # MPI, X and ParaView need processes, shared memory and terminals; without /sys hwloc complains, which tests of the window
 # take for an error.
 mount -t proc proc "$root/proc"

@@ -44,7 +44,7 @@ IMPLEMENTATION_ONLY = {
     "Filters/Overlay": {"opencv"},
 }
 # Headers of Models/ that drag a library along.
-CARRIERS = {"Models/Trace/Json.h": "nlohmann"}
+CARRIERS = {"Models/Trace/Json.h": "nlohmann", "Models/Ranks/MessageHead.h": "nlohmann"}
 LIBRARIES = (
     ("torch", re.compile(r"^(torch|ATen|c10|caffe2)/")),
     ("opencv", re.compile(r"^opencv2/")),
@@ -131,6 +131,22 @@ def circle(graph):
     return next(filter(None, map(search, sorted(graph))), [])
 
 
+def two_json_libraries(texts):
+    """VTK 9.3 and later have a nlohmann of their own: no file may see both, through whatever it includes."""
+    graph = include_graph(texts)
+
+    def reached(path, seen):
+        seen.add(path)
+        for target in graph[path] - seen:
+            reached(target, seen)
+        return seen
+
+    for path in sorted(texts):
+        libraries = {library_of(include) for other in reached(path, set()) for include in INCLUDE.findall(texts[other])}
+        if {"vtk", "nlohmann"} <= libraries:
+            yield "%s sees VTK and nlohmann" % path
+
+
 def circles(texts):
     files = include_graph(texts)
     for kind, graph in (("files", files), ("folders", folder_graph(files))):
@@ -145,7 +161,7 @@ def check(root):
         for file in sorted((root / folder).rglob("*")):
             if file.suffix in SOURCES:
                 texts[file.relative_to(root).as_posix()] = file.read_text(encoding="utf-8")
-    found = list(circles(texts))
+    found = list(circles(texts)) + list(two_json_libraries(texts))
     layered = [path for path in texts if layer_of(path)]
     for path in layered:
         found += offences(path, texts[path])
@@ -178,6 +194,8 @@ def self_test():
                  {"A/a.h": '#include "B/b.h"', "A/c.h": "", "B/b.h": '#include "A/c.h"'}):
         if not list(circles(ring)):
             sys.exit("check_layers: missed the circle of %s" % ring)
+    if not list(two_json_libraries({"A/a.h": "#include <nlohmann/json.hpp>", "B/b.cxx": '#include "A/a.h"\n#include "vtkTable.h"'})):
+        sys.exit("check_layers: missed a file that sees VTK and nlohmann")
     if list(circles({"A/a.h": '#include "b.h"', "A/b.h": '#include "B/c.h"', "B/c.h": ""})):
         sys.exit("check_layers: sees a circle where there is none")
 

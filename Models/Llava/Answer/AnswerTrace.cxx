@@ -2,6 +2,7 @@
 #include "AnswerTrace.h"
 
 #include "Models/Llava/Network/TorchTensors.h"
+#include "Models/Ranks/MessageHead.h"
 #include "Models/Text/Chat/ChatTemplate.h"
 #include "Models/Text/Chat/CheckpointTemplate.h"
 #include "Models/Text/PieceTexts.h"
@@ -99,8 +100,8 @@ ranks::Message scoredToken(
   const at::Tensor logprobs = at::log_softmax(logits, 0).to(at::kCPU, at::kFloat);  // [V]
   const auto [best, index] = logprobs.topk(std::min(alternatives, logits.size(0))); // [k], [k]
   ranks::Message token;
-  token.head = { { "id", id }, { "logprob", logprobs[id].item<float>() },
-    { "topkId", listOf<std::int64_t>(index) }, { "topkLogprob", listOf<float>(best) } };
+  token.head = ranks::packed({ { "id", id }, { "logprob", logprobs[id].item<float>() },
+    { "topkId", listOf<std::int64_t>(index) }, { "topkLogprob", listOf<float>(best) } });
   if (withLogits)
   {
     token.tensors.push_back(fromTorch(logits.to(at::kFloat)));
@@ -110,10 +111,11 @@ ranks::Message scoredToken(
 
 void Answer::add(const ranks::Message& token)
 {
-  this->ids.push_back(token.head.at("id").get<std::int64_t>());
-  this->logprob.push_back(token.head.at("logprob").get<float>());
-  append(this->topkId, token.head.at("topkId").get<std::vector<std::int64_t>>());
-  append(this->topkLogprob, token.head.at("topkLogprob").get<std::vector<float>>());
+  const nlohmann::json head = ranks::unpacked(token.head);
+  this->ids.push_back(head.at("id").get<std::int64_t>());
+  this->logprob.push_back(head.at("logprob").get<float>());
+  append(this->topkId, head.at("topkId").get<std::vector<std::int64_t>>());
+  append(this->topkLogprob, head.at("topkLogprob").get<std::vector<float>>());
   if (!token.tensors.empty())
   {
     append(this->logits, ranks::listOf<float>(token));

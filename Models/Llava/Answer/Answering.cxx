@@ -3,6 +3,7 @@
 
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Trace/ByteText.h"
 
 #include <algorithm>
 #include <sstream>
@@ -95,7 +96,7 @@ void Answering::checkAlike() const
                                   [&summary] {
                                     return ranks::Message{ summary(), {} };
                                   })
-                        .head.get<std::string>();
+                        .head;
   this->Team.together(
     [&]
     {
@@ -113,7 +114,7 @@ void Answering::sharePicture()
     [this]
     {
       const picture::RgbImage own = this->Model.see(this->Asked.image, this->Asked.imageMode);
-      return ranks::Message{ nullptr, { imageTensor(own) } };
+      return ranks::Message{ {}, { imageTensor(own) } };
     });
   this->Seen.height = seen.tensors.at(0).extent(0);
   this->Seen.width = seen.tensors.at(0).extent(1);
@@ -157,7 +158,7 @@ ranks::Message Answering::turn(
     return scoredToken(
       this->choose(soFar, logits), logits, this->Asked.alternatives, this->Asked.captureLogits);
   }
-  return { nullptr, { fromTorch(hidden) } };
+  return { {}, { fromTorch(hidden) } };
 }
 
 Trace Answering::finish(const Answer& answer, const Progress& progress)

@@ -8,6 +8,7 @@
 #include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Ranks/Team.h"
+#include "Models/Trace/ByteText.h"
 #include "Models/Trace/FileStamp.h"
 
 #include <algorithm>

@@ -5,6 +5,7 @@
 #include "RelevancySweep.h"
 
 #include "Models/Llava/Runtime.h"
+#include "Models/Ranks/MessageHead.h"
 
 #include <algorithm>
 #include <numeric>
@@ -374,21 +375,23 @@ AnswerMaps MapMaker::spread()
     [this]
     {
       ranks::Message own;
+      nlohmann::json names = nlohmann::json::array();
       for (const auto& [token, maps] : this->Maps)
       {
         for (const auto& [name, map] : maps)
         {
-          own.head.push_back({ token, name, map.total });
+          names.push_back({ token, name, map.total });
           own.tensors.push_back(Tensor::of(map.row, { static_cast<std::int64_t>(map.row.size()) }));
         }
       }
+      own.head = ranks::packed(names);
       return own;
     });
   AnswerMaps result;
-  for (std::size_t i = 0; i < all.head.size(); ++i)
+  const nlohmann::json names = ranks::unpacked(all.head);
+  for (std::size_t i = 0; i < names.size(); ++i)
   {
-    const auto [token, name, total] =
-      all.head[i].get<std::tuple<std::int64_t, std::string, double>>();
+    const auto [token, name, total] = names[i].get<std::tuple<std::int64_t, std::string, double>>();
     result[token][name] = { ranks::listOf<double>(all, i), total };
   }
   return result;

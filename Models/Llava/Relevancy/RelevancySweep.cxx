@@ -4,6 +4,8 @@
 #include "Models/Llava/Network/Products.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Ranks/MessageHead.h"
+#include "Models/Trace/ByteText.h"
 
 #include <algorithm>
 #include <cmath>
@@ -235,7 +237,7 @@ ranks::Message RelevancySweep::forwardTurn(ranks::Message given, const Progress&
     checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i) + "'s output");
     this->DecoderInputs.push_back(hidden);
   }
-  return decoder.hasLast() ? ranks::Message() : ranks::Message{ nullptr, { fromTorch(hidden) } };
+  return decoder.hasLast() ? ranks::Message() : ranks::Message{ {}, { fromTorch(hidden) } };
 }
 
 void RelevancySweep::checkGradient(const GradientJob& job, const std::string& where) const
@@ -326,10 +328,11 @@ ranks::Message RelevancySweep::decoderTurn(
   const Decoder& decoder = this->Model.decoder;
   if (!decoder.hasLast())
   {
+    const nlohmann::json firsts = ranks::unpacked(given.head);
     auto next = given.tensors.begin(); // of as many as the jobs here have
     for (std::size_t i = 0; i < jobs.size(); ++i, ++next)
     {
-      jobs[i].first = given.head.at(i).get<std::int64_t>();
+      jobs[i].first = firsts.at(i).get<std::int64_t>();
       jobs[i].gradient =
         received(*next, { next->extent(0), decoder.config().hidden }, this->options());
     }
@@ -346,11 +349,13 @@ ranks::Message RelevancySweep::decoderTurn(
   ranks::Message handed;
   if (!decoder.hasFirst())
   {
+    nlohmann::json firsts = nlohmann::json::array();
     for (const GradientJob& job : jobs)
     {
-      handed.head.push_back(job.first);
+      firsts.push_back(job.first);
       handed.tensors.push_back(fromTorch(job.gradient));
     }
+    handed.head = ranks::packed(firsts);
     for (const LayerProduct* product : productsOf(jobs))
     {
       handed.tensors.push_back(product->sent());

@@ -77,7 +77,7 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     views.show_picture(preset.trace, view, opacity=0.4)  # pale, so that lines and words stand out
     shown = views.show_shapes(graph, view)
     shown.LineWidth = 1.5
-    shown.Position = [0, 0, 1]
+    views.lift(shown, 1)
     preset.caption(view, "What \u201c{token}\u201d depends on: {heads}\n%s" % QUESTION, width=896, about=graph)
     views.show_key(preset.trace, view, GRAPH_KEY)
     weights = tab.view(right)

@@ -146,7 +146,7 @@ def show_layers(trace=None, token=None):
     outline.AmbientColor = outline.DiffuseColor = [0.55, 0.55, 0.6]
     layers = volume.GetDataInformation().DataInformation.GetExtent()[5] + 1
     width, height = views.picture_size(preset.trace)
-    views.show_picture(preset.trace, view).Position = [0, 0, -0.06 * max(width, height)]
+    views.lift(views.show_picture(preset.trace, view), -0.06 * max(width, height))
     preset.caption(view, "Attention for \u201c{token}\u201d, layer by layer: layer 0 next to the picture, layer %d in front\n%s"
                    % (layers - 1, QUESTION), dark=True)
     tab.size()

@@ -197,6 +197,11 @@ def picture_size(trace):
     return width + 1, height + 1
 
 
+def lift(shown, height):
+    """Above (below 0: behind) the plane of the picture, in pixels. The property is called Position up to ParaView 5.12."""
+    setattr(shown, "Translation" if hasattr(shown, "Translation") else "Position", [0, 0, height])
+
+
 def show_map(source, view, array, legend, low=None, high=None, preset=HEAT,
              stops=((0, 0.1), (0.4, 0.6), (1, 0.85))):
     """A map above the picture, which its opacities (at parts of the range) let through or hide.
@@ -205,7 +210,7 @@ def show_map(source, view, array, legend, low=None, high=None, preset=HEAT,
     """
     shown = simple.Show(source, view)
     shown.Representation = "Surface"
-    shown.Position = [0, 0, 0.5]
+    lift(shown, 0.5)
     color(shown, view, "CELLS", array, legend, low, high, preset)
     shown.LookupTable.EnableOpacityMapping = 1
     ramp(shown, stops)

@@ -12,6 +12,7 @@
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Network/Products.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Trace/ByteText.h"
 #include "Testing/Benchmarks/Memory.h"
 
 #include <ATen/ATen.h>

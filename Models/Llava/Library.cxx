@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Models/Llava/Library.h"
+
+const lvlm::llava::Library* lvlmLlavaLibrary()
+{
+  static const lvlm::llava::Library library{ &lvlm::llava::LlavaModel::open,
+    &lvlm::llava::relevancyMaps };
+  return &library;
+}
