@@ -30,9 +30,9 @@ paraview=$(apt-cache show paraview)
 if [[ "$paraview" == *libvtk9* ]]; then
   packages+=(libvtk9-dev libvtk9-qt-dev)
 fi
-# The Qt of this ParaView. Without the SVG library ParaView's own toolbars show no icons.
+# The Qt of this ParaView. Without its SVG plugins ParaView's own toolbars show no icons.
 if [[ "$paraview" == *libqt6core6* ]]; then
-  packages+=(qt6-base-dev qt6-5compat-dev qt6-svg-dev qt6-tools-dev qt6-tools-dev-tools xsltproc)
+  packages+=(qt6-base-dev qt6-5compat-dev qt6-svg-dev qt6-tools-dev qt6-tools-dev-tools qt6-svg-plugins xsltproc)
 else
   packages+=(qtbase5-dev libqt5opengl5-dev libqt5svg5 qttools5-dev qtxmlpatterns5-dev-tools)
 fi

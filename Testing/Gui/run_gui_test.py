@@ -28,7 +28,8 @@ def settings(home):
     """No dialogs at the start, nor before the first tool tip."""
     folder = home / ".config" / "ParaView"
     folder.mkdir(parents=True)
-    (folder / "ParaView5.11.0.ini").write_text(
+    said = subprocess.run(["pvpython", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    (folder / ("ParaView%s.ini" % said.split()[-1])).write_text(
         "[General]\nGeneralSettings.ShowWelcomeDialog=false\nGeneralSettings.ShowSplashScreen=false\n"
         "pqTooltipSelection=true\n")
 
