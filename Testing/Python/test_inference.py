@@ -4,8 +4,10 @@
 The numbers themselves are checked against Hugging Face in Testing/Cpp/TestLlava; here they are compared with
 the same golden files once more, through the pipeline.
 """
+import ctypes
 import json
 import os
+import pathlib
 import resource
 import shutil
 import struct
@@ -65,6 +67,12 @@ class Answers(InferenceCase):
             allowed = max(1e-5, 3 * float(metadata["float32_error." + name]))  # Hugging Face's own, as in TestLlava
             np.testing.assert_allclose(ours, golden[name].reshape(-1), atol=allowed, rtol=0)
         self.assertEqual(block(data, "attention.answer").GetDimensions(), (P + T - 1, T, 3 * 4))
+
+    def test_inference_is_loaded_for_itself_alone(self):
+        """What LibTorch brings along must not take the place of libraries that ParaView draws with."""
+        fetch(self.ask())
+        self.assertIn("libtorch", pathlib.Path("/proc/self/maps").read_text())
+        self.assertFalse(hasattr(ctypes.CDLL(None), "lvlmLlavaLibrary"))
 
     def test_an_empty_list_of_layers_captures_all_and_off_captures_none(self):
         from paraview import simple

@@ -49,6 +49,13 @@ class Reader(lt.TestCase):
         self.assertEqual(fields.GetAbstractArray("temperature").GetValue(0), "0.2")
         self.assertEqual(fields.GetArray("prompt_length").GetValue(0), data.P)
 
+    def test_nothing_of_inference_is_loaded(self):
+        lt.fetch(simple.LVLMTokens(Input=self.reader(lt.TraceData())))
+        mapped = pathlib.Path("/proc/self/maps").read_text()
+        self.assertIn("liblvlmReaders", mapped)
+        for library in ("libtorch", "liblvlmLlava", "libdnnl"):
+            self.assertNotIn(library, mapped)
+
     def test_half_precision_reads_as_its_float_values(self):
         data = lt.TraceData()
         for stored, expected in ((data.attention.astype("<f2"), data.attention.astype("<f2").astype("<f4")),
