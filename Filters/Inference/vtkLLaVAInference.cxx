@@ -2,6 +2,7 @@
 #include "vtkLLaVAInference.h"
 
 #include "EmbeddedModel.h"
+#include "ModelLens.h"
 #include "ModelRelevancy.h"
 #include "PictureFromVTK.h"
 
@@ -115,7 +116,7 @@ struct vtkLLaVAInference::Internals
 namespace
 {
 /// Here, since the linker takes this object file of the static library in any case.
-[[maybe_unused]] const bool HasGradients = lvlm::registerModelRelevancy();
+[[maybe_unused]] const bool HasModels = lvlm::registerModelRelevancy() && lvlm::registerModelLens();
 
 /// The chosen array, or the active one, or the first.
 vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)

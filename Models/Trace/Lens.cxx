@@ -102,6 +102,11 @@ Indices lensLayers(const Trace& trace, const Indices& wanted)
     there.resize(static_cast<std::size_t>(depth));
     std::iota(there.begin(), there.end(), 0);
   }
+  if (there.empty())
+  {
+    fail("the trace has neither '", tn::AttentionAnswer, "' nor '", tn::HiddenLayers,
+      "': how many layers its model has is not known");
+  }
   std::sort(there.begin(), there.end());
   if (wanted.empty())
   {

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "LensRequest.h"
+
+#include "Models/Ranks/Team.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace lvlm
+{
+
+namespace
+{
+namespace tn = tensor_name;
+
+OpenLensModel& registered()
+{
+  static OpenLensModel open = nullptr; // in a function: registered before main() starts
+  return open;
+}
+
+LensModel openModel(const Trace& trace, const LensRequest& request, ranks::Team& team)
+{
+  if (!registered())
+  {
+    fail("this build of the plugin has no inference (LVLM_ENABLE_INFERENCE=OFF), so it cannot look "
+         "through a model's layers: open a trace that carries lens.* (CaptureLens of LLaVA "
+         "Inference)");
+  }
+  return registered()(trace, request, team);
+}
+
+/// Nothing where what was recorded has to do.
+std::optional<LensModel> modelFor(const Trace& trace, const LensRequest& request, ranks::Team& team)
+{
+  const bool recorded = trace.has(tn::LensId);
+  const bool named = !request.modelDirectory.empty();
+  if (recorded && !named && !trace.has(tn::HiddenStates))
+  {
+    return std::nullopt;
+  }
+  try
+  {
+    return openModel(trace, request, team);
+  }
+  catch (const Aborted&)
+  {
+    throw;
+  }
+  catch (const Error&) // the same one on all ranks
+  {
+    if (!recorded || named)
+    {
+      throw;
+    }
+    return std::nullopt;
+  }
+}
+
+bool holdsAll(const Indices& all, const Indices& wanted)
+{
+  return std::all_of(wanted.begin(), wanted.end(),
+    [&all](std::int64_t one) { return std::find(all.begin(), all.end(), one) != all.end(); });
+}
+}
+
+bool LensCache::has(const std::shared_ptr<const Trace>& trace,
+  const std::shared_ptr<const void>& model, const Indices& layers, const Indices& words) const
+{
+  return this->Known && this->Of.lock() == trace && this->Model == model &&
+    this->Known->layers == layers && holdsAll(this->Known->words, words);
+}
+
+void LensCache::keep(const std::shared_ptr<const Trace>& trace,
+  const std::shared_ptr<const void>& model, std::shared_ptr<const Lens> lens)
+{
+  this->Of = trace;
+  this->Model = model;
+  this->Known = std::move(lens);
+}
+
+LensAnswer lensOf(const LensRequest& request, const std::shared_ptr<const Trace>& trace,
+  LensCache& cache, ranks::Team& team, const Progress& progress)
+{
+  const Indices layers = lensLayers(*trace, request.layers);
+  const Indices answer = answerIds(*trace, {});
+  const std::optional<LensModel> model = modelFor(*trace, request, team);
+  LensAnswer found;
+  if (request.word.empty())
+  {
+    found.words = answerIds(*trace, request.tokens);
+  }
+  else
+  {
+    found.words = { model ? model->wordId(request.word) : recordedWord(*trace, request.word) };
+  }
+  found.source = !model            ? "recorded"
+    : trace->has(tn::HiddenStates) ? "hidden states of the trace"
+                                   : "the model, which read question and answer once more";
+  const std::shared_ptr<const void> identity = model ? model->model : nullptr;
+  // The ranks compute together or not at all.
+  if (!team.allAgree([&] { return cache.has(trace, identity, layers, found.words); }))
+  {
+    Indices words = answer; // whatever the time comes to
+    if (!holdsAll(words, found.words))
+    {
+      words.insert(words.end(), found.words.begin(), found.words.end());
+    }
+    cache.keep(trace, identity,
+      std::make_shared<const Lens>(
+        model ? model->compute(layers, words, progress) : recordedLens(*trace, layers, words)));
+  }
+  found.lens = cache.lens();
+  return found;
+}
+
+void registerLensModel(OpenLensModel open)
+{
+  registered() = open;
+}
+
+} // namespace lvlm
