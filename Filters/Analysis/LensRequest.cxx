@@ -4,7 +4,6 @@
 #include "Models/Ranks/Team.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace lvlm
 {
@@ -19,42 +18,22 @@ OpenLensModel& registered()
   return open;
 }
 
+/// None where what was recorded has to do.
 LensModel openModel(const Trace& trace, const LensRequest& request, ranks::Team& team)
 {
+  const bool named = !request.modelDirectory.empty();
+  const bool needed = named || !trace.has(tn::LensId);
+  if (!needed && (!registered() || !trace.has(tn::HiddenStates)))
+  {
+    return {};
+  }
   if (!registered())
   {
     fail("this build of the plugin has no inference (LVLM_ENABLE_INFERENCE=OFF), so it cannot look "
          "through a model's layers: open a trace that carries lens.* (CaptureLens of LLaVA "
          "Inference)");
   }
-  return registered()(trace, request, team);
-}
-
-/// Nothing where what was recorded has to do.
-std::optional<LensModel> modelFor(const Trace& trace, const LensRequest& request, ranks::Team& team)
-{
-  const bool recorded = trace.has(tn::LensId);
-  const bool named = !request.modelDirectory.empty();
-  if (recorded && !named && !trace.has(tn::HiddenStates))
-  {
-    return std::nullopt;
-  }
-  try
-  {
-    return openModel(trace, request, team);
-  }
-  catch (const Aborted&)
-  {
-    throw;
-  }
-  catch (const Error&) // the same one on all ranks
-  {
-    if (!recorded || named)
-    {
-      throw;
-    }
-    return std::nullopt;
-  }
+  return registered()(trace, request, needed, team);
 }
 
 bool holdsAll(const Indices& all, const Indices& wanted)
@@ -84,7 +63,8 @@ LensAnswer lensOf(const LensRequest& request, const std::shared_ptr<const Trace>
 {
   const Indices layers = lensLayers(*trace, request.layers);
   const Indices answer = answerIds(*trace, {});
-  const std::optional<LensModel> model = modelFor(*trace, request, team);
+  const LensModel opened = openModel(*trace, request, team);
+  const std::shared_ptr<const void>& model = opened.model;
   LensAnswer found;
   if (request.word.empty())
   {
@@ -92,23 +72,22 @@ LensAnswer lensOf(const LensRequest& request, const std::shared_ptr<const Trace>
   }
   else
   {
-    found.words = { model ? model->wordId(request.word) : recordedWord(*trace, request.word) };
+    found.words = { model ? opened.wordId(request.word) : recordedWord(*trace, request.word) };
   }
   found.source = !model            ? "recorded"
     : trace->has(tn::HiddenStates) ? "hidden states of the trace"
                                    : "the model, which read question and answer once more";
-  const std::shared_ptr<const void> identity = model ? model->model : nullptr;
   // The ranks compute together or not at all.
-  if (!team.allAgree([&] { return cache.has(trace, identity, layers, found.words); }))
+  if (!team.allAgree([&] { return cache.has(trace, model, layers, found.words); }))
   {
     Indices words = answer; // whatever the time comes to
     if (!holdsAll(words, found.words))
     {
       words.insert(words.end(), found.words.begin(), found.words.end());
     }
-    cache.keep(trace, identity,
+    cache.keep(trace, model,
       std::make_shared<const Lens>(
-        model ? model->compute(layers, words, progress) : recordedLens(*trace, layers, words)));
+        model ? opened.compute(layers, words, progress) : recordedLens(*trace, layers, words)));
   }
   found.lens = cache.lens();
   return found;

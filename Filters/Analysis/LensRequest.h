@@ -55,14 +55,16 @@ private:
 /// The model that made a trace.
 struct LensModel
 {
-  std::shared_ptr<const void> model; ///< the same one as long as it gives the same numbers
+  /// The same one as long as it gives the same numbers; null where there is none.
+  std::shared_ptr<const void> model;
   std::function<std::int64_t(const std::string& word)> wordId;
   std::function<Lens(const Indices& layers, const Indices& words, const Progress& progress)>
     compute;
 };
-/// `trace` and `team` stay; all ranks together. Throws Error.
+/// `trace` and `team` stay; all ranks together. Where it cannot be opened, on any rank: throws
+/// Error if it is `needed`, else there is none.
 using OpenLensModel = LensModel (*)(
-  const Trace& trace, const LensRequest& request, ranks::Team& team);
+  const Trace& trace, const LensRequest& request, bool needed, ranks::Team& team);
 
 /// Called once, while the plugin is loaded.
 LVLMFILTERSANALYSIS_EXPORT void registerLensModel(OpenLensModel open);

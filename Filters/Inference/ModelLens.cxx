@@ -12,16 +12,40 @@ namespace lvlm
 
 namespace
 {
-LensModel openLensModel(const Trace& trace, const LensRequest& request, ranks::Team& team)
+/// Null where it is not needed and cannot be opened on all ranks.
+std::shared_ptr<const llava::LlavaModel> modelOf(
+  const Trace& trace, const LensRequest& request, bool needed, ranks::Team& team)
 {
+  const char* lacks =
+    trace.has(tensor_name::HiddenStates) ? "no lens.*" : "neither hidden states nor lens.*";
   std::shared_ptr<const llava::LlavaModel> model;
-  team.together(
+  const auto open = [&]
+  { model = openTraceModel(trace, request.modelDirectory, request.device, lacks, team); };
+  if (needed)
+  {
+    team.together(open);
+    return model;
+  }
+  const bool opened = team.allAgree(
     [&]
     {
-      model = openTraceModel(trace, request.modelDirectory, request.device,
-        trace.has(tensor_name::HiddenStates) ? "no lens.*" : "neither hidden states nor lens.*",
-        team);
+      try
+      {
+        open();
+        return true;
+      }
+      catch (const Error&) // a failure of one rank would be the end on all
+      {
+        return false;
+      }
     });
+  return opened ? model : nullptr;
+}
+
+LensModel openLensModel(
+  const Trace& trace, const LensRequest& request, bool needed, ranks::Team& team)
+{
+  const std::shared_ptr<const llava::LlavaModel> model = modelOf(trace, request, needed, team);
   LensModel lens;
   lens.model = model;
   lens.wordId = [model](const std::string& word) { return llava::wordId(*model, word); };

@@ -76,6 +76,8 @@ def cases(trace):
     yield "picture", simple.LVLMOverlay(Input=trace)
     for method in ("RolloutMean", "RolloutMax"):
         yield "rollout", simple.LVLMRelevancy(Input=trace, Method=method, AnswerTokens=[1, 3])
+    for more in ({}, {"Layers": [0, 2]}, {"FollowTime": 1}):
+        yield "lens", simple.LVLMLogitLens(Input=trace, **more)  # what was recorded: there is no model
     yield "recorded", simple.LVLMRelevancy(Input=trace, AnswerTokens=[0], Words=1)
     for selection in selections(trace):
         yield "selection", simple.LVLMPatchAttention(Input=trace, Selection=selection)

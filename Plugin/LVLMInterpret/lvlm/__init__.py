@@ -13,10 +13,10 @@ from .editing import ask_without, crop_and_ask, paint_over, selected_patches
 from .errors import Error, run
 from .explanations import show_causality, show_relevancy
 from .pipeline import rows
-from .presets import show_attention, show_heads, show_layers
+from .presets import show_attention, show_heads, show_layers, show_lens
 from .questions import ask
 from .traces import answer, find_traces, question, step, telling_token, tokens, trace_of
 
 __all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "paint_over", "question", "rows",
-           "run", "selected_patches", "show_attention", "show_causality", "show_heads", "show_layers", "show_relevancy", "step",
-           "telling_token", "tokens", "trace_of"]
+           "run", "selected_patches", "show_attention", "show_causality", "show_heads", "show_layers", "show_lens", "show_relevancy",
+           "step", "telling_token", "tokens", "trace_of"]
