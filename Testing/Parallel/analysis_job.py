@@ -78,6 +78,8 @@ def cases(trace):
         yield "rollout", simple.LVLMRelevancy(Input=trace, Method=method, AnswerTokens=[1, 3])
     for more in ({}, {"Layers": [0, 2]}, {"FollowTime": 1}):
         yield "lens", simple.LVLMLogitLens(Input=trace, **more)  # what was recorded: there is no model
+    for more in ({"Threshold": 1}, {"Dimensions": [4, 0], "Layers": [-1, 0], "AnswerTokens": [1]}):
+        yield "sinks", simple.LVLMSinks(Input=trace, **more)
     yield "recorded", simple.LVLMRelevancy(Input=trace, AnswerTokens=[0], Words=1)
     for selection in selections(trace):
         yield "selection", simple.LVLMPatchAttention(Input=trace, Selection=selection)
