@@ -4,8 +4,12 @@
  * @brief   which heads of which layers look at the picture, or at the question
  *
  * Port 0: a vtkImageData with a point for every layer (x) and head (y), point array `attention`:
- * the mean over the chosen answer tokens and over the source's positions. Port 1: the same as a
- * table with the columns `layer`, `head`, `attention`.
+ * the mean over the chosen answer tokens, and over the source's positions or their sum; or the
+ * point array `entropy` or `spatial_entropy` of the heads' maps. Port 1: the same as a table with
+ * the columns `layer`, `head` and the array's. Port 2, of the picture: a row a head, those first
+ * that tell where something is: `rank`, `layer`, `head`, `image_share`, `entropy`,
+ * `spatial_entropy`, `above_elbow` (see localizationOrder()). Field data of port 0: `svar`, the
+ * mean image share of all heads and layers.
  */
 #ifndef vtkLVLMHeadSummary_h
 #define vtkLVLMHeadSummary_h
@@ -25,12 +29,29 @@ public:
     IMAGE = 0,
     QUESTION = 1
   };
+  enum Measures
+  {
+    MEAN = 0,
+    SUM = 1,
+    ENTROPY = 2,
+    LOCALIZATION = 3
+  };
 
   ///@{
   /** The positions that are looked at: IMAGE (default), the image tokens, or QUESTION. */
   vtkSetClampMacro(Source, int, IMAGE, QUESTION);
   vtkGetMacro(Source, int);
   ///@}
+
+  ///@{
+  /** What is told of each head: MEAN (default) or SUM of its attention to the positions; of its map
+   * of the picture ENTROPY or LOCALIZATION, its spatial entropy: low where it looks at one place.
+   */
+  vtkSetClampMacro(Measure, int, MEAN, LOCALIZATION);
+  vtkGetMacro(Measure, int);
+  ///@}
+
+  void PrintSelf(ostream& os, vtkIndent indent) override;
 
 protected:
   vtkLVLMHeadSummary();
@@ -42,6 +63,7 @@ protected:
     vtkInformationVector* outputs) override;
 
   int Source = IMAGE;
+  int Measure = MEAN;
 
 private:
   vtkLVLMHeadSummary(const vtkLVLMHeadSummary&) = delete;

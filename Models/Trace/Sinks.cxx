@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 
 namespace lvlm
 {
@@ -131,7 +132,7 @@ Indices largeDimensions(const Trace& trace, const Indices& layers, double thresh
     {
       if (first[d] > threshold)
       {
-        large.push_back(static_cast<std::int64_t>(d));
+        large.insert(large.end(), { layer, static_cast<std::int64_t>(d) });
       }
     }
   }
@@ -140,15 +141,15 @@ Indices largeDimensions(const Trace& trace, const Indices& layers, double thresh
 
 Indices commonDimensions(const Indices& large, std::size_t layers)
 {
-  std::map<std::int64_t, std::size_t> counts;
-  for (const std::int64_t dimension : large)
+  std::map<std::int64_t, std::set<std::int64_t>> where; // layers by dimension
+  for (std::size_t i = 0; i + 1 < large.size(); i += 2)
   {
-    ++counts[dimension];
+    where[large[i + 1]].insert(large[i]);
   }
   Indices common;
-  for (const auto& [dimension, count] : counts)
+  for (const auto& [dimension, found] : where)
   {
-    if (2 * count > layers)
+    if (2 * found.size() > layers)
     {
       common.push_back(dimension);
     }

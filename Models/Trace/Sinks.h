@@ -20,10 +20,11 @@ namespace lvlm
 Indices sinkLayers(const Trace& trace, const Indices& wanted);
 
 /// The dimensions of the first position's states that are larger than `threshold` times their root
-/// mean square, of those of `layers` that this process has; one after the other, a dimension once
-/// for each layer. Throws Error for numbers that are not finite.
+/// mean square, of those of `layers` that this process has: pairs of layer and dimension, one after
+/// the other. Throws Error for numbers that are not finite.
 Indices largeDimensions(const Trace& trace, const Indices& layers, double threshold);
-/// Of these, from all processes: the ones that are large after more than half of the layers.
+/// Of these pairs, from all processes, of which several may have the same: the dimensions that are
+/// large after more than half of the layers.
 Indices commonDimensions(const Indices& large, std::size_t layers);
 
 /// phi = max over `dimensions` of |x_d| / rms(x) of every position: width K; 0 without dimensions.

@@ -61,8 +61,8 @@ def cases(trace):
         yield "patches", simple.LVLMPatchAttention(Input=trace, Layers=layers, Patches=[3, -2, 0])
         for by in ("Heads", "Layers", "AnswerTokens"):
             yield "gallery", simple.LVLMMapGallery(Input=trace, Layers=layers, By=by, Order="ImageShare")
-        for source in ("Image", "Question"):
-            yield "summary", simple.LVLMHeadSummary(Input=trace, Layers=layers, Source=source)
+        for source, measure in (("Image", "Localization"), ("Question", "Mean")):
+            yield "summary", simple.LVLMHeadSummary(Input=trace, Layers=layers, Source=source, Measure=measure)
     for layer in (0, 1, -1):
         yield "heads", simple.LVLMLayerVolume(Input=trace, Axis="Heads", Layer=layer, Heads=[1, 0])
         yield "causal", simple.LVLMCausalGraph(Input=trace, Layer=layer, AttentionThreshold=0.01, Alpha=0.2)
