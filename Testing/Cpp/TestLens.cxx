@@ -23,6 +23,7 @@ namespace
 {
 using namespace lvlm;
 using namespace lvlm::llava;
+using lvlm_test::allThrew;
 using lvlm_test::noneThrew;
 using lvlm_test::ThreadRanks;
 namespace tn = tensor_name;
@@ -350,6 +351,44 @@ void testRanks(int size)
   CHECK(ranks.leftOver() == 0);
 }
 
+/// What stops one rank stops all of them.
+void testRanksThatStop(bool reread)
+{
+  const std::string name = "multihead-f32";
+  Question question = questionOf(name);
+  question.captureHidden = !reread;
+  ThreadRanks ranks(3);
+  std::vector<Trace> traces(3);
+  CHECK(noneThrew(ranks.run(
+    [&](ranks::Team& team)
+    {
+      traces[static_cast<std::size_t>(team.rank())] =
+        openModel(name, Precision::Float32, team.rank(), 3)->ask(question, Progress(), team);
+    })));
+  const auto lensOnRanks = [&](const Progress& progress)
+  {
+    return ranks.run(
+      [&](ranks::Team& team)
+      {
+        const auto model = openModel(name, Precision::Float32, team.rank(), 3);
+        logitLens(*model, traces[static_cast<std::size_t>(team.rank())], allLayers(*model), {}, 5,
+          team.isFirst() ? progress : Progress(), team);
+      });
+  };
+  int reports = 0;
+  CHECK(allThrew(
+    lensOnRanks([&](double, const std::string&) { return ++reports < 3; }), "aborted by the user"));
+  CHECK(ranks.leftOver() == 0);
+  if (!reread)
+  {
+    Tensor& states = traces[1].tensors[tn::HiddenStates]; // of the second layer
+    states = Tensor::of(
+      std::vector<float>(static_cast<std::size_t>(states.count()), INFINITY), states.shape);
+    CHECK(allThrew(lensOnRanks(Progress()), "layer 2 is not finite"));
+    CHECK(ranks.leftOver() == 0);
+  }
+}
+
 void testWords()
 {
   const auto model = LlavaModel::open(LVLM_SOURCE_DIR "/Models/TinyLlava");
@@ -401,6 +440,8 @@ int main()
     {
       testRanks(size);
     }
+    testRanksThatStop(false);
+    testRanksThatStop(true);
     testWords();
     testRefused();
   }

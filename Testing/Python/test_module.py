@@ -367,7 +367,7 @@ class Asking(ModuleTest):
         trace = self.lvlm.ask(STAR, QUESTION, layout=False)
         pixels = self.screenshot(self.lvlm.show_lens(trace, "star"), "lens")
         self.assertDrawn(pixels, [(.05, .45), (.55, 1)])
-        right = pixels[430:850, 980:1450]  # the map: yellow patches lie on the star, at the left of the picture
+        right = pixels[45:480, 980:1450]  # the map: yellow patches lie on the star, at the left of the picture
         yellow = (right[..., 0] > 220) & (right[..., 1] > 140) & (right[..., 2] < 190)
         columns = np.flatnonzero(yellow.any(axis=0))
         self.assertTrue(len(columns) > 40 and columns.max() < 200, columns)
