@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMSinks.h"
 
+#include "SinkSearch.h"
+
 #include "Filters/Common/OutputVTK.h"
-#include "Models/Ranks/Team.h"
 #include "Models/Trace/Lens.h"
-#include "Models/Trace/Sinks.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
@@ -151,33 +151,16 @@ void vtkLVLMSinks::Announce(const lvlm::TraceShape& shape, vtkInformationVector*
   lvlm::announceImage(outputs->GetInformationObject(0), lvlm::gridCells(shape));
 }
 
-std::vector<std::int64_t> vtkLVLMSinks::GetDimensions(
-  const lvlm::Trace& trace, const std::vector<std::int64_t>& layers)
-{
-  if (!this->Dimensions.empty())
-  {
-    return this->Dimensions;
-  }
-  lvlm::Indices large;
-  for (const lvlm::Indices& own :
-    this->GetRanks().gather(lvlm::largeDimensions(trace, layers, this->Threshold)))
-  {
-    large.insert(large.end(), own.begin(), own.end());
-  }
-  return lvlm::commonDimensions(large, layers.size());
-}
-
 void vtkLVLMSinks::Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInformationVector**,
   vtkInformationVector* outputs)
 {
   namespace tn = lvlm::tensor_name;
   const lvlm::Progress progress = this->GetRankProgress();
-  const bool byStates = trace.has(tn::HiddenStates);
-  const lvlm::Indices layers = lvlm::sinkLayers(trace, this->Layers);
-  const lvlm::Indices dimensions = byStates ? this->GetDimensions(trace, layers) : lvlm::Indices();
-  const lvlm::LayerParts values =
-    this->JoinLayers(byStates ? lvlm::sinkValues(trace, layers, dimensions, progress)
-                              : lvlm::columnValues(trace, layers, progress));
+  const lvlm::FoundSinks found = lvlm::findSinks(
+    { this->Layers, this->Dimensions, this->Threshold }, trace, this->GetRanks(),
+    [this](const lvlm::LayerParts& own) { return this->JoinLayers(own); }, progress);
+  const lvlm::LayerParts& values = found.values;
+  const lvlm::Indices& layers = values.chosen;
   const Sinks sinks(values, this->Threshold);
   auto* map = vtkImageData::GetData(outputs, 0);
   lvlm::shapeImage(map, lvlm::gridCells(lvlm::shapeOf(trace)));
@@ -188,8 +171,9 @@ void vtkLVLMSinks::Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInf
   lvlm::addPatchIndices(map, trace.grid);
   lvlm::addPicture(map, data);
   lvlm::addText(map, "method",
-    byStates ? "hidden states" : "attention columns, a substitute: the trace has no hidden states");
-  lvlm::addText(map, "dimensions", byStates ? listText(dimensions) : "");
+    found.byStates ? "hidden states"
+                   : "attention columns, a substitute: the trace has no hidden states");
+  lvlm::addText(map, "dimensions", found.byStates ? listText(found.dimensions) : "");
   fillPositions(vtkTable::GetData(outputs, 1), trace, sinks);
   if (!trace.has(tn::AttentionAnswer))
   {

@@ -59,10 +59,6 @@ protected:
 private:
   vtkLVLMSinks(const vtkLVLMSinks&) = delete;
   void operator=(const vtkLVLMSinks&) = delete;
-
-  /// The given dimensions, or those that the ranks find together.
-  std::vector<std::int64_t> GetDimensions(
-    const lvlm::Trace& trace, const std::vector<std::int64_t>& layers);
 };
 
 #endif

@@ -95,6 +95,15 @@ class Sinks(lt.TestCase):
             np.testing.assert_array_equal(lt.column(table, "image_centric"), centric)
         self.assertEqual(set(centric.tolist()), {True, False})
 
+    def test_maps_leave_them_out(self):
+        heat = simple.LVLMAttentionMap(Input=self.trace, AnswerTokens=[1], Heads=[0])
+        plain = lt.grid_cells(lt.fetch(heat)).ravel()
+        heat.ExcludeSinks = 1
+        found = lt.grid_cells(lt.fetch(heat)).ravel()
+        expected = np.where(np.isin(np.arange(12), (1, 6)), 0, plain)
+        np.testing.assert_array_equal(found, expected)
+        self.assertGreater(plain[[1, 6]].min(), 0)
+
     def test_substitute_without_hidden_states(self):
         self.data.attention[2:, 0, :, self.data.image_start + 3] = 0.4  # every row of this head looks there
         plain = self.reader(self.data, name="plain.lvlm")
