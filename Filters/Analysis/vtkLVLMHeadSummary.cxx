@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMHeadSummary.h"
 
+#include "SinkSearch.h"
+
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Trace/Error.h"
 #include "Models/Trace/HeadMeasures.h"
+#include "Models/Trace/Lens.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 
@@ -101,6 +104,7 @@ const char* arrayName(int measure)
 {
   return measure == vtkLVLMHeadSummary::ENTROPY   ? "entropy"
     : measure == vtkLVLMHeadSummary::LOCALIZATION ? "spatial_entropy"
+    : measure == vtkLVLMHeadSummary::SINK_SHARE   ? "sink_share"
                                                   : "attention";
 }
 
@@ -145,12 +149,49 @@ void vtkLVLMHeadSummary::Announce(const lvlm::TraceShape& shape, vtkInformationV
   lvlm::announceImage(outputs->GetInformationObject(0), headGrid(layers.size(), shape.heads));
 }
 
+std::vector<float> vtkLVLMHeadSummary::GetSinkShares(
+  const lvlm::Trace& trace, const lvlm::Selection& selection)
+{
+  const auto join = [this](const lvlm::LayerParts& own) { return this->JoinLayers(own); };
+  const lvlm::Progress progress = this->GetRankProgress();
+  const lvlm::SinkSearch search;
+  const lvlm::FoundSinks found = lvlm::findSinks(search, trace, this->GetRanks(), join, progress);
+  const std::vector<double> values = lvlm::patchesOf(found.values.values, trace); // [found, cells]
+  const lvlm::Indices& known = found.values.chosen;
+  const lvlm::Indices layers = lvlm::resolveIndices(selection.layers, trace.layerTotal, "Layers");
+  const auto cells = static_cast<std::size_t>(trace.grid.count());
+  std::vector<bool> sinks(layers.size() * cells);
+  for (std::size_t l = 0; l < layers.size(); ++l)
+  {
+    const bool own = std::find(known.begin(), known.end(), layers[l]) != known.end();
+    for (std::size_t i = 0; i < values.size(); ++i)
+    {
+      const bool counts = own ? known[i / cells] == layers[l] : layers[l] > known.front();
+      if (counts && values[i] > search.threshold)
+      {
+        sinks[l * cells + i % cells] = true;
+      }
+    }
+  }
+  const lvlm::LayerParts shares =
+    join(lvlm::headShares(trace, selection.answerTokens, layers, sinks, progress));
+  std::vector<float> result;
+  for (std::size_t i = 0; i < shares.values.size(); i += 2)
+  {
+    const double image = shares.values[i];
+    result.push_back(image > 0 ? static_cast<float>(shares.values[i + 1] / image) : 0);
+  }
+  return result;
+}
+
 void vtkLVLMHeadSummary::Compute(
   const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
 {
   if (this->Source != IMAGE && this->Measure > SUM)
   {
-    lvlm::fail("Measure: Entropy and Localization are of the picture's map, Source must be Image");
+    lvlm::fail(
+      "Measure: Entropy, Localization and SinkShare are of the picture's map, Source must be "
+      "Image");
   }
   const lvlm::Indices tokens = this->GetTokensToUse(trace, outputs);
   const lvlm::Selection selection{ tokens, this->Layers, {} };
@@ -172,7 +213,11 @@ void vtkLVLMHeadSummary::Compute(
   {
     const lvlm::LayerParts measures =
       this->JoinLayers(lvlm::headMeasures(trace, selection, this->GetRankProgress()));
-    if (this->Measure > SUM)
+    if (this->Measure == SINK_SHARE)
+    {
+      summary = this->GetSinkShares(trace, selection);
+    }
+    else if (this->Measure > SUM)
     {
       summary = measureOf(measures,
         this->Measure == ENTROPY ? lvlm::HeadMeasure::Entropy : lvlm::HeadMeasure::SpatialEntropy);

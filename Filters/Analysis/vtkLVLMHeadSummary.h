@@ -5,9 +5,9 @@
  *
  * Port 0: a vtkImageData with a point for every layer (x) and head (y), point array `attention`:
  * the mean over the chosen answer tokens, and over the source's positions or their sum; or the
- * point array `entropy` or `spatial_entropy` of the heads' maps. Port 1: the same as a table with
- * the columns `layer`, `head` and the array's. Port 2, of the picture: a row a head, those first
- * that tell where something is: `rank`, `layer`, `head`, `image_share`, `entropy`,
+ * point array `entropy`, `spatial_entropy` or `sink_share` of the heads' maps. Port 1: the same as
+ * a table with the columns `layer`, `head` and the array's. Port 2, of the picture: a row a head,
+ * those first that tell where something is: `rank`, `layer`, `head`, `image_share`, `entropy`,
  * `spatial_entropy`, `above_elbow` (see localizationOrder()). Field data of port 0: `svar`, the
  * mean image share of all heads and layers.
  */
@@ -17,6 +17,11 @@
 #include "Filters/Common/vtkLVLMTraceFilter.h"
 
 #include "lvlmFiltersAnalysisModule.h"
+
+namespace lvlm
+{
+struct Selection;
+}
 
 class LVLMFILTERSANALYSIS_EXPORT vtkLVLMHeadSummary : public vtkLVLMTraceFilter
 {
@@ -34,7 +39,8 @@ public:
     MEAN = 0,
     SUM = 1,
     ENTROPY = 2,
-    LOCALIZATION = 3
+    LOCALIZATION = 3,
+    SINK_SHARE = 4
   };
 
   ///@{
@@ -45,9 +51,9 @@ public:
 
   ///@{
   /** What is told of each head: MEAN (default) or SUM of its attention to the positions; of its map
-   * of the picture ENTROPY or LOCALIZATION, its spatial entropy: low where it looks at one place.
-   */
-  vtkSetClampMacro(Measure, int, MEAN, LOCALIZATION);
+   * of the picture ENTROPY or LOCALIZATION, its spatial entropy: low where it looks at one place;
+   * or SINK_SHARE, what of its look at the picture goes to attention sinks (see vtkLVLMSinks). */
+  vtkSetClampMacro(Measure, int, MEAN, SINK_SHARE);
   vtkGetMacro(Measure, int);
   ///@}
 
@@ -66,6 +72,10 @@ protected:
   int Measure = MEAN;
 
 private:
+  /// [layers, heads]. Sinks are those of the states that enter a layer; of later layers whose
+  /// states the trace does not have, those of any layer.
+  std::vector<float> GetSinkShares(const lvlm::Trace& trace, const lvlm::Selection& selection);
+
   vtkLVLMHeadSummary(const vtkLVLMHeadSummary&) = delete;
   void operator=(const vtkLVLMHeadSummary&) = delete;
 };

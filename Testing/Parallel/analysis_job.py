@@ -80,6 +80,7 @@ def cases(trace):
         yield "lens", simple.LVLMLogitLens(Input=trace, **more)  # what was recorded: there is no model
     for more in ({"Threshold": 1}, {"Dimensions": [4, 0], "Layers": [-1, 0], "AnswerTokens": [1]}):
         yield "sinks", simple.LVLMSinks(Input=trace, **more)
+    yield "sink share", simple.LVLMHeadSummary(Input=trace, Measure="SinkShare")
     yield "map without sinks", simple.LVLMAttentionMap(Input=trace, ExcludeSinks=1)
     yield "recorded", simple.LVLMRelevancy(Input=trace, AnswerTokens=[0], Words=1)
     for selection in selections(trace):

@@ -95,6 +95,20 @@ class Sinks(lt.TestCase):
             np.testing.assert_array_equal(lt.column(table, "image_centric"), centric)
         self.assertEqual(set(centric.tolist()), {True, False})
 
+    def test_sink_share_of_the_head_summary(self):
+        above = phi(self.states[1:], LARGE)[:, self.data.span] > 20  # of layers 2, 3, 4
+        none = np.zeros(12, bool)
+        summary = simple.LVLMHeadSummary(Input=self.trace, Measure="SinkShare", AnswerTokens=[1])
+        expected = self.heads([1], (0, 1, 2, 3), [none, none, above[0], above[1]])[:, 3]
+        np.testing.assert_allclose(lt.column(lt.fetch(summary, 1), "sink_share"), expected, rtol=1e-6, atol=1e-9)
+        shown = lt.array(lt.fetch(summary).GetPointData().GetArray("sink_share")).reshape(2, 4).T.ravel()
+        np.testing.assert_allclose(shown, expected, rtol=1e-6, atol=1e-9)
+        self.assertGreater(expected.max(), 0.01)
+        some = self.reader(self.data, name="some.lvlm", tensors={"hidden.layers": np.array([2]), "hidden.states": self.states[1:2]})
+        summary = simple.LVLMHeadSummary(Input=some, Measure="SinkShare", AnswerTokens=[1])
+        expected = self.heads([1], (0, 1, 2, 3), [none, none, above[0], above[0]])[:, 3]
+        np.testing.assert_allclose(lt.column(lt.fetch(summary, 1), "sink_share"), expected, rtol=1e-6, atol=1e-9)
+
     def test_maps_leave_them_out(self):
         heat = simple.LVLMAttentionMap(Input=self.trace, AnswerTokens=[1], Heads=[0])
         plain = lt.grid_cells(lt.fetch(heat)).ravel()
