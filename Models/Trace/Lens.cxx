@@ -258,6 +258,7 @@ std::vector<SeenWord> seenWords(const Lens& lens, const Trace& trace)
     }
   }
   std::vector<SeenWord> words;
+  words.reserve(best.size());
   for (const auto& [id, word] : best)
   {
     words.push_back(word);

@@ -149,9 +149,9 @@ void testContradictions()
 
 void testHidden()
 {
-  const auto reshaped = [](const char* name, std::vector<std::int64_t> shape)
+  const auto reshaped = [](const char* name, const std::vector<std::int64_t>& shape)
   { return [=](Trace& t) { t.tensors[name].shape = shape; }; };
-  const auto layers = [](std::vector<std::int64_t> listed)
+  const auto layers = [](const std::vector<std::int64_t>& listed)
   {
     return [=](Trace& t) {
       t.tensors[tn::HiddenLayers] =
