@@ -25,7 +25,8 @@ namespace tn = tensor_name;
 
 namespace
 {
-/// Attention of more numbers than this reports the range [0, 1] instead of being read for it.
+/// Attention of more numbers than this reports the range [0, 1] instead of being read for it,
+/// hidden states [-1, 1].
 constexpr std::int64_t ExactRangeLimit = std::int64_t(1) << 22;
 
 void addBlock(vtkMultiBlockDataSet* blocks, const std::string& name, vtkDataObject* block)
@@ -74,7 +75,7 @@ vtkSmartPointer<vtkImageData> imageFromTensor(
   const auto array = arrayFromTensor(tensor, name);
   if (tensor.count() > ExactRangeLimit)
   {
-    presetRange(array, 0.0, 1.0);
+    presetRange(array, name == tn::HiddenStates ? -1.0 : 0.0, 1.0);
   }
   image->GetPointData()->SetScalars(array);
   return image;
@@ -197,10 +198,16 @@ void addMetadata(const Trace& trace, vtkFieldData* fields)
       addNumbers(fields, field, { trace.tensor(tensor).extent(1) });
     }
   }
-  if (trace.has(tn::AttentionFullLayers))
+  if (trace.has(tn::HiddenStates))
   {
-    fields->AddArray(
-      arrayFromTensor(trace.tensor(tn::AttentionFullLayers), tn::AttentionFullLayers));
+    addNumbers(fields, "hidden.width", { trace.tensor(tn::HiddenStates).extent(2) });
+  }
+  for (const char* list : { tn::AttentionFullLayers, tn::HiddenLayers })
+  {
+    if (trace.has(list))
+    {
+      fields->AddArray(arrayFromTensor(trace.tensor(list), list));
+    }
   }
   for (const auto& [key, value] : trace.extra)
   {
@@ -226,8 +233,9 @@ void blocksFromTrace(const Trace& trace, vtkMultiBlockDataSet* blocks)
     addBlock(blocks, tn::AttentionAnswer,
       imageFromTensor(attention, tn::AttentionAnswer, trace.layerBegin * attention.extent(1)));
   }
-  for (const char* name : { tn::AttentionFull, tn::AttentionVision, tn::RelevancyDecoder,
-         tn::RelevancyVision, tn::RelevancyJoint, tn::RelevancyJointToken })
+  for (const char* name :
+    { tn::AttentionFull, tn::AttentionVision, tn::RelevancyDecoder, tn::RelevancyVision,
+      tn::RelevancyJoint, tn::RelevancyJointToken, tn::HiddenStates, tn::LensId, tn::LensLogprob })
   {
     if (trace.has(name))
     {

@@ -17,7 +17,7 @@ namespace tn = tensor_name;
 
 constexpr std::size_t ChunkBytes = std::size_t(16) << 20;
 
-/// One attention tensor whose slabs, one a layer, are on several ranks.
+/// One tensor whose slabs, one a layer, are on several ranks.
 class SpreadTensor
 {
 public:
@@ -116,6 +116,13 @@ void writeSharedTrace(const std::string& path, const Trace& own, ranks::Team& te
     const Tensor& all = own.tensor(tn::AttentionFullLayers);
     const auto* layers = all.as<std::int64_t>();
     spread.try_emplace(tn::AttentionFull, own.tensor(tn::AttentionFull), own.fullLayers(),
+      std::vector<std::int64_t>(layers, layers + all.count()), team);
+  }
+  if (own.has(tn::HiddenStates))
+  {
+    const Tensor& all = own.tensor(tn::HiddenLayers);
+    const auto* layers = all.as<std::int64_t>();
+    spread.try_emplace(tn::HiddenStates, own.tensor(tn::HiddenStates), own.hiddenLayers(),
       std::vector<std::int64_t>(layers, layers + all.count()), team);
   }
   Trace whole = own;

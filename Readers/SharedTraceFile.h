@@ -16,9 +16,9 @@ namespace ranks
 class Team;
 }
 
-/// Writes the trace of which each rank has its `own` layers: rank 0 writes, the attention of the
-/// others comes to it in bounded chunks, and the file is the one that a single rank writes. To be
-/// called on all ranks, inside team.together().
+/// Writes the trace of which each rank has its `own` layers: rank 0 writes, the attention and
+/// the hidden states of the others come to it in bounded chunks, and the file is the one that a
+/// single rank writes. To be called on all ranks, inside team.together().
 void writeSharedTrace(const std::string& path, const Trace& own, ranks::Team& team);
 
 } // namespace lvlm

@@ -116,8 +116,17 @@ void takeAnswer(vtkMultiBlockDataSet* blocks, Trace& trace)
   }
 }
 
-/// The tensor in the block of that name: [y, x], or with `heads` > 0 [z / heads, heads, y, x].
-void takeImage(vtkMultiBlockDataSet* blocks, const char* name, std::int64_t heads, Trace& trace)
+/// How the axes of an image block become those of a tensor.
+enum class Axes
+{
+  Rows,  ///< [y, x]
+  Slabs, ///< [z, y, x]
+  Heads  ///< [z / heads, heads, y, x]
+};
+
+/// The tensor in the block of that name, where there is one.
+void takeImage(
+  vtkMultiBlockDataSet* blocks, const char* name, Axes axes, Trace& trace, std::int64_t heads = 0)
 {
   auto* image = vtkImageData::SafeDownCast(findBlock(blocks, name));
   vtkDataArray* array = image ? image->GetPointData()->GetArray(name) : nullptr;
@@ -127,17 +136,19 @@ void takeImage(vtkMultiBlockDataSet* blocks, const char* name, std::int64_t head
   }
   int dims[3];
   image->GetDimensions(dims);
-  if (heads > 0)
+  std::vector<std::int64_t> shape{ dims[1], dims[0] };
+  if (axes == Axes::Slabs)
   {
-    trace.tensors[name] = tensorFromArray(array, { dims[2] / heads, heads, dims[1], dims[0] });
+    shape.insert(shape.begin(), dims[2]);
   }
-  else
+  else if (axes == Axes::Heads)
   {
-    trace.tensors[name] = tensorFromArray(array, { dims[1], dims[0] });
+    shape.insert(shape.begin(), { dims[2] / heads, heads });
   }
+  trace.tensors[name] = tensorFromArray(array, std::move(shape));
 }
 
-/// Attention whose layers are all in other processes: its block is empty, its shape is known.
+/// Tensors whose layers are all in other processes: their block is empty, their shape is known.
 void takeAbsentLayers(vtkFieldData* fields, Trace& trace)
 {
   const auto add = [&](const char* name, const char* heads, std::int64_t rows)
@@ -149,6 +160,11 @@ void takeAbsentLayers(vtkFieldData* fields, Trace& trace)
   };
   add(tn::AttentionAnswer, "heads", trace.answerLength());
   add(tn::AttentionFull, "attention.full.heads", trace.keys());
+  if (fields->GetArray("hidden.width") && !trace.has(tn::HiddenStates))
+  {
+    trace.tensors[tn::HiddenStates].shape = { 0, trace.keys(),
+      numberField(fields, "hidden.width") };
+  }
 }
 
 void takePicture(vtkMultiBlockDataSet* blocks, Trace& trace)
@@ -204,21 +220,29 @@ Trace traceFromBlocks(vtkMultiBlockDataSet* blocks)
     { std::pair{ tn::AttentionAnswer, "heads" }, { tn::AttentionFull, "attention.full.heads" },
       { tn::AttentionVision, "attention.vision.heads" } })
   {
-    if (fields->GetArray(field))
+    const std::int64_t heads = fields->GetArray(field) ? numberField(fields, field) : 0;
+    if (heads > 0)
     {
-      takeImage(blocks, name, numberField(fields, field), trace);
+      takeImage(blocks, name, Axes::Heads, trace, heads);
     }
+  }
+  for (const char* name : { tn::HiddenStates, tn::LensId, tn::LensLogprob })
+  {
+    takeImage(blocks, name, Axes::Slabs, trace);
   }
   takeAbsentLayers(fields, trace);
   for (const char* name :
     { tn::RelevancyDecoder, tn::RelevancyVision, tn::RelevancyJoint, tn::RelevancyJointToken })
   {
-    takeImage(blocks, name, 0, trace);
+    takeImage(blocks, name, Axes::Rows, trace);
   }
-  if (vtkDataArray* layers = fields->GetArray(tn::AttentionFullLayers))
+  for (const char* list : { tn::AttentionFullLayers, tn::HiddenLayers })
   {
-    trace.tensors[tn::AttentionFullLayers] =
-      tensorFromArray(layers, { static_cast<std::int64_t>(layers->GetNumberOfValues()) });
+    if (vtkDataArray* layers = fields->GetArray(list))
+    {
+      trace.tensors[list] =
+        tensorFromArray(layers, { static_cast<std::int64_t>(layers->GetNumberOfValues()) });
+    }
   }
   trace.validate();
   return trace;

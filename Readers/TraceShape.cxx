@@ -12,6 +12,7 @@
 #include "vtkInformationIntegerVectorKey.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
 
+#include <algorithm>
 #include <climits>
 #include <numeric>
 
@@ -24,7 +25,7 @@ namespace tn = tensor_name;
 
 vtkInformationIntegerVectorKey* shapeKey()
 {
-  static auto* key = vtkInformationIntegerVectorKey::MakeKey("TRACE_SHAPE", "LVLM", 7);
+  static auto* key = vtkInformationIntegerVectorKey::MakeKey("TRACE_SHAPE", "LVLM", 9);
   return key;
 }
 }
@@ -43,6 +44,15 @@ TraceShape shapeOf(const Trace& trace)
   {
     shape.layers = trace.layerTotal;
     shape.heads = trace.tensor(tn::AttentionAnswer).extent(1);
+    shape.hiddenDepth = shape.layers + 1;
+  }
+  if (trace.has(tn::HiddenLayers))
+  {
+    const Tensor& listed = trace.tensor(tn::HiddenLayers);
+    const auto* layers = listed.as<std::int64_t>();
+    shape.hiddenLayers = listed.count();
+    shape.hiddenDepth =
+      std::max(shape.hiddenDepth, *std::max_element(layers, layers + listed.count()) + 1);
   }
   return shape;
 }
@@ -51,9 +61,10 @@ void announceTrace(vtkInformation* outInfo, const TraceShape& shape)
 {
   const auto clamp = [](std::int64_t value)
   { return static_cast<int>(value > INT_MAX ? INT_MAX : value); };
-  const int values[7] = { clamp(shape.grid.rows), clamp(shape.grid.cols), clamp(shape.width),
-    clamp(shape.height), clamp(shape.answerTokens), clamp(shape.layers), clamp(shape.heads) };
-  outInfo->Set(shapeKey(), values, 7);
+  const int values[9] = { clamp(shape.grid.rows), clamp(shape.grid.cols), clamp(shape.width),
+    clamp(shape.height), clamp(shape.answerTokens), clamp(shape.layers), clamp(shape.heads),
+    clamp(shape.hiddenLayers), clamp(shape.hiddenDepth) };
+  outInfo->Set(shapeKey(), values, 9);
   setAnswerTime(outInfo, shape.answerTokens);
 }
 
@@ -78,6 +89,8 @@ bool announcedTrace(vtkInformation* info, TraceShape& shape)
   shape.answerTokens = values[4];
   shape.layers = values[5];
   shape.heads = values[6];
+  shape.hiddenLayers = values[7];
+  shape.hiddenDepth = values[8];
   return true;
 }
 

@@ -31,6 +31,9 @@ struct TraceShape
   std::int64_t answerTokens = -1; ///< T
   std::int64_t layers = 0;        ///< of `attention.answer`, all ranks together
   std::int64_t heads = 0;         ///< of `attention.answer`
+  std::int64_t hiddenLayers = 0;  ///< that `hidden.layers` lists
+  /// L + 1: how many there may be. Of a trace that does not tell L, up to the last one listed.
+  std::int64_t hiddenDepth = 0;
 };
 
 LVLMREADERS_EXPORT TraceShape shapeOf(const Trace& trace);

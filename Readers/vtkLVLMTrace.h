@@ -14,14 +14,16 @@
  *   attention.full    vtkImageData: x = key, y = query, z = slab * heads + head
  *   attention.vision  the same for the vision tower
  *   relevancy.*       vtkImageData: x = key or patch (row-major), y = answer row
+ *   hidden.states     vtkImageData: x = number of the state, y = position, z = slab
+ *   lens.*            vtkImageData: x = place among the best words, y = position, z = slab
  *
- * In a parallel run each rank's `attention.answer` and `attention.full` have this rank's layers
- * alone (see Models/Trace/Trace.h); a rank without any has an empty block of that name. All other
- * blocks and fields are the same on all ranks.
+ * In a parallel run each rank's `attention.answer`, `attention.full` and `hidden.states` have this
+ * rank's layers alone (see Models/Trace/Trace.h); a rank without any has an empty block of that
+ * name. All other blocks and fields are the same on all ranks.
  *
  * Each image block has one point array, named as the block. Field data of the root: the metadata
  * strings of a `.lvlm` file and whole numbers `prompt_length`, `image_start`, `heads`,
- * `layer_begin`, `layer_total`, `attention.full.layers`, ...
+ * `layer_begin`, `layer_total`, `attention.full.layers`, `hidden.layers`, ...
  *
  * To VTK it is a vtkMultiBlockDataSet (its type id, too: VTK's table of types cannot be extended),
  * and any vtkMultiBlockDataSet with these blocks is taken for a trace: what a script made, or what

@@ -4,6 +4,7 @@
 
     python export_trace.py --model FOLDER_OR_HUB_NAME --image PICTURE --question TEXT --output TRACE.lvlm
                            [--device cuda] [--precision float16] [--payload f16] [--full-layers -1 ...] [--vision] [--relevancy]
+                           [--hidden] [--lens [5]] [--hidden-layers 0 16 -1]
 
 Needs torch, transformers (4.41 or newer) and Pillow, but no ParaView. In a loop over many questions, load the model once:
 
@@ -30,6 +31,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lvlm_export.generation import Answer, Sampling, Stores, generate  # noqa: E402
+from lvlm_export.hidden import StateStore, lens_tensors  # noqa: E402
 from lvlm_export.llava import PRECISIONS, Llava, load  # noqa: E402
 from lvlm_export.prompt import Prompt, chat_layout, make_prompt, pieces_of, prompt_parts, text_after, texts_of  # noqa: E402
 from lvlm_export.relevancy import Relevancy  # noqa: E402
@@ -48,6 +50,9 @@ class Options:
     answer: bool = True  # keep the answer's rows of all layers
     vision: bool = False  # keep the vision tower's attention
     relevancy: bool = False
+    hidden: bool = False  # keep the hidden states of hidden_layers
+    lens: int = 0  # how many of the best words of their positions are kept, which the logit lens shows without the model
+    hidden_layers: list[int] | None = None  # 0: the embeddings, l: after l layers, -1: before the final norm; None: all
     progress: bool = False  # on stderr
 
     def __post_init__(self):
@@ -55,6 +60,8 @@ class Options:
             raise ValueError(f"max-new-tokens {self.max_new_tokens} is less than 1")
         if self.alternatives < 1:
             raise ValueError(f"alternatives {self.alternatives} is less than 1")
+        if self.lens < 0:
+            raise ValueError(f"lens {self.lens} is less than 0")
         if self.payload not in PAYLOADS:
             raise ValueError(f"payload {self.payload!r} is none of {', '.join(PAYLOADS)}")
 
@@ -63,10 +70,10 @@ class Options:
             print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
 
 
-def resolved_layers(layers: list[int], count: int) -> list[int]:
+def resolved_layers(layers: list[int], count: int, what: str = "the decoder has layers") -> list[int]:
     for layer in layers:
         if not -count <= layer < count:
-            raise ValueError(f"layer {layer} is out of range: the decoder has layers 0 to {count - 1}")
+            raise ValueError(f"layer {layer} is out of range: {what} 0 to {count - 1}")
     return sorted({layer % count for layer in layers})
 
 
@@ -77,11 +84,13 @@ def make_stores(llava: Llava, folder: Path, prompt_length: int, options: Options
     full = resolved_layers(options.full_layers, layers)
     vision = llava.config.vision_config
     tokens = llava.grid**2 + llava.has_class_token
+    every = list(range(layers + 1))
+    hidden = resolved_layers(every if options.hidden_layers is None else options.hidden_layers, layers + 1, "there are hidden states")
     return Stores(
         RowStore(folder, layers, heads, T, K, options.payload) if options.answer else None,
         RowStore(folder, len(full), heads, K, K, options.payload) if full else None,
         RowStore(folder, llava.layers_used, vision.num_attention_heads, tokens, tokens, options.payload) if options.vision else None,
-        full)
+        full, StateStore(folder, hidden, K, llava) if hidden and (options.hidden or options.lens) else None)
 
 
 def attention_tensors(stores: Stores, prompt_length: int, answer_length: int) -> dict:
@@ -95,6 +104,23 @@ def attention_tensors(stores: Stores, prompt_length: int, answer_length: int) ->
     if stores.vision is not None:
         tensors["attention.vision"] = stores.vision
     return tensors
+
+
+def hidden_tensors(llava: Llava, stores: Stores, prompt: Prompt, answer_length: int, options: Options) -> tuple[dict, dict]:
+    """Tensors and metadata."""
+    store = stores.hidden
+    if store is None:
+        return {}, {}
+    store.crop(len(prompt.ids) + answer_length - 1, store.columns)
+    tensors: dict = {"hidden.layers": Array(np.array(store.layers, np.int64))}
+    metadata: dict[str, str] = {}
+    if options.hidden:
+        tensors["hidden.states"] = store
+    if options.lens:
+        words, texts = lens_tensors(llava, store, options.lens, prompt.ids[-1], options.say)
+        tensors |= words
+        metadata["lens.text"] = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+    return tensors, metadata
 
 
 def relevancy_tensors(llava: Llava, prompt: Prompt, pixels: torch.Tensor, answer: list[int], options: Options) -> dict:
@@ -160,10 +186,12 @@ def export(llava: Llava, image: Image.Image, question: str, target: Path, option
         stores = make_stores(llava, folder, len(prompt.ids), options)
         answer = generate(llava, prompt, pixels, stores, options.sampling, options.max_new_tokens, options.alternatives, options.say)
         tensors = answer_tensors(prompt, answer, seen) | attention_tensors(stores, len(prompt.ids), len(answer.ids))
+        seen_inside, words = hidden_tensors(llava, stores, prompt, len(answer.ids), options)
+        tensors |= seen_inside
         if options.relevancy:
             tensors |= relevancy_tensors(llava, prompt, pixels, answer.ids, options)
         options.say("writing")
-        metadata = metadata_of(llava, prompt, answer, question, options)
+        metadata = metadata_of(llava, prompt, answer, question, options) | words
         write_trace(target, tensors, metadata)
     options.say("")
     return metadata["answer"]
@@ -189,10 +217,22 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
                         "default: the last one")
     parser.add_argument("--no-answer", action="store_true", help="leave out the answer's attention rows of all layers")
     parser.add_argument("--vision", action="store_true", help="keep the vision tower's attention")
+    parser.add_argument("--hidden", action="store_true", help="keep the hidden states of --hidden-layers")
+    parser.add_argument("--lens", nargs="?", type=int, const=5, default=0, metavar="WORDS",
+                        help="keep the likeliest words (5) that each position says after these layers, for LVLM Logit Lens without the model")
+    parser.add_argument("--hidden-layers", nargs="+", default=["all"], metavar="LAYER",
+                        help="0: the embeddings, 1: after the first layer, -1: after the last, before the final norm; default: all")
     parser.add_argument("--relevancy", action="store_true", help="compute relevancy maps of all answer tokens (exact mode)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="float32", help="number type of the computation")
     return parser.parse_args(argv)
+
+
+def layers_of(option: str, words: list[str], count: int) -> list[int]:
+    try:
+        return list(range(count)) if words == ["all"] else [int(layer) for layer in words]
+    except ValueError as error:
+        raise ValueError(f"{option} {' '.join(words)!r}: neither indices of layers nor 'all'") from error
 
 
 def run(args: argparse.Namespace) -> str:
@@ -204,13 +244,11 @@ def run(args: argparse.Namespace) -> str:
     options = Options(
         system=args.system, template=args.template and args.template.replace(r"\n", "\n"), max_new_tokens=args.max_new_tokens,
         alternatives=args.alternatives, sampling=Sampling(args.temperature, args.top_p, args.seed), payload=args.payload,
-        full_layers=[], answer=not args.no_answer, vision=args.vision, relevancy=args.relevancy, progress=sys.stderr.isatty())
+        full_layers=[], hidden=args.hidden, lens=args.lens, answer=not args.no_answer, vision=args.vision, relevancy=args.relevancy, progress=sys.stderr.isatty())
     llava = load(args.model, args.device, args.precision)
     count = len(llava.decoder_layers)
-    try:
-        options.full_layers = list(range(count)) if args.full_layers == ["all"] else [int(layer) for layer in args.full_layers]
-    except ValueError as error:
-        raise ValueError(f"full-layers {' '.join(args.full_layers)!r}: neither indices of layers nor 'all'") from error
+    options.full_layers = layers_of("full-layers", args.full_layers, count)
+    options.hidden_layers = layers_of("hidden-layers", args.hidden_layers, count + 1)
     return export(llava, image, args.question, args.output, options)
 
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMAttentionMap.h"
 
+#include "SinkSearch.h"
+
 #include "Filters/Common/OutputVTK.h"
-#include "Models/Trace/Analysis.h"
+#include "Models/Trace/Lens.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 
@@ -60,7 +62,11 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     this->KeepStrongestHead(trace, shown);
   }
   const lvlm::LayerParts maps = lvlm::layerMaps(trace, shown, reduction, this->GetRankProgress());
-  const std::vector<float> map = lvlm::acrossLayers(this->JoinLayers(maps), reduction);
+  std::vector<float> map = lvlm::acrossLayers(this->JoinLayers(maps), reduction);
+  if (this->ExcludeSinks)
+  {
+    this->DropSinks(trace, map);
+  }
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   auto* output = vtkImageData::GetData(outputs);
   lvlm::shapeImage(output, lvlm::gridCells(shape));
@@ -69,6 +75,20 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::addPatchIndices(output, trace.grid);
   lvlm::addPicture(output, data);
   lvlm::addText(output, "heads", headsText(shown, trace, this->Reduction));
+}
+
+void vtkLVLMAttentionMap::DropSinks(const lvlm::Trace& trace, std::vector<float>& map)
+{
+  const lvlm::SinkSearch search;
+  const lvlm::FoundSinks found = lvlm::findSinks(
+    search, trace, this->GetRanks(),
+    [this](const lvlm::LayerParts& own) { return this->JoinLayers(own); }, this->GetRankProgress());
+  const std::vector<double> values = lvlm::patchesOf(found.values.values, trace); // [layers, cells]
+  for (std::size_t i = 0; i < values.size(); ++i)
+  {
+    float& patch = map[i % map.size()];
+    patch = values[i] > search.threshold ? 0 : patch;
+  }
 }
 
 void vtkLVLMAttentionMap::KeepStrongestHead(const lvlm::Trace& trace, lvlm::Selection& shown)

@@ -40,6 +40,14 @@ public:
   vtkGetMacro(Reduction, int);
   ///@}
 
+  ///@{
+  /** Whether patches that are attention sinks count as 0: those that vtkLVLMSinks finds by its
+   * defaults. Default: false. */
+  vtkSetMacro(ExcludeSinks, bool);
+  vtkGetMacro(ExcludeSinks, bool);
+  vtkBooleanMacro(ExcludeSinks, bool);
+  ///@}
+
 protected:
   vtkLVLMAttentionMap() = default;
   ~vtkLVLMAttentionMap() override = default;
@@ -50,8 +58,11 @@ protected:
     vtkInformationVector* outputs) override;
 
   int Reduction = MEAN;
+  bool ExcludeSinks = false;
 
 private:
+  /// Sets the patches of a map that are sinks to 0. All ranks together.
+  void DropSinks(const lvlm::Trace& trace, std::vector<float>& map);
   /// Of the selection's heads, the one with the most attention to the picture.
   void KeepStrongestHead(const lvlm::Trace& trace, lvlm::Selection& shown);
 

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMHeadSummary.h"
 
+#include "SinkSearch.h"
+
 #include "Filters/Common/OutputVTK.h"
-#include "Models/Trace/Analysis.h"
+#include "Models/Trace/Error.h"
+#include "Models/Trace/HeadMeasures.h"
+#include "Models/Trace/Lens.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 
+#include "vtkFieldData.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
 #include "vtkPointData.h"
 #include "vtkTable.h"
+
+#include <algorithm>
 
 vtkStandardNewMacro(vtkLVLMHeadSummary);
 
@@ -41,7 +48,68 @@ std::vector<float> layersFastest(
   return values;
 }
 
-void fillTable(vtkTable* table, const lvlm::Indices& layers, const std::vector<float>& summary)
+/// One number of each head of [layers, heads, HeadMeasures].
+std::vector<float> measureOf(const lvlm::LayerParts& all, lvlm::HeadMeasure measure)
+{
+  std::vector<float> values;
+  for (auto i = static_cast<std::size_t>(measure); i < all.values.size(); i += lvlm::HeadMeasures)
+  {
+    values.push_back(static_cast<float>(all.values[i]));
+  }
+  return values;
+}
+
+void fillRanking(vtkTable* table, const lvlm::LayerParts& all)
+{
+  const std::vector<float> share = measureOf(all, lvlm::HeadMeasure::ImageShare);
+  const std::vector<float> entropy = measureOf(all, lvlm::HeadMeasure::Entropy);
+  const std::vector<float> spatial = measureOf(all, lvlm::HeadMeasure::SpatialEntropy);
+  const double elbow = lvlm::elbowOf({ share.begin(), share.end() });
+  const std::size_t heads = share.size() / all.chosen.size();
+  lvlm::Indices rank, layer, head, above;
+  std::vector<float> shares, entropies, spatials;
+  for (const std::size_t place : lvlm::localizationOrder(all))
+  {
+    rank.push_back(static_cast<std::int64_t>(rank.size()));
+    layer.push_back(all.chosen[place / heads]);
+    head.push_back(static_cast<std::int64_t>(place % heads));
+    shares.push_back(share[place]);
+    entropies.push_back(entropy[place]);
+    spatials.push_back(spatial[place]);
+    above.push_back(share[place] >= elbow ? 1 : 0);
+  }
+  lvlm::addColumn(table, "rank", rank);
+  lvlm::addColumn(table, "layer", layer);
+  lvlm::addColumn(table, "head", head);
+  lvlm::addColumn(table, "image_share", shares);
+  lvlm::addColumn(table, "entropy", entropies);
+  lvlm::addColumn(table, "spatial_entropy", spatials);
+  lvlm::addColumn(table, "above_elbow", above);
+}
+
+/// SVAR (Jiang et al., CVPR 2025): the image share, mean over heads and layers.
+void addSvar(vtkImageData* image, const lvlm::LayerParts& all)
+{
+  double sum = 0;
+  const std::vector<float> share = measureOf(all, lvlm::HeadMeasure::ImageShare);
+  for (const float value : share)
+  {
+    sum += value;
+  }
+  const std::vector<double> mean{ sum / static_cast<double>(share.size()) };
+  image->GetFieldData()->AddArray(lvlm::arrayFromTensor(lvlm::Tensor::of(mean, { 1 }), "svar"));
+}
+
+const char* arrayName(int measure)
+{
+  return measure == vtkLVLMHeadSummary::ENTROPY   ? "entropy"
+    : measure == vtkLVLMHeadSummary::LOCALIZATION ? "spatial_entropy"
+    : measure == vtkLVLMHeadSummary::SINK_SHARE   ? "sink_share"
+                                                  : "attention";
+}
+
+void fillTable(
+  vtkTable* table, const lvlm::Indices& layers, const std::vector<float>& summary, const char* name)
 {
   const std::size_t heads = summary.size() / layers.size();
   lvlm::Indices layerColumn(summary.size());
@@ -53,13 +121,20 @@ void fillTable(vtkTable* table, const lvlm::Indices& layers, const std::vector<f
   }
   lvlm::addColumn(table, "layer", layerColumn);
   lvlm::addColumn(table, "head", headColumn);
-  lvlm::addColumn(table, "attention", summary);
+  lvlm::addColumn(table, name, summary);
 }
 }
 
 vtkLVLMHeadSummary::vtkLVLMHeadSummary()
 {
-  this->SetNumberOfOutputPorts(2);
+  this->SetNumberOfOutputPorts(3);
+}
+
+void vtkLVLMHeadSummary::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  os << indent << "Source: " << this->Source << endl;
+  os << indent << "Measure: " << this->Measure << endl;
 }
 
 int vtkLVLMHeadSummary::FillOutputPortInformation(int port, vtkInformation* info)
@@ -74,20 +149,86 @@ void vtkLVLMHeadSummary::Announce(const lvlm::TraceShape& shape, vtkInformationV
   lvlm::announceImage(outputs->GetInformationObject(0), headGrid(layers.size(), shape.heads));
 }
 
+std::vector<float> vtkLVLMHeadSummary::GetSinkShares(
+  const lvlm::Trace& trace, const lvlm::Selection& selection)
+{
+  const auto join = [this](const lvlm::LayerParts& own) { return this->JoinLayers(own); };
+  const lvlm::Progress progress = this->GetRankProgress();
+  const lvlm::SinkSearch search;
+  const lvlm::FoundSinks found = lvlm::findSinks(search, trace, this->GetRanks(), join, progress);
+  const std::vector<double> values = lvlm::patchesOf(found.values.values, trace); // [found, cells]
+  const lvlm::Indices& known = found.values.chosen;
+  const lvlm::Indices layers = lvlm::resolveIndices(selection.layers, trace.layerTotal, "Layers");
+  const auto cells = static_cast<std::size_t>(trace.grid.count());
+  std::vector<bool> sinks(layers.size() * cells);
+  for (std::size_t l = 0; l < layers.size(); ++l)
+  {
+    const bool own = std::find(known.begin(), known.end(), layers[l]) != known.end();
+    for (std::size_t i = 0; i < values.size(); ++i)
+    {
+      const bool counts = own ? known[i / cells] == layers[l] : layers[l] > known.front();
+      if (counts && values[i] > search.threshold)
+      {
+        sinks[l * cells + i % cells] = true;
+      }
+    }
+  }
+  const lvlm::LayerParts shares =
+    join(lvlm::headShares(trace, selection.answerTokens, layers, sinks, progress));
+  std::vector<float> result;
+  for (std::size_t i = 0; i < shares.values.size(); i += 2)
+  {
+    const double image = shares.values[i];
+    result.push_back(image > 0 ? static_cast<float>(shares.values[i + 1] / image) : 0);
+  }
+  return result;
+}
+
 void vtkLVLMHeadSummary::Compute(
   const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
 {
+  if (this->Source != IMAGE && this->Measure > SUM)
+  {
+    lvlm::fail(
+      "Measure: Entropy, Localization and SinkShare are of the picture's map, Source must be "
+      "Image");
+  }
+  const lvlm::Indices tokens = this->GetTokensToUse(trace, outputs);
+  const lvlm::Selection selection{ tokens, this->Layers, {} };
   const auto source = this->Source == IMAGE ? lvlm::Source::Image : lvlm::Source::Question;
-  const lvlm::LayerParts sums = this->JoinLayers(lvlm::headSums(trace,
-    { this->GetTokensToUse(trace, outputs), this->Layers, {} }, source, this->GetRankProgress()));
-  const std::vector<float> summary = lvlm::eachLayer(sums, lvlm::Reduction::Mean);
+  const lvlm::LayerParts sums =
+    this->JoinLayers(lvlm::headSums(trace, selection, source, this->GetRankProgress()));
+  std::vector<float> summary = lvlm::eachLayer(sums, lvlm::Reduction::Mean);
+  auto* image = vtkImageData::GetData(outputs, 0);
   const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
   const std::size_t layers = sums.layers.size();
-  auto* image = vtkImageData::GetData(outputs, 0);
   lvlm::shapeImage(image, headGrid(layers, heads));
+  if (this->Measure == SUM)
+  {
+    const auto chosen = lvlm::resolveIndices(tokens, trace.answerLength(), "AnswerTokens").size();
+    std::transform(sums.values.begin(), sums.values.end(), summary.begin(),
+      [chosen](double sum) { return static_cast<float>(sum / static_cast<double>(chosen)); });
+  }
+  if (this->Source == IMAGE)
+  {
+    const lvlm::LayerParts measures =
+      this->JoinLayers(lvlm::headMeasures(trace, selection, this->GetRankProgress()));
+    if (this->Measure == SINK_SHARE)
+    {
+      summary = this->GetSinkShares(trace, selection);
+    }
+    else if (this->Measure > SUM)
+    {
+      summary = measureOf(measures,
+        this->Measure == ENTROPY ? lvlm::HeadMeasure::Entropy : lvlm::HeadMeasure::SpatialEntropy);
+    }
+    addSvar(image, measures);
+    fillRanking(vtkTable::GetData(outputs, 2), measures);
+  }
+  const char* name = arrayName(this->Measure);
   image->GetPointData()->SetScalars(lvlm::arrayFromTensor(
     lvlm::Tensor::of(layersFastest(summary, layers, static_cast<std::size_t>(heads)),
       { static_cast<std::int64_t>(summary.size()) }),
-    "attention"));
-  fillTable(vtkTable::GetData(outputs, 1), sums.layers, summary);
+    name));
+  fillTable(vtkTable::GetData(outputs, 1), sums.layers, summary, name);
 }

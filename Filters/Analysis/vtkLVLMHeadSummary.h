@@ -4,8 +4,12 @@
  * @brief   which heads of which layers look at the picture, or at the question
  *
  * Port 0: a vtkImageData with a point for every layer (x) and head (y), point array `attention`:
- * the mean over the chosen answer tokens and over the source's positions. Port 1: the same as a
- * table with the columns `layer`, `head`, `attention`.
+ * the mean over the chosen answer tokens, and over the source's positions or their sum; or the
+ * point array `entropy`, `spatial_entropy` or `sink_share` of the heads' maps. Port 1: the same as
+ * a table with the columns `layer`, `head` and the array's. Port 2, of the picture: a row a head,
+ * those first that tell where something is: `rank`, `layer`, `head`, `image_share`, `entropy`,
+ * `spatial_entropy`, `above_elbow` (see localizationOrder()). Field data of port 0: `svar`, the
+ * mean image share of all heads and layers.
  */
 #ifndef vtkLVLMHeadSummary_h
 #define vtkLVLMHeadSummary_h
@@ -13,6 +17,11 @@
 #include "Filters/Common/vtkLVLMTraceFilter.h"
 
 #include "lvlmFiltersAnalysisModule.h"
+
+namespace lvlm
+{
+struct Selection;
+}
 
 class LVLMFILTERSANALYSIS_EXPORT vtkLVLMHeadSummary : public vtkLVLMTraceFilter
 {
@@ -25,12 +34,30 @@ public:
     IMAGE = 0,
     QUESTION = 1
   };
+  enum Measures
+  {
+    MEAN = 0,
+    SUM = 1,
+    ENTROPY = 2,
+    LOCALIZATION = 3,
+    SINK_SHARE = 4
+  };
 
   ///@{
   /** The positions that are looked at: IMAGE (default), the image tokens, or QUESTION. */
   vtkSetClampMacro(Source, int, IMAGE, QUESTION);
   vtkGetMacro(Source, int);
   ///@}
+
+  ///@{
+  /** What is told of each head: MEAN (default) or SUM of its attention to the positions; of its map
+   * of the picture ENTROPY or LOCALIZATION, its spatial entropy: low where it looks at one place;
+   * or SINK_SHARE, what of its look at the picture goes to attention sinks (see vtkLVLMSinks). */
+  vtkSetClampMacro(Measure, int, MEAN, SINK_SHARE);
+  vtkGetMacro(Measure, int);
+  ///@}
+
+  void PrintSelf(ostream& os, vtkIndent indent) override;
 
 protected:
   vtkLVLMHeadSummary();
@@ -42,8 +69,13 @@ protected:
     vtkInformationVector* outputs) override;
 
   int Source = IMAGE;
+  int Measure = MEAN;
 
 private:
+  /// [layers, heads]. Sinks are those of the states that enter a layer; of later layers whose
+  /// states the trace does not have, those of any layer.
+  std::vector<float> GetSinkShares(const lvlm::Trace& trace, const lvlm::Selection& selection);
+
   vtkLVLMHeadSummary(const vtkLVLMHeadSummary&) = delete;
   void operator=(const vtkLVLMHeadSummary&) = delete;
 };

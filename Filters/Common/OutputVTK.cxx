@@ -118,21 +118,6 @@ void shapeImage(vtkImageData* image, const ImageGeometry& geometry)
   image->SetOrigin(geometry.origin);
 }
 
-std::vector<float> rowsUp(const std::vector<float>& values, const PatchGrid& grid)
-{
-  std::vector<float> result(values.size());
-  const auto cells = static_cast<std::size_t>(grid.count());
-  const auto cols = static_cast<std::size_t>(grid.cols);
-  for (std::size_t at = 0; at < values.size(); at += cols)
-  {
-    const std::size_t plane = at / cells * cells;
-    const std::size_t rowStart = plane + cells - cols - (at - plane);
-    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(at), cols,
-      result.begin() + static_cast<std::ptrdiff_t>(rowStart));
-  }
-  return result;
-}
-
 void addPatchIndices(vtkImageData* output, const PatchGrid& grid)
 {
   vtkNew<vtkIntArray> patch, row, col;

@@ -8,6 +8,7 @@
 
 #include "vtkSmartPointer.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -57,7 +58,21 @@ void shapeImage(vtkImageData* image, const ImageGeometry& geometry);
 
 /// Grids have row 0 at the top, VTK has y up: [planes, rows, cols] with the rows of each plane in
 /// the opposite order.
-std::vector<float> rowsUp(const std::vector<float>& values, const PatchGrid& grid);
+template <typename T>
+std::vector<T> rowsUp(const std::vector<T>& values, const PatchGrid& grid)
+{
+  std::vector<T> result(values.size());
+  const auto cells = static_cast<std::size_t>(grid.count());
+  const auto cols = static_cast<std::size_t>(grid.cols);
+  for (std::size_t at = 0; at < values.size(); at += cols)
+  {
+    const std::size_t plane = at / cells * cells;
+    const std::size_t rowStart = plane + cells - cols - (at - plane);
+    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(at), cols,
+      result.begin() + static_cast<std::ptrdiff_t>(rowStart));
+  }
+  return result;
+}
 
 /// Adds the cell arrays `patch` (row-major from the top left), `patch_row` and `patch_col` to a
 /// grid of patches, for whoever points at a cell. After the map's own arrays: the first one is

@@ -3,9 +3,11 @@
 
 #include "EmbeddedModel.h"
 #include "InferenceLibrary.h"
+#include "ModelLens.h"
 #include "ModelRelevancy.h"
 #include "PictureFromVTK.h"
 
+#include "Models/Trace/Analysis.h"
 #include "Models/Trace/ByteText.h"
 #include "Models/Trace/Trace.h"
 #include "Readers/AlgorithmTeam.h"
@@ -33,6 +35,7 @@ vtkStandardNewMacro(vtkLLaVAInference);
 struct vtkLLaVAInference::Internals
 {
   std::vector<int> FullLayers{ -1 };
+  std::vector<int> HiddenLayers;
   std::shared_ptr<const lvlm::llava::LlavaModel> Model; ///< kept open while the filter lives
   lvlm::llava::Question Next;                           ///< what is to be answered
   /// The last question that was answered, and its answer.
@@ -70,6 +73,9 @@ struct vtkLLaVAInference::Internals
     question.seed = static_cast<std::uint64_t>(static_cast<std::int64_t>(self->Seed));
     question.alternatives = self->Alternatives;
     question.captureVision = self->CaptureVision;
+    question.captureHidden = self->CaptureHidden;
+    question.captureLens = self->CaptureLens;
+    question.hiddenLayers.assign(this->HiddenLayers.begin(), this->HiddenLayers.end());
     question.fullLayers.assign(this->FullLayers.begin(), this->FullLayers.end());
     if (self->CaptureFull && question.fullLayers.empty())
     {
@@ -90,7 +96,7 @@ struct vtkLLaVAInference::Internals
   {
     const lvlm::TraceShape last = lvlm::shapeOf(*vtkLVLMTrace::TraceOf(this->Answered));
     const auto key = [](const lvlm::TraceShape& a)
-    { return std::tie(a.grid.rows, a.grid.cols, a.layers, a.heads); };
+    { return std::tie(a.grid.rows, a.grid.cols, a.layers, a.heads, a.hiddenLayers); };
     return key(last) == key(expected) ? last : expected;
   }
 
@@ -100,8 +106,8 @@ struct vtkLLaVAInference::Internals
     const auto key = [](const lvlm::llava::Question& a)
     {
       return std::tie(a.prompt, a.system, a.chatTemplate, a.imageMode, a.maxNewTokens,
-        a.temperature, a.topP, a.seed, a.alternatives, a.captureVision, a.fullLayers, a.image.width,
-        a.image.height, a.image.pixels);
+        a.temperature, a.topP, a.seed, a.alternatives, a.captureVision, a.captureHidden,
+        a.captureLens, a.hiddenLayers, a.fullLayers, a.image.width, a.image.height, a.image.pixels);
     };
     return this->Answered && this->AskedModel == model && key(this->Asked) == key(q);
   }
@@ -110,7 +116,7 @@ struct vtkLLaVAInference::Internals
 namespace
 {
 /// Here, since the linker takes this object file of the static library in any case.
-[[maybe_unused]] const bool HasGradients = lvlm::registerModelRelevancy();
+[[maybe_unused]] const bool HasModels = lvlm::registerModelRelevancy() && lvlm::registerModelLens();
 
 /// The chosen array, or the active one, or the first.
 vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
@@ -155,7 +161,9 @@ std::string withoutNul(const std::string& text)
 }
 
 /// What config.json says of a trace that does not exist yet: enough for the domains downstream.
-lvlm::TraceShape expectedShape(const std::string& directory)
+/// `hidden`: the layers whose states will be captured, none: all of them.
+lvlm::TraceShape expectedShape(
+  const std::string& directory, bool capturesHidden, const std::vector<int>& hidden)
 {
   const lvlm::checkpoint::LlavaConfig config = lvlm::checkpoint::readLlavaConfig(directory);
   lvlm::TraceShape shape;
@@ -164,6 +172,13 @@ lvlm::TraceShape expectedShape(const std::string& directory)
   shape.height = config.vision.seenEdge();
   shape.layers = config.text.layers;
   shape.heads = config.text.heads;
+  shape.hiddenDepth = shape.layers + 1;
+  if (capturesHidden)
+  {
+    const lvlm::Indices wanted(hidden.begin(), hidden.end());
+    shape.hiddenLayers = static_cast<std::int64_t>(
+      lvlm::resolveIndices(wanted, shape.hiddenDepth, "CaptureHiddenLayers").size());
+  }
   return shape;
 }
 }
@@ -191,6 +206,21 @@ void vtkLLaVAInference::RemoveAllCaptureFullLayers()
   if (!this->Self->FullLayers.empty())
   {
     this->Self->FullLayers.clear();
+    this->Modified();
+  }
+}
+
+void vtkLLaVAInference::AddCaptureHiddenLayer(int layer)
+{
+  this->Self->HiddenLayers.push_back(layer);
+  this->Modified();
+}
+
+void vtkLLaVAInference::RemoveAllCaptureHiddenLayers()
+{
+  if (!this->Self->HiddenLayers.empty())
+  {
+    this->Self->HiddenLayers.clear();
     this->Modified();
   }
 }
@@ -229,6 +259,14 @@ int* vtkLLaVAInference::GetLayerRange()
   return this->LayerRange;
 }
 
+int* vtkLLaVAInference::GetHiddenLayerRange()
+{
+  const int layers = -this->GetLayerRange()[0];
+  this->HiddenLayerRange[0] = layers > 0 ? -layers - 1 : 0;
+  this->HiddenLayerRange[1] = layers;
+  return this->HiddenLayerRange;
+}
+
 const char* vtkLLaVAInference::GetEmbeddedModelDirectory()
 {
   try
@@ -256,7 +294,8 @@ const char* vtkLLaVAInference::GetCostInformation()
       std::to_string(question.maxNewTokens) + " answer tokens: attention of the answer " +
       lvlm::byteText(cost.attentionAnswer) + ", full matrices " +
       lvlm::byteText(cost.attentionFull) + ", vision tower " +
-      lvlm::byteText(cost.attentionVision) + ", keys and values " + lvlm::byteText(cost.cache) +
+      lvlm::byteText(cost.attentionVision) + ", hidden states " +
+      lvlm::byteText(cost.hidden + cost.lens) + ", keys and values " + lvlm::byteText(cost.cache) +
       ", buffers " + lvlm::byteText(cost.buffers);
   }
   catch (const std::exception& error)
@@ -293,7 +332,8 @@ int vtkLLaVAInference::RequestInformation(
   lvlm::TraceShape shape;
   try
   {
-    shape = expectedShape(lvlm::modelFolder(this->ModelDirectory));
+    shape = expectedShape(lvlm::modelFolder(this->ModelDirectory),
+      this->CaptureHidden || this->CaptureLens, this->Self->HiddenLayers);
     if (this->Self->Answered)
     {
       shape = this->Self->shapeOfAnswer(shape);
@@ -461,6 +501,14 @@ void vtkLLaVAInference::PrintSelf(ostream& os, vtkIndent indent)
     os << " " << layer;
   }
   os << "\n" << indent << "CaptureVision: " << this->CaptureVision << "\n";
+  os << indent << "CaptureHidden: " << this->CaptureHidden << "\n";
+  os << indent << "CaptureLens: " << this->CaptureLens << "\n";
+  os << indent << "CaptureHiddenLayers:";
+  for (const int layer : this->Self->HiddenLayers)
+  {
+    os << " " << layer;
+  }
+  os << "\n";
   os << indent << "Precision: " << this->Precision << "\n";
   os << indent << "Device: " << this->Device << "\n";
   os << indent << "Threads: " << this->Threads << "\n";

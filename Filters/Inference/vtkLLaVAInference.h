@@ -148,6 +148,29 @@ public:
   ///@}
 
   ///@{
+  /** Keep the hidden states of CaptureHiddenLayers. Default off. */
+  vtkSetMacro(CaptureHidden, bool);
+  vtkGetMacro(CaptureHidden, bool);
+  vtkBooleanMacro(CaptureHidden, bool);
+  ///@}
+
+  ///@{
+  /** Record which words the positions say after CaptureHiddenLayers, the `Alternatives` best ones,
+   * so that the logit lens needs no model. Default off. */
+  vtkSetMacro(CaptureLens, bool);
+  vtkGetMacro(CaptureLens, bool);
+  vtkBooleanMacro(CaptureLens, bool);
+  ///@}
+
+  ///@{
+  /** Layers of CaptureHidden and CaptureLens: 0 are the embeddings, l is what leaves the l-th
+   * layer, negative ones count from the last, which is before the final norm. An empty list
+   * (default) means all. */
+  void AddCaptureHiddenLayer(int layer);
+  void RemoveAllCaptureHiddenLayers();
+  ///@}
+
+  ///@{
   /** Type of the activations. Default FLOAT32. */
   vtkSetClampMacro(Precision, int, FLOAT32, FLOAT64);
   vtkGetMacro(Precision, int);
@@ -181,6 +204,9 @@ public:
   /** Lowest and highest index of the model's decoder layers, e.g. -32 and 31; 0 and 0 when the
    * model cannot be used. */
   int* GetLayerRange() VTK_SIZEHINT(2);
+  /** Lowest and highest index of hidden states, e.g. -33 and 32; 0 and 0 when the model cannot be
+   * used. */
+  int* GetHiddenLayerRange() VTK_SIZEHINT(2);
   /** Folder of the model that ships with the plugin, its example pictures in `scenes`; "" where it
    * is missing. */
   const char* GetEmbeddedModelDirectory();
@@ -234,9 +260,12 @@ private:
   int MaximumPixels;
   bool CaptureFull = true;
   bool CaptureVision = false;
+  bool CaptureHidden = false;
+  bool CaptureLens = false;
   int Precision = FLOAT32;
   int Threads = 0;
   int LayerRange[2] = { 0, 0 };
+  int HiddenLayerRange[2] = { 0, 0 };
 
   std::unique_ptr<lvlm::AlgorithmTeam> Ranks;
   struct Internals;

@@ -7,18 +7,20 @@
 #ifndef LVLM_LLAVA_LIBRARY_H
 #define LVLM_LLAVA_LIBRARY_H
 
+#include "Lens.h"
 #include "LlavaModel.h"
 #include "Relevancy.h"
 
 namespace lvlm::llava
 {
 
-/// The functions of LlavaModel.h and Relevancy.h that make something; what they make has virtual
-/// functions.
+/// The functions of this room; a model that open() gives has virtual ones.
 struct Library
 {
   decltype(&LlavaModel::open) open;
   decltype(&llava::relevancyMaps) relevancyMaps;
+  decltype(&llava::logitLens) logitLens;
+  decltype(&llava::wordId) wordId;
 };
 
 } // namespace lvlm::llava

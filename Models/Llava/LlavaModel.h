@@ -46,7 +46,7 @@ struct ModelOptions
   int ranks = 1;
 };
 
-/// Everything that decides an answer, and what to keep of its attention.
+/// Everything that decides an answer, and what to keep of its attention and hidden states.
 struct Question
 {
   picture::RgbImage image;
@@ -64,6 +64,11 @@ struct Question
   bool captureLogits = false;    ///< a further tensor `answer.logits` [T, V], float32
   /// Layers of `attention.full`; negative ones count from the end; empty: none.
   std::vector<std::int64_t> fullLayers{ -1 };
+  bool captureHidden = false; ///< `hidden.states` of `hiddenLayers`, bfloat16 where computed in it
+  bool captureLens = false;   ///< `lens.*` of `hiddenLayers`: the `alternatives` best words
+  /// 0: the embeddings, l: after l layers; negative ones count from the last, before the final
+  /// norm; empty: all of them.
+  std::vector<std::int64_t> hiddenLayers;
 };
 
 /// What one question costs this rank at the longest answer, in bytes, at most and within a fifth:
@@ -73,13 +78,15 @@ struct QuestionCost
   std::size_t attentionAnswer = 0;
   std::size_t attentionFull = 0;
   std::size_t attentionVision = 0;
+  std::size_t hidden = 0;  ///< hidden states, kept or only looked at for the lens
+  std::size_t lens = 0;    ///< its words, and what is needed beside the hidden states to find them
   std::size_t cache = 0;   ///< keys and values
   std::size_t buffers = 0; ///< a layer over the whole prompt, weights in the compute type
   std::size_t picture = 0; ///< the picture as it was given, and resized
   std::size_t total() const
   {
     return this->attentionAnswer + this->attentionFull + this->attentionVision + this->cache +
-      this->buffers + this->picture;
+      this->hidden + this->lens + this->buffers + this->picture;
   }
 };
 
@@ -118,9 +125,9 @@ public:
   /// says so.
   ///
   /// In a parallel run all ranks ask the same question at the same time, over `ranks`; the picture
-  /// and `progress` are rank 0's. Each gets the whole trace but of the attention of the decoder
-  /// that of its own layers, and that of the tower on rank 0. What one of them throws is thrown on
-  /// all.
+  /// and `progress` are rank 0's. Each gets the whole trace but of the decoder's attention and
+  /// hidden states those of its own layers, and the attention of the tower on rank 0. What one of
+  /// them throws is thrown on all.
   virtual Trace ask(const Question& question, const Progress& progress = Progress()) const;
   virtual Trace ask(const Question& question, const Progress& progress, ranks::Team& team) const;
 

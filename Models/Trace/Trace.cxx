@@ -4,12 +4,16 @@
 #include "Error.h"
 
 #include <algorithm>
+#include <set>
 
 namespace lvlm
 {
 
 namespace
 {
+/// More than any model has; for traces that do not tell how many theirs has.
+constexpr std::int64_t MaximumLayers = 1 << 16;
+
 constexpr const char* RoleNames[] = { "system", "image", "question", "answer", "special" };
 
 bool isFloating(DType type)
@@ -161,6 +165,62 @@ void checkAttention(const Trace& trace)
   }
 }
 
+void checkHiddenLayers(const Trace& trace)
+{
+  namespace tn = tensor_name;
+  checkShape(trace, tn::HiddenLayers, { -1 });
+  checkType(trace, tn::HiddenLayers, DType::I64);
+  const Tensor& listed = trace.tensor(tn::HiddenLayers);
+  const std::int64_t last = trace.has(tn::AttentionAnswer) ? trace.layerTotal : MaximumLayers;
+  std::set<std::int64_t> seen;
+  for (std::int64_t i = 0; i < listed.count(); ++i)
+  {
+    const std::int64_t layer = listed.as<std::int64_t>()[i];
+    if (layer < 0 || layer > last)
+    {
+      fail("tensor '", tn::HiddenLayers, "' names layer ", layer, ", which is not in [0, ", last,
+        "] (0: the embeddings)");
+    }
+    if (!seen.insert(layer).second)
+    {
+      fail("tensor '", tn::HiddenLayers, "' names layer ", layer, " twice");
+    }
+  }
+}
+
+void checkHidden(const Trace& trace)
+{
+  namespace tn = tensor_name;
+  const std::int64_t K = trace.keys();
+  for (const char* name : { tn::HiddenStates, tn::LensId, tn::LensLogprob })
+  {
+    if (trace.has(name) && !trace.has(tn::HiddenLayers))
+    {
+      fail("'", name, "' needs '", tn::HiddenLayers, "', which tells its layers");
+    }
+  }
+  if (trace.has(tn::HiddenLayers))
+  {
+    checkHiddenLayers(trace);
+  }
+  if (trace.has(tn::HiddenStates))
+  {
+    const auto held = static_cast<std::int64_t>(trace.hiddenLayers().size());
+    checkFloating(trace, tn::HiddenStates, { held, K, -1 });
+  }
+  if (trace.has(tn::LensId) != trace.has(tn::LensLogprob))
+  {
+    fail("'", tn::LensId, "' and '", tn::LensLogprob, "' only come together");
+  }
+  if (trace.has(tn::LensId))
+  {
+    const std::int64_t layers = trace.tensor(tn::HiddenLayers).extent(0);
+    checkShape(trace, tn::LensId, { layers, K, -1 });
+    checkType(trace, tn::LensId, DType::I64);
+    checkFloating(trace, tn::LensLogprob, { layers, K, trace.tensor(tn::LensId).extent(2) });
+  }
+}
+
 void checkRelevancy(const Trace& trace)
 {
   namespace tn = tensor_name;
@@ -204,22 +264,40 @@ const Tensor& Trace::tensor(const std::string& name) const
   return found->second;
 }
 
-std::vector<std::int64_t> Trace::fullLayers() const
+namespace
 {
-  const Tensor& listed = this->tensor(tensor_name::AttentionFullLayers);
+/// Of the layers that `list` names, those whose slabs `data` has here. `layerOf` gives the model
+/// layer of a listed number.
+template <typename LayerOf>
+std::vector<std::int64_t> heldLayers(
+  const Trace& trace, const char* list, const char* data, const LayerOf& layerOf)
+{
+  const Tensor& listed = trace.tensor(list);
   const auto* layers = listed.as<std::int64_t>();
   std::vector<std::int64_t> held(layers, layers + listed.count());
-  const Tensor& full = this->tensor(tensor_name::AttentionFull);
-  if (this->has(tensor_name::AttentionAnswer) && !full.shape.empty() &&
-    full.shape[0] != listed.count())
+  const Tensor& slabs = trace.tensor(data);
+  if (trace.has(tensor_name::AttentionAnswer) && !slabs.shape.empty() &&
+    slabs.shape[0] != listed.count())
   {
     const std::int64_t end =
-      this->layerBegin + this->tensor(tensor_name::AttentionAnswer).extent(0);
-    held.erase(std::remove_if(held.begin(), held.end(),
-                 [&](std::int64_t layer) { return layer < this->layerBegin || layer >= end; }),
-      held.end());
+      trace.layerBegin + trace.tensor(tensor_name::AttentionAnswer).extent(0);
+    const auto isElsewhere = [&](std::int64_t number)
+    { return layerOf(number) < trace.layerBegin || layerOf(number) >= end; };
+    held.erase(std::remove_if(held.begin(), held.end(), isElsewhere), held.end());
   }
   return held;
+}
+}
+
+std::vector<std::int64_t> Trace::fullLayers() const
+{
+  return heldLayers(*this, tensor_name::AttentionFullLayers, tensor_name::AttentionFull,
+    [](std::int64_t layer) { return layer; });
+}
+
+std::vector<std::int64_t> Trace::hiddenLayers() const
+{
+  return heldLayers(*this, tensor_name::HiddenLayers, tensor_name::HiddenStates, layerOfHidden);
 }
 
 void Trace::validate() const
@@ -232,6 +310,7 @@ void Trace::validate() const
   }
   checkAnswerTensors(*this);
   checkAttention(*this);
+  checkHidden(*this);
   checkRelevancy(*this);
 }
 

@@ -36,6 +36,12 @@ struct PatchGrid
   std::int64_t count() const { return this->rows * this->cols; }
 };
 
+/// The model layer that hidden states number `hidden` (0: the embeddings) come with.
+inline std::int64_t layerOfHidden(std::int64_t hidden)
+{
+  return hidden > 0 ? hidden - 1 : 0;
+}
+
 /// Names of the tensors of a trace, in memory and on disk.
 namespace tensor_name
 {
@@ -53,6 +59,10 @@ inline constexpr const char* RelevancyDecoder = "relevancy.decoder"; // f32 [T, 
 inline constexpr const char* RelevancyVision = "relevancy.vision";   // f32 [T, rows*cols]
 inline constexpr const char* RelevancyJoint = "relevancy.joint";     // f32 [T, rows*cols]
 inline constexpr const char* RelevancyJointToken = "relevancy.joint_token"; // f32 [T, rows*cols]
+inline constexpr const char* HiddenStates = "hidden.states";                // float [Lh, K, D]
+inline constexpr const char* HiddenLayers = "hidden.layers"; // i64 [Lh], 0: the embeddings
+inline constexpr const char* LensId = "lens.id";             // i64 [Lh, K, k]
+inline constexpr const char* LensLogprob = "lens.logprob";   // f32 [Lh, K, k]
 } // namespace tensor_name
 
 struct Trace
@@ -69,8 +79,8 @@ struct Trace
   std::int64_t imageStart = 0;   ///< first image position
   PatchGrid grid;
   /// Tensors by the names above. In a parallel run `attention.answer` holds this rank's layers only
-  /// (possibly none), and so does `attention.full`; `attention.full.layers` lists those of all
-  /// ranks. Everything else is the same on all ranks.
+  /// (possibly none), and so do `attention.full` and `hidden.states`; `attention.full.layers` and
+  /// `hidden.layers` list those of all ranks. Everything else is the same on all ranks.
   std::map<std::string, Tensor> tensors;
   std::int64_t layerBegin = 0; ///< model layer of the first slab of `attention.answer`
   std::int64_t layerTotal = 0; ///< L of the model; 0 when there is no `attention.answer`
@@ -83,6 +93,9 @@ struct Trace
   /// The model layers that `attention.full` has here, slab by slab: all of `attention.full.layers`,
   /// or those of them that are among this process's layers.
   std::vector<std::int64_t> fullLayers() const;
+  /// The same of `hidden.states`: numbers of `hidden.layers`. States belong to the process that has
+  /// the model layer that they come out of, the embeddings to the one with the first layer.
+  std::vector<std::int64_t> hiddenLayers() const;
   bool has(const std::string& name) const { return this->tensors.count(name) != 0; }
   /// Throws Error that names the missing tensor.
   const Tensor& tensor(const std::string& name) const;

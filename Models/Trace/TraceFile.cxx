@@ -179,11 +179,12 @@ void writeTrace(const std::string& path, const Trace& trace, const TensorBytes& 
   {
     fail(path, ": not written: ", error.what());
   }
+  const auto isWhole = [&trace](const char* data, const char* layers)
+  { return !trace.has(data) || trace.tensor(data).extent(0) == trace.tensor(layers).extent(0); };
   const bool whole = (!trace.has(tensor_name::AttentionAnswer) ||
                        trace.tensor(tensor_name::AttentionAnswer).extent(0) == trace.layerTotal) &&
-    (!trace.has(tensor_name::AttentionFull) ||
-      trace.tensor(tensor_name::AttentionFull).extent(0) ==
-        trace.tensor(tensor_name::AttentionFullLayers).extent(0));
+    isWhole(tensor_name::AttentionFull, tensor_name::AttentionFullLayers) &&
+    isWhole(tensor_name::HiddenStates, tensor_name::HiddenLayers);
   if (!whole)
   {
     fail(path, ": not written: this process holds a part of the trace's layers only");

@@ -22,19 +22,18 @@ Tensor slabsOf(const Tensor& tensor, std::int64_t first, std::int64_t count)
   return part;
 }
 
-/// Cuts `attention.full` to the span if that is possible without copying.
-void cutFullLayers(Trace& trace, const LayerSpan& span)
+/// Cuts a tensor, a slab for each of `layers`, to those that are inside if that is possible without
+/// copying.
+template <typename Inside>
+void cutLayers(Tensor& tensor, const std::vector<std::int64_t>& layers, const Inside& inside)
 {
-  const std::vector<std::int64_t> layers = trace.fullLayers();
-  const auto inside = [&span](std::int64_t layer) { return span.contains(layer); };
   const auto first = std::find_if(layers.begin(), layers.end(), inside);
   const auto end = std::find_if_not(first, layers.end(), inside);
   if (std::any_of(end, layers.end(), inside))
   {
     return;
   }
-  Tensor& full = trace.tensors.at(tn::AttentionFull);
-  full = slabsOf(full, first - layers.begin(), end - first);
+  tensor = slabsOf(tensor, first - layers.begin(), end - first);
 }
 }
 
@@ -54,7 +53,13 @@ Trace withLayers(const Trace& whole, const LayerSpan& span)
   }
   if (whole.has(tn::AttentionFull))
   {
-    cutFullLayers(part, span);
+    cutLayers(part.tensors.at(tn::AttentionFull), whole.fullLayers(),
+      [&span](std::int64_t layer) { return span.contains(layer); });
+  }
+  if (whole.has(tn::HiddenStates))
+  {
+    cutLayers(part.tensors.at(tn::HiddenStates), whole.hiddenLayers(),
+      [&span](std::int64_t hidden) { return span.contains(layerOfHidden(hidden)); });
   }
   part.tensors[tn::AttentionAnswer] = slabsOf(answer, first, span.count());
   part.layerBegin = span.begin;

@@ -10,10 +10,10 @@
 namespace lvlm
 {
 
-/// The whole trace with the attention of the layers in `span` alone, as views of the same memory;
-/// see Trace::tensors. A trace without `attention.answer` stays whole. So does `attention.full`
-/// where the slabs of these layers do not follow one another. Throws Error for a span that is not
-/// within the trace's layers.
+/// The whole trace with the attention and the hidden states of the layers in `span` alone, as views
+/// of the same memory; see Trace::tensors. A trace without `attention.answer` stays whole. So do
+/// `attention.full` and `hidden.states` where the slabs of these layers do not follow one another.
+/// Throws Error for a span that is not within the trace's layers.
 Trace withLayers(const Trace& whole, const LayerSpan& span);
 
 } // namespace lvlm

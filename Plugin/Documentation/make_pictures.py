@@ -26,6 +26,7 @@ trace = lvlm.ask(STAR, "What color is the star?")
 save("attention", simple.GetLayout())
 for name in ("heads", "layers", "relevancy", "causality"):
     save(name, getattr(lvlm, "show_" + name)(trace))
+save("lens", lvlm.show_lens(trace, "star"))
 is_there = lvlm.ask(STAR, "Is there a star?", layout=False)
 lvlm.ask_without(is_there, STAR_PATCHES)
 save("without", simple.GetLayoutByName("Compare: Is there a star? | Is there a star? (2)"))

@@ -62,6 +62,9 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
   this->addPreset("Layers", tr("Layers 3D"),
     tr("Layers 3D: the attention maps of all layers, stacked from the first to the last"),
     "show_layers");
+  this->addPreset("Lens", tr("Lens"),
+    tr("Lens: which word each patch of the picture says, layer by layer (logit lens)"),
+    "show_lens");
   this->addPreset("Relevancy", tr("Relevancy"),
     tr("Relevancy: which parts of the picture and which words of the question made a word of the "
        "answer"),

@@ -48,7 +48,8 @@ void pqLVLMInterrupt::watch(pqPipelineSource* source)
   const QString name = source->getProxy()->GetXMLName();
   auto* filter = vtkAlgorithm::SafeDownCast(source->getProxy()->GetClientSideObject());
   if (!filter ||
-    !(name == "LLaVAInference" || name == "LVLMRelevancy" || name == "LVLMCausalGraph"))
+    !(name == "LLaVAInference" || name == "LVLMRelevancy" || name == "LVLMLogitLens" ||
+      name == "LVLMCausalGraph"))
   {
     return;
   }

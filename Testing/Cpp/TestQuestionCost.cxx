@@ -145,6 +145,13 @@ void checkAll(const std::string& folder, const std::string& name, const ModelOpt
     check(*model, question, name.c_str());
     if (words <= 1500)
     {
+      question.captureHidden = true;
+      check(*model, question, (name + ", hidden").c_str());
+      question.captureLens = true;
+      question.captureHidden = false;
+      question.alternatives = 20;
+      check(*model, question, (name + ", lens").c_str());
+      question = questionOf(words);
       question.fullLayers = { -1 };
       question.captureVision = true;
       check(*model, question, (name + ", full layer").c_str());

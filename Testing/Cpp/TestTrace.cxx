@@ -15,7 +15,8 @@ using namespace lvlm;
 using lvlm_test::TempFolder;
 namespace tn = tensor_name;
 
-constexpr std::int64_t L = 2, Hd = 3, T = 2, P = 8;
+constexpr std::int64_t L = 2, Hd = 3, T = 2, P = 8, K = P + T - 1;
+using Indices = std::vector<std::int64_t>;
 
 /// 8 prompt positions of which 2..5 are a 2 x 2 image, and 2 answer tokens.
 Trace smallTrace()
@@ -33,7 +34,6 @@ Trace smallTrace()
   {
     trace.tokens.push_back("▁token " + std::to_string(i) + "\"\\\n");
   }
-  const std::int64_t K = P + T - 1;
   trace.layerTotal = L;
   std::vector<float> attention(static_cast<std::size_t>(L * Hd * T * K));
   for (std::size_t i = 0; i < attention.size(); ++i)
@@ -47,6 +47,12 @@ Trace smallTrace()
   trace.tensors[tn::TopkId] = Tensor::of<std::int64_t>({ 8, 1, 2, 3 }, { T, 2 });
   trace.tensors[tn::TopkLogprob] = Tensor::of<float>({ -0.5f, -1, -1, -2 }, { T, 2 });
   trace.tensors[tn::Image] = Tensor::of(std::vector<std::uint8_t>(72, 9), { 4, 6, 3 });
+  trace.tensors[tn::HiddenLayers] = Tensor::of<std::int64_t>({ 2, 0 }, { 2 });
+  trace.tensors[tn::HiddenStates] =
+    Tensor::of(std::vector<float>(static_cast<std::size_t>(2 * K * 5), 1), { 2, K, 5 });
+  const auto words = static_cast<std::size_t>(2 * K * 3);
+  trace.tensors[tn::LensId] = Tensor::of(std::vector<std::int64_t>(words, 7), { 2, K, 3 });
+  trace.tensors[tn::LensLogprob] = Tensor::of(std::vector<float>(words, -1), { 2, K, 3 });
   trace.extra["temperature"] = "0.2";
   return trace;
 }
@@ -77,6 +83,10 @@ void testRoundTrip(const TempFolder& folder)
   }
   Trace part = smallTrace();
   part.layerTotal = L + 1;
+  CHECK_THROWS(writeTrace(path, part), "part of the trace");
+  part = smallTrace();
+  part.tensors[tn::AttentionAnswer].shape[0] = part.tensors[tn::HiddenStates].shape[0] = 1;
+  CHECK(part.hiddenLayers() == Indices{ 0 });
   CHECK_THROWS(writeTrace(path, part), "part of the trace");
 }
 
@@ -137,6 +147,49 @@ void testContradictions()
   refused([](Trace& t) { t.tensors[tn::Image].shape = { 4, 18, 1 }; }, "image");
 }
 
+void testHidden()
+{
+  const auto reshaped = [](const char* name, const std::vector<std::int64_t>& shape)
+  { return [=](Trace& t) { t.tensors[name].shape = shape; }; };
+  const auto layers = [](const std::vector<std::int64_t>& listed)
+  {
+    return [=](Trace& t) {
+      t.tensors[tn::HiddenLayers] =
+        Tensor::of(listed, { static_cast<std::int64_t>(listed.size()) });
+    };
+  };
+  refused(reshaped(tn::HiddenStates, { 2, K - 1, 5 }), "'hidden.states' has shape [2, 8, 5]");
+  refused(reshaped(tn::HiddenStates, { 1, K, 5 }), "'hidden.states' has shape [1, 9, 5]");
+  refused(reshaped(tn::HiddenStates, { 2, K, 0 }), "'hidden.states' has shape [2, 9, 0]");
+  refused(reshaped(tn::HiddenStates, { 2 * K * 5 }), "'hidden.states' has shape [90]");
+  refused([](Trace& t) { t.tensors[tn::HiddenStates].dtype = DType::I32; }, "not floating");
+  refused([](Trace& t) { t.tensors[tn::HiddenLayers].dtype = DType::F64; }, "expected I64");
+  refused([](Trace& t) { t.tensors.erase(tn::HiddenLayers); }, "'hidden.states' needs");
+  refused(reshaped(tn::HiddenLayers, { 1, 2 }), "'hidden.layers' has shape [1, 2]");
+  refused(reshaped(tn::HiddenLayers, { 0 }), "'hidden.layers' has shape [0]");
+  refused(layers({ 2, L + 1 }), "names layer 3, which is not in [0, 2]");
+  refused(layers({ -1, 0 }), "names layer -1");
+  refused(layers({ 1, 1 }), "names layer 1 twice");
+  refused(layers({ 0, 1, 2 }), "'hidden.states' has shape [2, 9, 5], expected [3, 9, -1]");
+  refused([](Trace& t) { t.tensors.erase(tn::LensLogprob); }, "only come together");
+  refused(reshaped(tn::LensId, { 2, 3, K }), "'lens.id' has shape [2, 3, 9]");
+  refused(reshaped(tn::LensLogprob, { 2, K, 2 }), "'lens.logprob' has shape [2, 9, 2]");
+  refused([](Trace& t) { t.tensors[tn::LensId].dtype = DType::F64; }, "expected I64");
+  refused(
+    [](Trace& t)
+    {
+      t.tensors.erase(tn::HiddenStates);
+      t.tensors.erase(tn::HiddenLayers);
+    },
+    "'lens.id' needs");
+  Trace unknown = smallTrace(); // how many layers the model has
+  unknown.tensors.erase(tn::AttentionAnswer);
+  layers({ 40, 32 })(unknown);
+  unknown.validate();
+  layers({ 40, 1ll << 40 })(unknown);
+  CHECK_THROWS(unknown.validate(), "names layer 1099511627776");
+}
+
 void testMetadata(const TempFolder& folder)
 {
   const std::string path = folder.path("good.lvlm");
@@ -172,6 +225,7 @@ int main()
     const TempFolder folder;
     testRoundTrip(folder);
     testContradictions();
+    testHidden();
     testMetadata(folder);
   }
   catch (const std::exception& error)

@@ -16,6 +16,7 @@ constexpr std::int64_t Hd = 2;
 constexpr std::int64_t T = 2;
 constexpr std::int64_t P = 6;
 constexpr std::int64_t K = P + T - 1;
+constexpr std::int64_t D = 3;
 
 std::vector<float> randomNumbers(std::int64_t count)
 {
@@ -50,6 +51,8 @@ lvlm::Trace wholeTrace(const std::vector<std::int64_t>& fullLayers)
   trace.tensors[tn::AttentionFullLayers] = lvlm::Tensor::of(fullLayers, { Lf });
   trace.tensors[tn::AttentionFull] =
     lvlm::Tensor::of(randomNumbers(Lf * Hd * K * K), { Lf, Hd, K, K });
+  trace.tensors[tn::HiddenLayers] = lvlm::Tensor::of<std::int64_t>({ 0, 1, 3, 5 }, { 4 });
+  trace.tensors[tn::HiddenStates] = lvlm::Tensor::of(randomNumbers(4 * K * D), { 4, K, D });
   trace.validate();
   return trace;
 }
@@ -59,6 +62,7 @@ void testSpans(int ranks)
   const lvlm::Trace whole = wholeTrace({ 0, 2, 3, 4 });
   const std::byte* answer = whole.tensor(tn::AttentionAnswer).data;
   const std::byte* full = whole.tensor(tn::AttentionFull).data;
+  const std::byte* hidden = whole.tensor(tn::HiddenStates).data;
   for (int rank = 0; rank < ranks; ++rank)
   {
     const lvlm::LayerSpan span = lvlm::ranks::layersOfRank(L, rank, ranks);
@@ -77,7 +81,17 @@ void testSpans(int ranks)
       CHECK(span.contains(layer));
     }
     CHECK(part.tensor(tn::AttentionFullLayers).count() == 4); // of all processes
+    const lvlm::Tensor& mineHidden = part.tensor(tn::HiddenStates);
+    CHECK(mineHidden.bytes() == 0 || mineHidden.data == hidden);
+    hidden += mineHidden.bytes();
+    CHECK(mineHidden.extent(0) == static_cast<std::int64_t>(part.hiddenLayers().size()));
+    for (const std::int64_t number : part.hiddenLayers())
+    {
+      CHECK(span.contains(number == 0 ? 0 : number - 1)); // the embeddings are the first rank's
+    }
+    CHECK(part.tensor(tn::HiddenLayers).count() == 4);
   }
+  CHECK(hidden == whole.tensor(tn::HiddenStates).data + whole.tensor(tn::HiddenStates).bytes());
   CHECK(
     answer == whole.tensor(tn::AttentionAnswer).data + whole.tensor(tn::AttentionAnswer).bytes());
   CHECK(full == whole.tensor(tn::AttentionFull).data + whole.tensor(tn::AttentionFull).bytes());

@@ -77,6 +77,10 @@ lvlm::Trace makeTrace(
   trace.tensors[tn::AttentionFull] = owned(attention, { 1, Hd, K, K }, 0x3c);
   trace.tensors[tn::AttentionFullLayers] = owned(lvlm::DType::I64, { 1 }, 0);
   trace.tensors[tn::AttentionVision] = owned(attention, { 1, 5, 4, 4 }, 0x3c);
+  trace.tensors[tn::HiddenStates] = owned(attention, { 1, K, 5 }, 0x3c);
+  trace.tensors[tn::HiddenLayers] = owned(lvlm::DType::I64, { 1 }, 0);
+  trace.tensors[tn::LensId] = owned(lvlm::DType::I64, { 1, K, 2 }, 1);
+  trace.tensors[tn::LensLogprob] = owned(lvlm::DType::F32, { 1, K, 2 }, 0);
   trace.tensors[tn::RelevancyJoint] = owned(lvlm::DType::F32, { T, 4 }, 0);
   trace.tensors[tn::AnswerLogprob] = owned(lvlm::DType::F32, { T }, 0);
   trace.tensors[tn::TopkId] = owned(lvlm::DType::I64, { T, 3 }, 0);
@@ -247,6 +251,22 @@ void testPartOfTheLayers()
   CHECK(back->layerBegin == 4 && back->layerTotal == 9);
   const lvlm::TraceShape shape = lvlm::shapeOf(*back);
   CHECK(shape.layers == 9 && shape.heads == Hd && shape.answerTokens == T);
+  CHECK(shape.hiddenLayers == 1 && shape.hiddenDepth == 10);
+}
+
+/// Where this process has none of the hidden states, their width is known all the same.
+void testHiddenElsewhere()
+{
+  lvlm::Trace trace = makeTrace(lvlm::DType::F32, 4, 9);
+  trace.tensors[tn::HiddenLayers] = lvlm::Tensor::of<std::int64_t>({ 0, 7 }, { 2 });
+  trace.tensors[tn::HiddenStates] = lvlm::Tensor();
+  trace.tensors[tn::HiddenStates].shape = { 0, K, 5 };
+  trace.tensors.erase(tn::LensId);
+  trace.tensors.erase(tn::LensLogprob);
+  const Shared back = vtkLVLMTrace::TraceOf(foreign(owning(trace)));
+  CHECK(back->hiddenLayers().empty());
+  CHECK(back->tensor(tn::HiddenStates).shape == (std::vector<std::int64_t>{ 0, K, 5 }));
+  CHECK(back->tensor(tn::HiddenLayers).count() == 2);
 }
 
 void testAnnounced()
@@ -258,6 +278,7 @@ void testAnnounced()
   CHECK(lvlm::announcedTrace(info, shape));
   CHECK(shape.grid.rows == 2 && shape.grid.cols == 2 && shape.width == 4 && shape.height == 2);
   CHECK(shape.answerTokens == T && shape.layers == L && shape.heads == Hd);
+  CHECK(shape.hiddenLayers == 1 && shape.hiddenDepth == L + 1);
 }
 
 void testRefusals()
@@ -274,7 +295,8 @@ void testRefusals()
     broken->ShallowCopy(blocks);
     vtkNew<vtkImageData> wrong; // another extent than the array in it was made for
     const std::string name = blocks->GetMetaData(b)->Get(vtkCompositeDataSet::NAME());
-    if (name.rfind("attention", 0) == 0)
+    if (name.rfind("attention", 0) == 0 || name.rfind("hidden", 0) == 0 ||
+      name.rfind("lens", 0) == 0)
     {
       wrong->SetDimensions(2, 2, 2);
       wrong->GetPointData()->AddArray(
@@ -409,6 +431,7 @@ int main()
     testNothingLeaks();
   }
   testPartOfTheLayers();
+  testHiddenElsewhere();
   testAnnounced();
   testRefusals();
   testOtherLayouts();

@@ -3,6 +3,7 @@
 #include "FuzzInput.h"
 #include "TouchTensors.h"
 
+#include "Models/Trace/Lens.h"
 #include "Models/Trace/TraceFile.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
@@ -17,6 +18,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
         trace.imageStart + trace.grid.count() <= trace.promptLength);
       lvlm_fuzz::require(trace.roles.size() == trace.tokens.size());
       lvlm_fuzz::require(lvlm_fuzz::touch(trace.tensors) >= 0);
+      if (trace.has(lvlm::tensor_name::HiddenLayers))
+      {
+        const lvlm::Indices layers = lvlm::lensLayers(trace, {});
+        lvlm_fuzz::require(!layers.empty() &&
+          (!trace.has(lvlm::tensor_name::LensId) ||
+            lvlm::recordedLens(trace, layers, lvlm::answerIds(trace, {})).layers == layers));
+      }
     });
   return 0;
 }

@@ -83,6 +83,8 @@ def trace_parts() -> tuple[dict, dict, bytes]:
         "attention.answer": ("F16", [2, 1, 2, 6], 2), "attention.full": ("F32", [1, 1, 6, 6], 4),
         "attention.full.layers": ("I64", [1], 8), "attention.vision": ("BF16", [1, 1, 3, 3], 2),
         "relevancy.decoder": ("F32", [2, 6], 4), "relevancy.joint": ("F32", [2, 2], 4),
+        "hidden.states": ("BF16", [1, 6, 3], 2), "hidden.layers": ("I64", [1], 8),
+        "lens.id": ("I64", [1, 6, 2], 8), "lens.logprob": ("F32", [1, 6, 2], 4),
     }  # fmt: skip
     entries, size = {}, 0
     for name, (dtype, shape, width) in shapes.items():
@@ -109,6 +111,11 @@ def trace_seeds() -> None:
     seed("no_ids", drop=("tokens.id",))
     seed("half_topk", drop=("answer.topk_id",))
     seed("half_full", drop=("attention.full.layers",))
+    seed("half_hidden", drop=("hidden.layers",))
+    seed("half_lens", drop=("lens.logprob",))
+    seed("only_lens", drop=("hidden.states",), **{"lens.text": json.dumps({"0": " a"})})
+    seed("lens_text_list", **{"lens.text": "[1]"})
+    seed("lens_text_huge_id", **{"lens.text": json.dumps({"9" * 30: "a"})})
     seed("prompt_length_max", prompt_length=str(2**63 - 1))
     seed("prompt_length_min", prompt_length=str(-(2**63)))
     seed("image_start_max", image_start=str(2**63 - 1))

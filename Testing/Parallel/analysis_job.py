@@ -61,8 +61,8 @@ def cases(trace):
         yield "patches", simple.LVLMPatchAttention(Input=trace, Layers=layers, Patches=[3, -2, 0])
         for by in ("Heads", "Layers", "AnswerTokens"):
             yield "gallery", simple.LVLMMapGallery(Input=trace, Layers=layers, By=by, Order="ImageShare")
-        for source in ("Image", "Question"):
-            yield "summary", simple.LVLMHeadSummary(Input=trace, Layers=layers, Source=source)
+        for source, measure in (("Image", "Localization"), ("Question", "Mean")):
+            yield "summary", simple.LVLMHeadSummary(Input=trace, Layers=layers, Source=source, Measure=measure)
     for layer in (0, 1, -1):
         yield "heads", simple.LVLMLayerVolume(Input=trace, Axis="Heads", Layer=layer, Heads=[1, 0])
         yield "causal", simple.LVLMCausalGraph(Input=trace, Layer=layer, AttentionThreshold=0.01, Alpha=0.2)
@@ -76,6 +76,12 @@ def cases(trace):
     yield "picture", simple.LVLMOverlay(Input=trace)
     for method in ("RolloutMean", "RolloutMax"):
         yield "rollout", simple.LVLMRelevancy(Input=trace, Method=method, AnswerTokens=[1, 3])
+    for more in ({}, {"Layers": [0, 2]}, {"FollowTime": 1}):
+        yield "lens", simple.LVLMLogitLens(Input=trace, **more)  # what was recorded: there is no model
+    for more in ({"Threshold": 1}, {"Dimensions": [4, 0], "Layers": [-1, 0], "AnswerTokens": [1]}):
+        yield "sinks", simple.LVLMSinks(Input=trace, **more)
+    yield "sink share", simple.LVLMHeadSummary(Input=trace, Measure="SinkShare")
+    yield "map without sinks", simple.LVLMAttentionMap(Input=trace, ExcludeSinks=1)
     yield "recorded", simple.LVLMRelevancy(Input=trace, AnswerTokens=[0], Words=1)
     for selection in selections(trace):
         yield "selection", simple.LVLMPatchAttention(Input=trace, Selection=selection)

@@ -108,6 +108,25 @@ def relevancy(rank, trace):
                  **{name: lt.array(image.GetCellData().GetArray(name)) for name in names})
 
 
+def lens(rank, picture):
+    """Hidden states of some layers, what they say, and what a trace without them is read again for."""
+    trace = ask(picture, CaptureHidden=1, CaptureHiddenLayers=[0, 2, -1], CaptureLens=1)
+    trace.UpdatePipeline()
+    rank.save("hidden", output(trace))
+    for name, of in (("lens", trace), ("reread", ask(picture))):
+        shown = simple.LVLMLogitLens(Input=of, Word="star")
+        shown.UpdatePipeline()
+        image = output(shown)
+        np.savez(os.path.join(rank.folder, "%s.%d.%d.npz" % (name, RANKS, RANK)), extent=np.array(image.GetExtent()),
+                 **{key: lt.array(image.GetPointData().GetArray(key)) for key in ("probability", "top_probability", "top_id")})
+        rank.facts[name] = {"rows": [output(shown, port).GetNumberOfRows() for port in (1, 3)]}
+    rank.facts["weights after the lens"] = resident_weights(EMBEDDED)
+    wrong = simple.LVLMLogitLens(Input=trace, Layers=[1])
+    with lt.Errors() as errors:
+        wrong.UpdatePipeline()
+    rank.facts["layer that was not captured"] = errors.text
+
+
 def answers(rank, picture):
     """The embedded model: everything that is captured, its weights, relevancy, and a second question."""
     trace = ask(picture, CaptureFullLayers=[], CaptureVision=1)
@@ -231,6 +250,7 @@ def main():
     try:
         picture = simple.LVLMPictureReader(FileName=SCENE)
         answers(rank, picture)
+        lens(rank, picture)
         first_rank_picture(rank)
         failures(rank, picture, folder)
         source_fails(rank, picture)

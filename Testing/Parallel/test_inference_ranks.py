@@ -114,7 +114,7 @@ class Ranks(unittest.TestCase):
         texts, wanted = run.facts(rank, name)["texts"], self.runs[1].facts(0, name)["texts"]
         self.assertEqual(texts, wanted)
         for key, values in single.items():
-            if "attention" in key or key in ("field layer_begin",):
+            if "attention" in key or "hidden.states" in key or key in ("field layer_begin",):
                 continue
             np.testing.assert_allclose(mine[key], values, rtol=0, atol=1e-5, err_msg=key)
         begin, end = self.span(run, rank)
@@ -161,7 +161,7 @@ class Ranks(unittest.TestCase):
             own = sum(layers[begin:end]) + (head if rank == run.ranks - 1 else 0)
             # The tower is rank 0's. Beside its own layers a rank touches the header, and the kernel maps 64 kB around.
             most = whole - sum(layers[end:]) - head if rank == 0 else own
-            for when in ("weights", "weights after relevancy"):
+            for when in ("weights", "weights after relevancy", "weights after the lens"):
                 resident = run.facts(rank, when)
                 print("rank %d of %d keeps %d kB of %s in memory, one rank alone %d kB"
                       % (rank, run.ranks, resident / 1000, when, whole / 1000))
@@ -170,6 +170,40 @@ class Ranks(unittest.TestCase):
         for ranks in (2, 3):  # nothing is held twice but those surroundings
             together = sum(self.runs[ranks].facts(rank, "weights after relevancy") for rank in range(ranks))
             self.assertLessEqual(together, whole + ranks * AROUND)
+
+    def test_hidden_states_are_on_the_rank_of_their_layer(self):
+        single = self.runs[1].arrays(0, "hidden")
+        whole = single["hidden.states"].reshape(3, -1)
+        self.assertEqual(single["field hidden.layers"].tolist(), [0, 2, 4])
+        for run, rank in self.each():
+            self.assertSameTrace(run, rank, "hidden")
+            begin, end = self.span(run, rank)
+            held = [i for i, number in enumerate((0, 2, 4)) if begin <= max(number - 1, 0) < end]
+            mine = run.arrays(rank, "hidden")
+            self.assertEqual(mine["field hidden.layers"].tolist(), [0, 2, 4])
+            self.assertEqual("hidden.states" in mine, bool(held))
+            if held:
+                np.testing.assert_allclose(mine["hidden.states"], whole[held].ravel(), rtol=0, atol=1e-5 * np.abs(whole).max())
+        self.assertGreater(np.abs(whole).max(), 0.1)
+
+    def test_logit_lens(self):
+        for name, planes in (("lens", 3), ("reread", 5)):
+            wholes = {}
+            for ranks in RANKS:
+                wholes[ranks] = {}
+                for part in (self.runs[ranks].arrays(rank, name) for rank in range(ranks)):
+                    x0, x1, y0, y1, z0, z1 = part.pop("extent")
+                    for key, values in part.items():
+                        volume = wholes[ranks].setdefault(key, np.full((planes, GRID, GRID), np.nan))
+                        volume[z0:z1 + 1, y0:y1 + 1, x0:x1 + 1] = values.reshape(z1 + 1 - z0, y1 + 1 - y0, x1 + 1 - x0)
+            for ranks in RANKS[1:]:
+                np.testing.assert_array_equal(wholes[ranks]["top_id"], wholes[1]["top_id"])
+                for key in ("probability", "top_probability"):
+                    np.testing.assert_allclose(wholes[ranks][key], wholes[1][key], rtol=1e-4)
+            self.assertGreater(wholes[1]["probability"].max(), 0.5)
+        for run, rank in self.each():
+            self.assertEqual([n > 0 for n in run.facts(rank, "lens")["rows"]], [rank == 0] * 2)
+            self.assertIn("Layers: 1 was not captured", run.facts(rank, "layer that was not captured"))
 
     def maps(self, ranks, mode):
         """The maps of all ranks put together: {name: [rows, cols]}, NaN where no rank has any."""

@@ -26,6 +26,23 @@ def tiles(image, count, across, rows, cols):
     return cells, np.array([cells[i // across * (rows + 1):][:rows, i % across * (cols + 1):][:, :cols] for i in range(count)])
 
 
+def spatial_entropy(grid):
+    """Of the 8-connected components of ReLU(grid - mean), found by letting numbers spread until nothing changes."""
+    left = np.maximum(grid - grid.mean(), 0)
+    labels = np.where(left > 0, np.arange(1, left.size + 1).reshape(left.shape), 0)
+    while True:
+        padded, spread = np.pad(labels, 1), labels
+        for dr in range(3):
+            for dc in range(3):
+                spread = np.maximum(spread, padded[dr:dr + labels.shape[0], dc:dc + labels.shape[1]])
+        spread = np.where(left > 0, spread, 0)
+        if (spread == labels).all():
+            break
+        labels = spread
+    parts = np.array([left[labels == label].sum() for label in np.unique(labels[labels > 0])]) / left.sum()
+    return -(parts * np.log(parts)).sum().round(12) + 0.0
+
+
 class Gallery(lt.TestCase):
     def setUp(self):
         super().setUp()
@@ -299,6 +316,56 @@ class Others(lt.TestCase):
             np.testing.assert_array_equal(lt.column(table, "layer"), [0, 0, 1, 1, 2, 2])
             np.testing.assert_array_equal(lt.column(table, "head"), [0, 1] * 3)
             np.testing.assert_allclose(lt.column(table, "attention"), expected.ravel(), **EQUAL)
+
+    def measures(self, tokens):
+        """Image share, entropy, spatial entropy of each head's map, [layers, heads]."""
+        maps = self.raw[:, :, tokens][..., self.data.span].mean(axis=2)
+        parts = maps / maps.sum(-1, keepdims=True)
+        entropy = -(parts * np.log(np.where(parts > 0, parts, 1))).sum(-1)
+        spatial = np.array([[spatial_entropy(maps[l, h].reshape(self.data.rows, self.data.cols)) for h in range(maps.shape[1])]
+                            for l in range(maps.shape[0])])
+        return maps.sum(-1), entropy, spatial
+
+    def test_head_measures(self):
+        for chosen, tokens in (([0, 2], [0, 2]), ([], range(5))):
+            share, entropy, spatial = self.measures(list(tokens))
+            for measure, array, expected in (("Sum", "attention", share), ("Entropy", "entropy", entropy),
+                                             ("Localization", "spatial_entropy", spatial)):
+                proxy = simple.LVLMHeadSummary(Input=self.trace, AnswerTokens=chosen, Measure=measure)
+                image = lt.fetch(proxy)
+                np.testing.assert_allclose(lt.array(image.GetPointData().GetScalars()).reshape(2, 3).T, expected, rtol=1e-6)
+                self.assertEqual(image.GetPointData().GetScalars().GetName(), array)
+                np.testing.assert_allclose(lt.column(lt.fetch(proxy, 1), array), expected.ravel(), rtol=1e-6)
+                np.testing.assert_allclose(lt.array(image.GetFieldData().GetArray("svar")), share.mean(), rtol=1e-6)
+        self.assertGreater(spatial.max() - spatial.min(), 0.1)
+        question = simple.LVLMHeadSummary(Input=self.trace, Source="Question", Measure="Sum", AnswerTokens=[1])
+        expected = self.raw[:, :, 1][..., self.data.positions("question")].sum(axis=2)
+        np.testing.assert_allclose(lt.column(lt.fetch(question, 1), "attention"), expected.ravel(), rtol=1e-6)
+        self.assertEqual(lt.fetch(question, 2).GetNumberOfRows(), 0)
+        question.Measure = "Entropy"
+        self.assertReports(question.UpdatePipeline, "Measure: Entropy", "Source must be Image")
+
+    def test_heads_ranked_by_localization(self):
+        data = lt.TraceData(layers=5, heads=3)
+        data.attention[3, 1, :, data.span] = 0
+        data.attention[3, 1, :, data.image_start + 5] = 0.7  # one place
+        data.attention[1, 0, :, data.span] = 0
+        data.attention[1, 0, :, [data.image_start, data.image_start + 11]] = 0.4  # two of them
+        self.raw = data.attention.astype("f8")
+        share, entropy, spatial = (m.ravel() for m in self.measures(list(range(5))))
+        ordered = np.sort(share)
+        below = np.arange(15) / 14 - (ordered - ordered[0]) / (ordered[-1] - ordered[0])
+        elbow = ordered[below.argmax()]
+        above = share >= elbow
+        order = sorted(range(15), key=lambda i: (0, spatial[i]) if above[i] else (1, -share[i]))
+        table = lt.fetch(simple.LVLMHeadSummary(Input=self.reader(data, name="r.lvlm")), 2)
+        self.assertEqual(lt.column(table, "rank").tolist(), list(range(15)))
+        for name, values in (("layer", np.arange(15) // 3), ("head", np.arange(15) % 3), ("image_share", share), ("entropy", entropy),
+                             ("spatial_entropy", spatial), ("above_elbow", above)):
+            np.testing.assert_allclose(lt.column(table, name), np.array(values)[order], rtol=1e-6, atol=1e-12, err_msg=name)
+        heads = list(zip(lt.column(table, "layer").tolist(), lt.column(table, "head").tolist()))
+        self.assertLess(heads.index((3, 1)), heads.index((1, 0)))
+        self.assertEqual(set(lt.column(table, "above_elbow").tolist()), {0, 1})
 
     def test_each_port_follows_the_time_that_it_is_asked_for(self):
         from vtkmodules.vtkCommonExecutionModel import vtkStreamingDemandDrivenPipeline

@@ -6,6 +6,12 @@ The committed trace was made by
     cp -r Models/TinyLlava /tmp && python Examples/Python/export_trace.py --model /tmp/TinyLlava --relevancy \
         --image Models/TinyLlava/scenes/star_left_of_circle.png --question "What color is the star?" --output Testing/Data/export/star.lvlm
 
+and the one of its hidden states by
+
+    cp -r Models/TinyLlava /tmp && python Examples/Python/export_trace.py --model /tmp/TinyLlava --no-answer --full-layers --hidden --lens \
+        --hidden-layers 1 -1 --image Models/TinyLlava/scenes/star_left_of_circle.png --question "What color is the star?" \
+        --output Testing/Data/export/star_hidden.lvlm
+
 where `python` has torch and transformers. With LVLM_EXPORT_PYTHON naming such a Python, the exporter itself is run too, on more pictures,
 questions, options and checkpoints (otherwise that part is skipped):
 
@@ -119,6 +125,42 @@ class ExportCase(lt.TestCase):
             shown = [simple.LVLMRelevancy(Input=trace, AnswerTokens=[token]) for trace in (live, exported, exact)]
             for port in (0, 1):
                 self.assertSame(*(lt.fetch(one, port) for one in shown), f"relevancy of token {token} port {port}")
+
+
+class Hidden(ExportCase):
+    """Hidden states, and what they say."""
+
+    def assertSameHidden(self, ours, theirs, exact):
+        a, b, c = (arrays_of(lt.fetch(trace)) for trace in (ours, theirs, exact))
+        key = ("hidden.states", "points", "hidden.states")
+        shape = lt.block(lt.fetch(exact), "hidden.states").GetDimensions()[::-1]
+        wide = c[key].reshape(shape)
+        size = np.abs(wide).max(axis=(1, 2), keepdims=True)
+        for found in (a, b):
+            self.assertLessEqual((np.abs(found[key].reshape(shape) - wide) / size).max(), 1e-5)
+        place = ("lens.logprob", "points", "lens.logprob")
+        best = c[place].reshape(-1, 5)
+        for found in (a, b):
+            np.testing.assert_allclose(found[place], c[place], rtol=0, atol=1e-4)
+            ids, wanted = (one["lens.id", "points", "lens.id"].reshape(-1, 5) for one in (found, c))
+            sure = best[:, 0] - best[:, 1] > 1e-3
+            np.testing.assert_array_equal(ids[sure, 0], wanted[sure, 0])
+        self.assertGreater(sure.mean(), 0.9)
+        layers, texts = zip(*((data.GetFieldData().GetArray("hidden.layers"), json.loads(data.GetFieldData().GetAbstractArray("lens.text").GetValue(0)))
+                              for data in map(lt.fetch, (ours, theirs))))
+        np.testing.assert_array_equal(*map(lt.array, layers))
+        self.assertEqual({key: texts[0][key] for key in texts[0] if key in texts[1]}, {key: texts[1][key] for key in texts[0] if key in texts[1]})
+        self.assertGreater(len(set(texts[0]) & set(texts[1])), 0.9 * len(texts[0]))
+
+    def test_golden(self):
+        exported = simple.LVLMTraceReader(FileName=str(GOLDEN.with_name("star_hidden.lvlm")))
+        traces = self.with_live(exported, STAR, "What color is the star?", CaptureHidden=1, CaptureLens=1, CaptureHiddenLayers=[1, -1])
+        self.assertSameHidden(*traces)
+        shown = [lt.fetch(simple.LVLMLogitLens(Input=trace, AnswerTokens=[1], **more)) for trace, more in zip(
+            traces, ({}, dict(ModelDirectory=str(MODEL)), {}))]
+        values = [lt.volume_points(one, "probability") for one in shown]
+        np.testing.assert_allclose(np.log(values[0]), np.log(values[2]), rtol=0, atol=1e-4)
+        np.testing.assert_allclose(np.log(values[1]), np.log(values[2]), rtol=0, atol=1e-4)
 
 
 class Golden(ExportCase):
@@ -294,6 +336,24 @@ class Run(ExportCase):
                 self.assertSameTrace(*traces)
                 self.assertSameRelevancy(*traces, 12)
 
+    def test_hidden_states(self):
+        exported = self.export("--hidden", "--lens", "--max-new-tokens", "5")
+        traces = self.with_live(exported, STAR, "What color is the star?", CaptureHidden=1, CaptureLens=1, MaxNewTokens=5)
+        Hidden.assertSameHidden(self, *traces)
+        self.assertEqual(lt.block(lt.fetch(exported), "hidden.states").GetDimensions()[2], 5)
+        picture, template = ROOT / "Testing/Data/llava/picture.png", "USER: {image}\n{prompt} ASSISTANT:"
+        for name in ("bias-bf16-qwen2", "grouped-bf16-sharded"):
+            folder = ROOT / "Testing/Data/llava" / name
+            exported = self.export("--template", template, "--max-new-tokens", "4", "--hidden", "--lens", "5", "--hidden-layers", "0", "2",
+                                   model=folder, image=picture)
+            Hidden.assertSameHidden(self, *self.with_live(
+                exported, picture, "What color is the star?", ModelDirectory=str(folder), MaxNewTokens=4, ChatTemplate=template,
+                CaptureHidden=1, CaptureLens=1, CaptureHiddenLayers=[0, 2]))
+        alone = lt.fetch(self.export("--lens", "2", "--hidden-layers", "-1"))
+        self.assertIsNone(lt.block(alone, "hidden.states"))
+        self.assertEqual(lt.block(alone, "lens.id").GetDimensions()[0], 2)
+        self.assertIsNone(lt.block(lt.fetch(self.export()), "lens.id"))
+
     def test_characters_of_several_bytes(self):
         question = "  What color is the ⭐ — ’red’?\n你好\n"
         exported = self.export("--max-new-tokens", "3", question=question)
@@ -336,7 +396,9 @@ class Run(ExportCase):
                 (dict(model=ROOT / "Testing/Data/llava/multihead-f32"), "no chat template")):
             self.assertIn(needle, self.export(fails=True, **options))
         for options, needle in ((["--full-layers", "4"], "layer 4 is out of range: the decoder has layers 0 to 3"),
-                                (["--full-layers", "some"], "'some'"), (["--max-new-tokens", "0"], "max-new-tokens 0"),
+                                (["--full-layers", "some"], "'some'"), (["--lens", "-1"], "lens -1"),
+                                (["--lens", "--hidden-layers", "5"], "layer 5 is out of range: there are hidden states 0 to 4"),
+                                (["--hidden", "--hidden-layers", "x"], "hidden-layers 'x'"), (["--max-new-tokens", "0"], "max-new-tokens 0"),
                                 (["--temperature", "-1"], "temperature -1"), (["--top-p", "0"], "top-p 0"),
                                 (["--device", "cuda:77"], "'cuda:77' is not available"),
                                 (["--template", "{prompt}"], "lacks {image}"), (["--system", "x", "--template", "{image}{prompt}"], "{system}")):

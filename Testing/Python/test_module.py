@@ -365,12 +365,12 @@ class Asking(ModuleTest):
     def test_every_preset_is_drawn_and_survives_a_state_file(self):
         trace = self.lvlm.ask(STAR, QUESTION, layout=False)
         parts = {"show_attention": [(0, .6), (.6, 1)], "show_heads": [(0, .5), (.5, 1)], "show_layers": [(.2, .8)],
-                 "show_relevancy": [(0, .32), (.32, .64), (.64, 1)], "show_causality": [(0, .56), (.56, 1)]}
+                 "show_lens": [(.05, .45), (.55, 1)], "show_relevancy": [(0, .32), (.32, .64), (.64, 1)], "show_causality": [(0, .56), (.56, 1)]}
         for name, drawn in parts.items():
             with self.subTest(name):
                 self.assertDrawn(self.screenshot(getattr(self.lvlm, name)(trace), name), drawn)
         before = {key[0]: state_of(layout) for key, layout in simple.GetLayouts().items()}
-        self.assertEqual(len(before), 5)
+        self.assertEqual(len(before), 6)
         state = self.path("all.pvsm")
         simple.SaveState(state)
         self.reset()
@@ -381,11 +381,28 @@ class Asking(ModuleTest):
         layout.SetSize(*SIZE)
         self.assertDrawn(self.screenshot(layout, "attention again"), [(0, .6), (.6, 1)])
 
+    def test_lens(self):
+        trace = self.lvlm.ask(STAR, QUESTION, layout=False)
+        pixels = self.screenshot(self.lvlm.show_lens(trace, "star"), "lens")
+        self.assertDrawn(pixels, [(.05, .45), (.55, 1)])
+        right = pixels[45:480, 980:1450]  # the map: yellow patches lie on the star, at the left of the picture
+        yellow = (right[..., 0] > 220) & (right[..., 1] > 140) & (right[..., 2] < 190)
+        columns = np.flatnonzero(yellow.any(axis=0))
+        self.assertTrue(len(columns) > 40 and columns.max() < 200, columns)
+        lens = next(s for s in simple.GetSources().values() if s.GetXMLName() == "LVLMLogitLens")
+        self.assertEqual((lens.Word, lens.FollowTime), ("star", 1))
+        self.lvlm.show_lens(trace, token=1)
+        self.assertEqual((lens.Word, list(lens.AnswerTokens), lens.FollowTime), ("", [1], 0))
+        tabs = set(simple.GetLayouts())
+        self.assertRaisesText(lambda: self.lvlm.show_lens(trace, "xylophone"), "logit lens", "'xylophone' is ", "tokens of")
+        self.assertRaisesText(lambda: self.lvlm.show_lens(trace, " "), "' '", "no word")
+        self.assertEqual(set(simple.GetLayouts()), tabs)
+
     def test_presets_of_a_tower_without_class_token(self):
         trace = self.lvlm.ask(STAR, QUESTION, layout=False, model=SIGLIP, max_new_tokens=3, capture_vision=True)
         layout = self.lvlm.show_relevancy(trace, token=1)
         self.assertEqual(len(simple.GetViewsInLayout(layout)), 3)  # two maps and the words
-        for name in ("show_attention", "show_heads", "show_layers"):
+        for name in ("show_attention", "show_heads", "show_layers", "show_lens"):
             getattr(self.lvlm, name)(trace)
 
     def test_python_state(self):

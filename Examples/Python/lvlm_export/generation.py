@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The answer, token by token, with its attention written as it comes."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
 
+from .hidden import StateStore
 from .llava import Llava, attention_taps
 from .logits import logits_processors, processed
 from .prompt import Prompt
@@ -51,11 +53,12 @@ class Answer:
 
 @dataclass
 class Stores:
-    """Where the attention goes; None: it is not kept."""
+    """Where attention and hidden states go; None: they are not kept."""
     answer: RowStore | None
     full: RowStore | None
     vision: RowStore | None
     full_layers: list[int]
+    hidden: StateStore | None = None
 
 
 class Capture:
@@ -95,12 +98,15 @@ def generate(llava: Llava, prompt: Prompt, pixels: torch.Tensor, stores: Stores,
     del states, features
     answer, capture, cache = Answer(), Capture(stores, len(prompt.ids)), None
     processors = logits_processors(llava.generation_config, len(prompt.ids), max_new_tokens)
-    with attention_taps(llava.decoder_layers, capture):
+    states = stores.hidden.taps(llava.decoder_layers) if stores.hidden is not None else nullcontext()
+    with attention_taps(llava.decoder_layers, capture), states:
         while True:
             progress(f"{len(answer.ids)} tokens answered" if answer.ids else "reading the prompt")
             output = llava.decoder(inputs_embeds=embedded, past_key_values=cache, use_cache=True)
             logits, cache = llava.head(output.last_hidden_state[0, -1]).float().cpu(), output.past_key_values
             capture.fed += embedded.shape[1]
+            if stores.hidden is not None:
+                stores.hidden.fed = capture.fed
             if not torch.isfinite(logits).all():
                 raise ValueError(f"{llava.name}: the logits of answer token {len(answer.ids)} are not finite: the weights are damaged, "
                                  "or the precision is too low for this model")

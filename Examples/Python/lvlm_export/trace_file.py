@@ -38,7 +38,7 @@ class RowStore:
         try:
             self.data = np.memmap(path, numpy_type, "w+", shape=(slabs, heads, rows, columns))
         except OSError as error:
-            raise OSError(error.errno, f"{error.strerror}: attention of shape {[slabs, heads, rows, columns]} in {payload}",
+            raise OSError(error.errno, f"{error.strerror}: a tensor of shape {[slabs, heads, rows, columns]} in {payload}",
                           str(path)) from error
 
     def write(self, slab: int, row: int, values: torch.Tensor) -> None:

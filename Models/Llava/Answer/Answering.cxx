@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Answering.h"
 
+#include "Models/Llava/Network/LensRows.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Trace/ByteText.h"
@@ -67,8 +68,9 @@ void Answering::checkMemory() const
   {
     fail("this question needs up to ", byteText(cost.total()), " of memory (attention.answer ",
       byteText(cost.attentionAnswer), ", attention.full ", byteText(cost.attentionFull),
-      ", attention.vision ", byteText(cost.attentionVision), ", cache ", byteText(cost.cache),
-      ", buffers ", byteText(cost.buffers), "), ", byteText(available),
+      ", attention.vision ", byteText(cost.attentionVision), ", hidden states ",
+      byteText(cost.hidden + cost.lens), ", cache ", byteText(cost.cache), ", buffers ",
+      byteText(cost.buffers), "), ", byteText(available),
       " are available: capture fewer layers or lower MaxNewTokens (", this->Asked.maxNewTokens,
       ")");
   }
@@ -161,10 +163,28 @@ ranks::Message Answering::turn(
   return { {}, { fromTorch(hidden) } };
 }
 
+/// `lens.*` of the captured hidden states, which stay only if they are wanted for themselves.
+void Answering::addLens(Trace& trace, const Progress& progress)
+{
+  const Progress last = part(progress, 1, 0); // the answer is there
+  const LensWanted wanted{ lensLayers(trace, {}), {}, this->Asked.alternatives };
+  Lens lens = lensOfStates(this->Model, trace, wanted, this->Team, last);
+  lens.texts = lensTexts(this->Model, lens, this->Input.ids.back());
+  recordLens(trace, lens);
+  if (!this->Asked.captureHidden)
+  {
+    trace.tensors.erase(tensor_name::HiddenStates);
+  }
+}
+
 Trace Answering::finish(const Answer& answer, const Progress& progress)
 {
   Trace trace = traceOf(this->Model, this->Asked, this->Input, answer, this->Seen);
   this->Steps->moveCapture(trace, answer.length());
+  if (this->Asked.captureLens)
+  {
+    this->addLens(trace, progress);
+  }
   trace.validate();
   if (this->Team.isFirst())
   {

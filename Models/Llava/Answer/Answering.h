@@ -34,6 +34,7 @@ private:
   ranks::Message turn(const Answer& soFar, const ranks::Message& given, const Progress& progress);
   std::int64_t choose(const Answer& soFar, const at::Tensor& logits);
   at::Tensor embed(const Answer& soFar, const Progress& progress);
+  void addLens(Trace& trace, const Progress& progress);
   Trace finish(const Answer& answer, const Progress& progress);
 
   const LlavaModel& Owner;

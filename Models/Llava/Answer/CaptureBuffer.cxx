@@ -13,7 +13,7 @@ namespace lvlm::llava
 
 struct CaptureBuffer::Mapping
 {
-  float* data = nullptr;
+  std::byte* data = nullptr;
   std::size_t bytes = 0;
 
   explicit Mapping(std::size_t size) : bytes(size)
@@ -22,9 +22,9 @@ struct CaptureBuffer::Mapping
       nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
     {
-      fail("no room for ", size, " bytes of captured attention");
+      fail("no room for ", size, " bytes of what is captured");
     }
-    this->data = static_cast<float*>(memory);
+    this->data = static_cast<std::byte*>(memory);
   }
   ~Mapping()
   {
@@ -42,43 +42,45 @@ struct CaptureBuffer::Mapping
     const std::size_t keep = std::max(page, (used + page - 1) / page * page);
     if (keep < this->bytes)
     {
-      ::munmap(reinterpret_cast<char*>(this->data) + keep, this->bytes - keep);
+      ::munmap(this->data + keep, this->bytes - keep);
       this->bytes = keep;
     }
   }
 };
 
 std::size_t CaptureBuffer::bytes(
-  std::int64_t slabs, std::int64_t heads, std::int64_t rows, std::int64_t cols)
+  std::int64_t slabs, std::int64_t heads, std::int64_t rows, std::int64_t cols, DType type)
 {
   const std::int64_t count = elementCount({ slabs, heads, rows, cols });
   std::size_t bytes = 0;
-  if (__builtin_mul_overflow(static_cast<std::size_t>(count), sizeof(float), &bytes))
+  if (__builtin_mul_overflow(static_cast<std::size_t>(count), sizeOf(type), &bytes))
   {
-    fail("capturing attention of shape ", shapeText({ slabs, heads, rows, cols }), " overflows");
+    fail("capturing a tensor of shape ", shapeText({ slabs, heads, rows, cols }), " overflows");
   }
   return bytes;
 }
 
-CaptureBuffer::CaptureBuffer(
-  std::int64_t slabs, std::int64_t heads, std::int64_t rowCapacity, std::int64_t colCapacity)
+CaptureBuffer::CaptureBuffer(std::int64_t slabs, std::int64_t heads, std::int64_t rowCapacity,
+  std::int64_t colCapacity, DType type)
   : Memory(std::make_shared<Mapping>(
-      std::max<std::size_t>(1, bytes(slabs, heads, rowCapacity, colCapacity)))),
-    Slabs(slabs), Heads(heads), Rows(rowCapacity), Cols(colCapacity)
+      std::max<std::size_t>(1, bytes(slabs, heads, rowCapacity, colCapacity, type)))),
+    Slabs(slabs), Heads(heads), Rows(rowCapacity), Cols(colCapacity), Type(type)
 {
 }
 
 void CaptureBuffer::write(
-  std::int64_t slab, std::int64_t head, std::int64_t row, const float* values, std::int64_t n)
+  std::int64_t slab, std::int64_t head, std::int64_t row, const void* values, std::int64_t n)
 {
   if (slab < 0 || slab >= this->Slabs || head < 0 || head >= this->Heads || row < 0 ||
     row >= this->Rows || n < 0 || n > this->Cols)
   {
-    fail("attention row (", slab, ", ", head, ", ", row, ") of ", n, " keys leaves the capture of ",
+    fail("row (", slab, ", ", head, ", ", row, ") of ", n, " numbers leaves the capture of ",
       shapeText({ this->Slabs, this->Heads, this->Rows, this->Cols }));
   }
-  float* to = this->Memory->data + ((slab * this->Heads + head) * this->Rows + row) * this->Cols;
-  std::memcpy(to, values, static_cast<std::size_t>(n) * sizeof(float));
+  const std::size_t size = sizeOf(this->Type);
+  std::byte* to = this->Memory->data +
+    static_cast<std::size_t>(((slab * this->Heads + head) * this->Rows + row) * this->Cols) * size;
+  std::memcpy(to, values, static_cast<std::size_t>(n) * size);
 }
 
 Tensor CaptureBuffer::take(std::int64_t rows, std::int64_t cols)
@@ -87,24 +89,27 @@ Tensor CaptureBuffer::take(std::int64_t rows, std::int64_t cols)
   {
     fail("a capture of ", this->Rows, " x ", this->Cols, " cannot give ", rows, " x ", cols);
   }
-  float* data = this->Memory->data;
+  std::byte* data = this->Memory->data;
+  const std::size_t size = sizeOf(this->Type);
+  const std::size_t length = static_cast<std::size_t>(cols) * size;
   for (std::int64_t head = 0; head < this->Slabs * this->Heads; ++head)
   {
     for (std::int64_t row = 0; row < rows; ++row)
     {
-      float* to = data + (head * rows + row) * cols;
-      const float* from = data + (head * this->Rows + row) * this->Cols;
+      std::byte* to = data + static_cast<std::size_t>(head * rows + row) * length;
+      const std::byte* from =
+        data + static_cast<std::size_t>((head * this->Rows + row) * this->Cols) * size;
       if (to != from) // forwards: a row never moves past one that is still to be read
       {
-        std::memmove(to, from, static_cast<std::size_t>(cols) * sizeof(float));
+        std::memmove(to, from, length);
       }
     }
   }
-  this->Memory->shrink(bytes(this->Slabs, this->Heads, rows, cols));
+  this->Memory->shrink(bytes(this->Slabs, this->Heads, rows, cols, this->Type));
   Tensor tensor;
-  tensor.dtype = DType::F32;
+  tensor.dtype = this->Type;
   tensor.shape = { this->Slabs, this->Heads, rows, cols };
-  tensor.data = reinterpret_cast<const std::byte*>(data);
+  tensor.data = data;
   tensor.owner = std::move(this->Memory);
   return tensor;
 }

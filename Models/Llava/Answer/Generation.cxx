@@ -57,6 +57,44 @@ std::vector<std::int64_t> resolveLayers(const std::vector<std::int64_t>& layers,
   return resolved;
 }
 
+std::vector<std::int64_t> wantedHidden(const Question& question, std::int64_t layers)
+{
+  std::vector<std::int64_t> numbers;
+  if (!question.captureHidden && !question.captureLens)
+  {
+    return numbers;
+  }
+  for (const std::int64_t number : question.hiddenLayers)
+  {
+    if (number < -layers - 1 || number > layers)
+    {
+      fail("hidden states of layer ", number, " are out of range: there are 0 (the embeddings) to ",
+        layers, " (after the last layer)");
+    }
+    numbers.push_back(number < 0 ? number + layers + 1 : number);
+  }
+  for (std::int64_t number = 0; question.hiddenLayers.empty() && number <= layers; ++number)
+  {
+    numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
+}
+
+std::vector<std::int64_t> hiddenIn(const LayerSpan& span, const std::vector<std::int64_t>& hidden)
+{
+  std::vector<std::int64_t> inside;
+  std::copy_if(hidden.begin(), hidden.end(), std::back_inserter(inside),
+    [&span](std::int64_t number) { return span.contains(layerOfHidden(number)); });
+  return inside;
+}
+
+DType hiddenType(const LlavaModel::Impl& model)
+{
+  return model.weights.type() == at::kBFloat16 ? DType::BF16 : DType::F32;
+}
+
 std::vector<std::int64_t> layersIn(const LayerSpan& span, const std::vector<std::int64_t>& layers)
 {
   std::vector<std::int64_t> inside;
@@ -69,7 +107,9 @@ Generation::Generation(
   const LlavaModel::Impl& model, const Question& question, const Prompt& prompt)
   : Model(model), Input(prompt),
     AllFullLayers(resolveLayers(question.fullLayers, model.config.text.layers)),
-    FullLayers(layersIn(model.decoder.span(), this->AllFullLayers))
+    FullLayers(layersIn(model.decoder.span(), this->AllFullLayers)),
+    AllHidden(wantedHidden(question, model.config.text.layers)),
+    HiddenHere(hiddenIn(model.decoder.span(), this->AllHidden))
 {
   const checkpoint::TextConfig& text = model.config.text;
   const checkpoint::VisionConfig& vision = model.config.vision;
@@ -84,6 +124,11 @@ Generation::Generation(
   if (!this->FullLayers.empty())
   {
     this->Full.emplace(static_cast<std::int64_t>(this->FullLayers.size()), text.heads, K, K);
+  }
+  if (!this->HiddenHere.empty())
+  {
+    this->Hidden.emplace(
+      static_cast<std::int64_t>(this->HiddenHere.size()), 1, K, text.hidden, hiddenType(model));
   }
   if (question.captureVision && model.decoder.hasFirst() && model.vision.layers() > 0)
   {
@@ -109,6 +154,24 @@ void Generation::capture(std::int64_t layer, std::int64_t firstRow, const at::Te
   }
 }
 
+void Generation::captureHidden(std::int64_t number, const at::Tensor& hidden)
+{
+  const auto found = std::lower_bound(this->HiddenHere.begin(), this->HiddenHere.end(), number);
+  if (found == this->HiddenHere.end() || *found != number)
+  {
+    return;
+  }
+  const auto type = hiddenType(this->Model) == DType::BF16 ? at::kBFloat16 : at::kFloat;
+  const at::Tensor values = hidden.detach().to(at::kCPU, type).contiguous(); // [n, D]
+  const auto* data = static_cast<const std::byte*>(values.data_ptr());
+  const auto rowBytes = static_cast<std::size_t>(values.size(1) * values.element_size());
+  for (std::int64_t row = 0; row < values.size(0); ++row)
+  {
+    this->Hidden->write(found - this->HiddenHere.begin(), 0, this->Fed + row,
+      data + static_cast<std::size_t>(row) * rowBytes, values.size(1));
+  }
+}
+
 at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const std::string& what)
 {
   const std::int64_t n = hidden.size(0);
@@ -116,6 +179,10 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
   const LayerSpan& span = decoder.span();
   const std::int64_t layers = decoder.layers();
   const Rope rope = decoder.rope(this->Fed, n);
+  if (decoder.hasFirst())
+  {
+    this->captureHidden(0, hidden);
+  }
   for (std::int64_t i = span.begin; i < span.end; ++i)
   {
     report(progress, static_cast<double>(i) / static_cast<double>(layers),
@@ -131,6 +198,7 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
       decoder.layer(i).forward(hidden, rope, this->Fed, &cache, this->Buffers, tap); // [n, D]
     this->Model.checkpoint->requireIntact(); // before the numbers are blamed for it
     checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i));
+    this->captureHidden(i + 1, hidden);
   }
   this->Fed += n;
   return hidden;
@@ -199,6 +267,17 @@ void Generation::moveCapture(Trace& trace, std::int64_t answerLength)
     trace.tensors[tn::AttentionFull] = this->Full ? this->Full->take(K, K) : none;
     trace.tensors[tn::AttentionFullLayers] =
       Tensor::of(this->AllFullLayers, { static_cast<std::int64_t>(this->AllFullLayers.size()) });
+  }
+  if (!this->AllHidden.empty())
+  {
+    const std::int64_t D = this->Model.config.text.hidden;
+    none.shape = { 0, K, D };
+    none.dtype = hiddenType(this->Model);
+    Tensor& states = trace.tensors[tn::HiddenStates];
+    states = this->Hidden ? this->Hidden->take(K, D) : none; // [Lh, 1, K, D]
+    states.shape = { static_cast<std::int64_t>(this->HiddenHere.size()), K, D };
+    trace.tensors[tn::HiddenLayers] =
+      Tensor::of(this->AllHidden, { static_cast<std::int64_t>(this->AllHidden.size()) });
   }
   if (this->Vision)
   {

@@ -18,6 +18,13 @@ namespace lvlm::llava
 /// Layers as 0-based, sorted, unique numbers. Throws Error for one out of range.
 std::vector<std::int64_t> resolveLayers(
   const std::vector<std::int64_t>& layers, std::int64_t count);
+/// The numbers of the hidden states that a question wants, of a decoder with L layers. Throws Error
+/// for one out of range.
+std::vector<std::int64_t> wantedHidden(const Question& question, std::int64_t layers);
+/// Those that belong to the span.
+std::vector<std::int64_t> hiddenIn(const LayerSpan& span, const std::vector<std::int64_t>& hidden);
+/// The type that they are kept in.
+DType hiddenType(const LlavaModel::Impl& model);
 /// Those of the layers that are in the span.
 std::vector<std::int64_t> layersIn(const LayerSpan& span, const std::vector<std::int64_t>& layers);
 
@@ -44,6 +51,8 @@ public:
   void moveCapture(Trace& trace, std::int64_t answerLength);
 
 private:
+  /// Hidden states [n, D] of the positions of this pass, if these are wanted.
+  void captureHidden(std::int64_t number, const at::Tensor& hidden);
   /// Rows of a layer from `firstRow` of this pass on.
   void capture(std::int64_t layer, std::int64_t firstRow, const at::Tensor& probabilities);
 
@@ -52,10 +61,12 @@ private:
   std::int64_t Fed = 0;                    ///< positions in the cache
   std::vector<std::int64_t> AllFullLayers; ///< of all ranks
   std::vector<std::int64_t> FullLayers;    ///< of this rank
+  std::vector<std::int64_t> AllHidden;     ///< numbers of hidden states, of all ranks
+  std::vector<std::int64_t> HiddenHere;    ///< of this rank
   bool CapturesAnswer = false;
   std::vector<LayerCache> Cache;
   Workspace Buffers;
-  std::optional<CaptureBuffer> Answer, Full, Vision;
+  std::optional<CaptureBuffer> Answer, Full, Vision, Hidden;
 };
 
 } // namespace lvlm::llava

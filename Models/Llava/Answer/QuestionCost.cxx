@@ -5,6 +5,7 @@
 #include "Generation.h"
 
 #include "Models/Llava/LlavaModel.h"
+#include "Models/Llava/Network/LensRows.h"
 #include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Llava/Network/Products.h"
 
@@ -93,6 +94,16 @@ QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLengt
   {
     cost.attentionVision = CaptureBuffer::bytes(
       this->config().visionLayersUsed, vision.heads, vision.tokens(), vision.tokens());
+  }
+  const auto wanted = wantedHidden(question, text.layers);
+  const auto hidden = static_cast<std::int64_t>(hiddenIn(span, wanted).size());
+  cost.hidden = CaptureBuffer::bytes(hidden, 1, K, text.hidden, hiddenType(*this->Self));
+  if (question.captureLens)
+  {
+    // An id and a log-probability each; all ranks get them, the last one makes them.
+    const std::int64_t words = static_cast<std::int64_t>(wanted.size()) * K * question.alternatives;
+    cost.lens =
+      static_cast<std::size_t>(words * 12 + (decoder.hasLast() ? lensBytes(text, element) : 0));
   }
   cost.cache = decoder.cacheBytes(K);
   const std::int64_t prompt = decoderBytes(text, n, element) +

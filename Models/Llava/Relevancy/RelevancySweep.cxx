@@ -129,7 +129,7 @@ at::Tensor RelevancySweep::top() const
 
 void RelevancySweep::checkLogprobs()
 {
-  if (!this->Model.decoder.hasLast() || !this->Sequence.hasLogprobs())
+  if (!this->Model.decoder.hasLast() || this->Sequence.logprobs().empty())
   {
     return;
   }
@@ -138,7 +138,7 @@ void RelevancySweep::checkLogprobs()
   {
     const double logprob = logits.logprob(t, this->Sequence.answerId(t));
     this->Model.checkpoint->requireIntact();
-    this->Sequence.checkLogprob(t, logprob);
+    this->Sequence.logprobs().check(t, logprob);
   }
 }
 

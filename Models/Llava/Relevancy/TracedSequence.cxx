@@ -21,9 +21,30 @@ double logprobTolerance(const LlavaModel::Impl& model, const Trace& trace)
 }
 }
 
+RecordedLogprobs::RecordedLogprobs(const LlavaModel::Impl& model, const Trace& trace)
+  : Folder(model.directory), Name(trace.model), Tolerance(logprobTolerance(model, trace))
+{
+  if (trace.has(tensor_name::AnswerLogprob))
+  {
+    const Tensor& all = trace.tensor(tensor_name::AnswerLogprob);
+    this->Values.resize(static_cast<std::size_t>(all.count()));
+    all.toFloat(0, all.count(), this->Values.data());
+  }
+}
+
+void RecordedLogprobs::check(std::int64_t token, double now) const
+{
+  const double recorded = this->Values[static_cast<std::size_t>(token)];
+  if (!(std::abs(recorded - now) <= this->Tolerance * (1 + 0.1 * std::abs(recorded))))
+  {
+    fail("the trace was not made by the model in ", this->Folder, " as it is now: answer token ",
+      token, " has log-probability ", recorded, " in the trace of model '", this->Name, "' and ",
+      now, " here");
+  }
+}
+
 TracedSequence::TracedSequence(const LlavaModel::Impl& model, const Trace& trace)
-  : Model(model), TraceModel(trace.model), P(trace.promptLength), ImageStart(trace.imageStart),
-    LogprobTolerance(logprobTolerance(model, trace))
+  : Model(model), P(trace.promptLength), ImageStart(trace.imageStart), Logprobs(model, trace)
 {
   trace.validate();
   const std::string where =
@@ -40,11 +61,6 @@ TracedSequence::TracedSequence(const LlavaModel::Impl& model, const Trace& trace
     std::find(this->Ids.begin(), end, model.config.imageTokenId) - this->Ids.begin();
   this->checkIds(where);
   this->takePicture(where, trace);
-  if (trace.has(tensor_name::AnswerLogprob))
-  {
-    this->Logprob.resize(static_cast<std::size_t>(trace.answerLength()));
-    trace.tensor(tensor_name::AnswerLogprob).toFloat(0, trace.answerLength(), this->Logprob.data());
-  }
 }
 
 void TracedSequence::checkIds(const std::string& where) const
@@ -97,17 +113,6 @@ std::vector<std::int64_t> TracedSequence::ids(std::int64_t S) const
   std::vector<std::int64_t> ids(this->Ids.begin(), this->Ids.begin() + S);
   std::fill_n(ids.begin() + this->FeatureStart, this->Model.config.imageTokens(), 0);
   return ids;
-}
-
-void TracedSequence::checkLogprob(std::int64_t token, double now) const
-{
-  const double recorded = this->Logprob[static_cast<std::size_t>(token)];
-  if (!(std::abs(recorded - now) <= this->LogprobTolerance * (1 + 0.1 * std::abs(recorded))))
-  {
-    fail("the trace was not made by the model in ", this->Model.directory,
-      " as it is now: answer token ", token, " has log-probability ", recorded,
-      " in the trace of model '", this->TraceModel, "' and ", now, " here");
-  }
 }
 
 } // namespace lvlm::llava

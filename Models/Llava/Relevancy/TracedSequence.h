@@ -9,6 +9,22 @@
 namespace lvlm::llava
 {
 
+/// The log-probabilities of a trace's answer, against those that its model gives now.
+class RecordedLogprobs
+{
+public:
+  RecordedLogprobs(const LlavaModel::Impl& model, const Trace& trace);
+
+  bool empty() const { return this->Values.empty(); }
+  /// Throws Error when an answer token's log-probability is not the recorded one any more.
+  void check(std::int64_t token, double now) const;
+
+private:
+  std::string Folder, Name; ///< of the model, and the trace's name of it
+  std::vector<float> Values;
+  double Tolerance;
+};
+
 class TracedSequence
 {
 public:
@@ -33,23 +49,19 @@ public:
   /// Of positions [0, S), 0 where the picture's features go.
   std::vector<std::int64_t> ids(std::int64_t S) const;
   const picture::RgbImage& picture() const { return this->Seen; }
-  bool hasLogprobs() const { return !this->Logprob.empty(); }
-  /// Throws Error when an answer token's log-probability is not the recorded one any more.
-  void checkLogprob(std::int64_t token, double now) const;
+  const RecordedLogprobs& logprobs() const { return this->Logprobs; }
 
 private:
   void checkIds(const std::string& where) const;
   void takePicture(const std::string& where, const Trace& trace);
 
   const LlavaModel::Impl& Model;
-  std::string TraceModel; ///< the trace's name of its model, for errors
   std::vector<std::int64_t> Ids;
   std::int64_t P;
   std::int64_t ImageStart;
   std::int64_t FeatureStart;
   picture::RgbImage Seen;
-  std::vector<float> Logprob; ///< empty when the trace has none
-  double LogprobTolerance;
+  RecordedLogprobs Logprobs;
 };
 
 } // namespace lvlm::llava

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Presets of raw attention: where a token looked, which heads did, layer by layer."""
+"""Presets of what happens inside: where a token looked, which heads did, layer by layer, and what the patches say."""
 from paraview import servermanager, simple
 
 from . import pipeline, traces, views
@@ -136,22 +136,59 @@ def show_layers(trace=None, token=None):
     volume = preset.filter("LVLMLayerVolume", "Layer volume", "the layer volume", **preset.choice)
     tab = preset.open_tab()
     view = tab.view(0, dark=True, flat=False)
-    shown = simple.Show(volume, view)
-    shown.Representation = "Volume"
-    views.color(shown, view, "POINTS", "attention", "Attention to each patch (mean over heads)", dark=True)
-    views.ramp(shown, [(0, 0), (0.05, 0.02), (0.3, 0.5), (1, 1)])
-    shown.ScalarOpacityUnitDistance = 6
-    outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % preset.name), view)
-    shown.Scale = outline.Scale = [1, 1, DEPTH]
-    outline.AmbientColor = outline.DiffuseColor = [0.55, 0.55, 0.6]
+    show_stack(preset, volume, simple.Show(volume, view), view, "attention", "Attention to each patch (mean over heads)")
     layers = volume.GetDataInformation().DataInformation.GetExtent()[5] + 1
-    width, height = views.picture_size(preset.trace)
-    views.lift(views.show_picture(preset.trace, view), -0.06 * max(width, height))
     preset.caption(view, "Attention for \u201c{token}\u201d, layer by layer: layer 0 next to the picture, layer %d in front\n%s"
                    % (layers - 1, QUESTION), dark=True)
     tab.size()
     look_aslant(view)
     return tab.finish(volume)
+
+
+def show_stack(preset, volume, shown, view, array, legend):
+    """A stack of maps as a volume, in front of the picture."""
+    shown.Representation = "Volume"
+    views.color(shown, view, "POINTS", array, legend, dark=True)
+    views.ramp(shown, [(0, 0), (0.05, 0.02), (0.3, 0.5), (1, 1)])
+    shown.ScalarOpacityUnitDistance = 6
+    outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % pipeline.name_of(volume)), view)
+    shown.Scale = outline.Scale = [1, 1, DEPTH]
+    outline.AmbientColor = outline.DiffuseColor = [0.55, 0.55, 0.6]
+    width, height = views.picture_size(preset.trace)
+    views.lift(views.show_picture(preset.trace, view), -0.06 * max(width, height))
+
+
+def show_lens(trace=None, word=None, token=None):
+    """Which word the patches of the picture say, layer by layer: the logit lens.
+
+    word: one token of the model, such as "star"; default: the answer token `token`, or that of the pipeline time. Shows how
+    probable it is as a volume over layers and as a map of its largest values, and the words that the picture says anywhere.
+    """
+    if word is not None and (not isinstance(word, str) or not word.strip()):
+        raise Error("word: %r is no word" % (word,))
+    preset = Preset("Lens", trace, token)
+    lens = preset.filter("LVLMLogitLens", "Logit lens", "the logit lens", Word=word or "", **preset.choice)
+    tab = preset.open_tab()
+    left, right = tab.columns(0, 0.5, 0.5)
+    above, below = tab.rows(right, 0.62, 0.38)
+    view = tab.view(left, dark=True, flat=False)
+    shown = simple.Show(lens, view)
+    show_stack(preset, lens, shown, view, "probability", "Probability of the word")
+    preset.caption(view, "Where the picture says \u201c{word}\u201d, layer by layer:\nthe embeddings next to the picture, the last layer in front",
+                   width=800, dark=True, about=lens)
+    heat = tab.view(above)
+    views.show_picture(preset.trace, heat)
+    views.show_map(simple.OutputPort(lens, 2), heat, "probability", "Largest probability over the layers")
+    preset.caption(heat, "\u201c{word}\u201d: {strongest}", size=views.LEGEND_SIZE + 1, width=800, about=lens)
+    chart = tab.view(below, shapes=True)
+    bars = views.show_bars(simple.OutputPort(lens, 3), chart, "Words of the picture (%s)" % preset.name, Labels="word",
+                           Values="confidence", Order="Descending", FullScale=1, MaximumBars=8)
+    preset.caption(chart, "Words that the picture says anywhere: their largest probability", size=views.LEGEND_SIZE + 1, width=800)
+    tab.size()
+    look_aslant(view)
+    views.fit_picture(heat, preset.trace, lines=1, size=views.LEGEND_SIZE + 1)
+    views.fit_bars(chart, bars, 1, size=views.LEGEND_SIZE + 1)
+    return tab.finish(lens)
 
 
 def look_aslant(view):

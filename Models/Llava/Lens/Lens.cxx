@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "Models/Llava/Lens.h"
+
+#include "Models/Llava/Answer/AnswerTrace.h"
+#include "Models/Llava/Answer/Generation.h"
+#include "Models/Llava/Network/LensRows.h"
+#include "Models/Llava/Network/TorchTensors.h"
+#include "Models/Llava/Relevancy/TracedSequence.h"
+#include "Models/Llava/Runtime.h"
+#include "Models/Ranks/Team.h"
+#include "Models/Trace/ByteText.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace lvlm::llava
+{
+
+namespace
+{
+namespace tn = tensor_name;
+
+/// How much of the progress bar reading the sequence takes where that is needed.
+constexpr double ReadingShare = 0.5;
+
+Progress part(const Progress& progress, double from, double size)
+{
+  return [&progress, from, size](double fraction, const std::string& text)
+  { return !progress || progress(from + size * fraction, text); };
+}
+
+/// Question and answer as a question that is all prompt: one pass gives the states of all
+/// positions.
+class Rereading
+{
+public:
+  Rereading(const LlavaModel& model, const Trace& trace, const Indices& layers, ranks::Team& team)
+    : Model(model.impl()), Team(team)
+  {
+    team.together(
+      [&]
+      {
+        const TracedSequence sequence(this->Model, trace);
+        this->Seen = sequence.picture();
+        this->Input.ids = sequence.ids(sequence.keys());
+        this->Input.imageStart = sequence.imageStart();
+        this->Input.featureStart = sequence.featureStart();
+        this->Asked.maxNewTokens = 1; // a row of attention a layer tells whose the layers are
+        this->Asked.fullLayers.clear();
+        this->Asked.captureHidden = true;
+        this->Asked.hiddenLayers = layers;
+        this->checkMemory(model, sequence.keys());
+        this->Steps.emplace(this->Model, this->Asked, this->Input);
+      });
+  }
+
+  /// The trace with hidden states of this rank's layers.
+  Trace run(const Trace& trace, const Progress& progress)
+  {
+    const auto workers =
+      static_cast<int>(std::min<std::int64_t>(this->Team.size(), this->Model.decoder.layers()));
+    this->Team.pass(
+      ranks::Direction::Forwards, workers,
+      [this](const ranks::Message& given, const Progress& own)
+      {
+        const Pulse::Scope scope(this->Steps->pulse(), own);
+        return translated([&] { return this->turn(given, scope.progress()); });
+      },
+      progress);
+    Trace read = trace;
+    this->Steps->moveCapture(read, 1);
+    return read;
+  }
+
+private:
+  void checkMemory(const LlavaModel& model, std::int64_t positions) const
+  {
+    const std::size_t needed = model.cost(this->Asked, positions).total();
+    const auto sharing = static_cast<std::size_t>(this->Team.size() > 1 ? ranksOnHost() : 1);
+    if (const std::size_t available = availableMemory() / sharing; needed > available)
+    {
+      fail("the hidden states of ", positions, " positions need up to ", byteText(needed),
+        " of memory, ", byteText(available), " are available: choose fewer layers");
+    }
+  }
+
+  ranks::Message turn(const ranks::Message& given, const Progress& progress)
+  {
+    const Decoder& decoder = this->Model.decoder;
+    const at::Tensor entering = decoder.hasFirst()
+      ? this->Steps->embedPrompt(this->Model.pixels(this->Seen), part(progress, 0, 0.5))
+      : received(given.tensors.at(0), { this->Steps->promptLength(), decoder.config().hidden },
+          this->Steps->tensorOptions()); // [K, D]
+    const at::Tensor hidden =
+      this->Steps->layers(entering, part(progress, 0.5, 0.5), "Reading question and answer");
+    return decoder.hasLast() ? ranks::Message() : ranks::Message{ nullptr, { fromTorch(hidden) } };
+  }
+
+  const LlavaModel::Impl& Model;
+  ranks::Team& Team;
+  Prompt Input;
+  Question Asked;
+  picture::RgbImage Seen;
+  std::optional<Generation> Steps;
+};
+
+/// Where the lens has what the answer's tokens were chosen by.
+void checkLogprobs(const LlavaModel::Impl& model, const Trace& trace, const Lens& lens)
+{
+  const auto last = std::find(lens.layers.begin(), lens.layers.end(), model.config.text.layers);
+  const RecordedLogprobs recorded(model, trace);
+  if (last == lens.layers.end() || recorded.empty())
+  {
+    return;
+  }
+  const auto K = static_cast<std::size_t>(lens.positions);
+  const auto layer = static_cast<std::size_t>(last - lens.layers.begin());
+  const auto* ids = trace.tensor(tn::TokenId).as<std::int64_t>() + trace.promptLength;
+  for (std::int64_t t = 0; t < trace.answerLength(); ++t)
+  {
+    const auto word = std::find(lens.words.begin(), lens.words.end(), ids[t]);
+    if (word != lens.words.end())
+    {
+      const auto w = static_cast<std::size_t>(word - lens.words.begin());
+      recorded.check(t,
+        lens.wordLogprobs[(w * lens.layers.size() + layer) * K +
+          static_cast<std::size_t>(trace.promptLength - 1 + t)]);
+    }
+  }
+}
+}
+
+Lens logitLens(const LlavaModel& model, const Trace& trace, const Indices& layers,
+  const Indices& words, std::int64_t best, const Progress& progress, ranks::Team& team)
+{
+  const at::NoGradGuard guard;
+  useThreads(model.options().threads);
+  const LensWanted wanted{ layers, words, best };
+  Lens lens;
+  if (trace.has(tn::HiddenStates))
+  {
+    lens = lensOfStates(model.impl(), trace, wanted, team, progress);
+  }
+  else
+  {
+    Rereading reading(model, trace, layers, team);
+    const Trace read = reading.run(trace, part(progress, 0, ReadingShare));
+    lens = lensOfStates(
+      model.impl(), read, wanted, team, part(progress, ReadingShare, 1 - ReadingShare));
+  }
+  team.together(
+    [&]
+    {
+      checkLogprobs(model.impl(), trace, lens);
+      lens.texts = lensTexts(
+        model.impl(), lens, trace.tensor(tn::TokenId).as<std::int64_t>()[trace.promptLength - 1]);
+    });
+  return lens;
+}
+
+std::int64_t wordId(const LlavaModel& model, const std::string& word)
+{
+  const text::Tokenizer& tokenizer = model.impl().tokenizer;
+  std::vector<std::int64_t> shortest;
+  for (const std::string& form : { " " + word, word })
+  {
+    const std::vector<std::int64_t> ids = tokenizer.encode(form, false);
+    // An unknown character may be one token, but not one that says it.
+    if (ids.size() == 1 && tokenizer.decode(ids, false).find(word) != std::string::npos)
+    {
+      return ids[0];
+    }
+    shortest = shortest.empty() || ids.size() <= shortest.size() ? ids : shortest;
+  }
+  if (const std::int64_t id = tokenizer.id(word); id >= 0)
+  {
+    return id;
+  }
+  std::string pieces;
+  for (const std::int64_t id : shortest)
+  {
+    pieces += (pieces.empty() ? "" : " ") + tokenizer.piece(id);
+  }
+  fail("Word: '", word, "' is ", shortest.size(), " tokens of ", model.directory(), " (", pieces,
+    "): a position says one token, choose a word or a piece that is one");
+}
+
+} // namespace lvlm::llava
