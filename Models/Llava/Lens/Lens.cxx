@@ -93,7 +93,7 @@ private:
           this->Steps->tensorOptions()); // [K, D]
     const at::Tensor hidden =
       this->Steps->layers(entering, part(progress, 0.5, 0.5), "Reading question and answer");
-    return decoder.hasLast() ? ranks::Message() : ranks::Message{ nullptr, { fromTorch(hidden) } };
+    return decoder.hasLast() ? ranks::Message() : ranks::Message{ {}, { fromTorch(hidden) } };
   }
 
   const LlavaModel::Impl& Model;
