@@ -4,6 +4,6 @@
 const lvlm::llava::Library* lvlmLlavaLibrary()
 {
   static const lvlm::llava::Library library{ &lvlm::llava::LlavaModel::open,
-    &lvlm::llava::relevancyMaps };
+    &lvlm::llava::relevancyMaps, &lvlm::llava::answerScores };
   return &library;
 }

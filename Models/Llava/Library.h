@@ -7,18 +7,20 @@
 #ifndef LVLM_LLAVA_LIBRARY_H
 #define LVLM_LLAVA_LIBRARY_H
 
+#include "Intervention.h"
 #include "LlavaModel.h"
 #include "Relevancy.h"
 
 namespace lvlm::llava
 {
 
-/// The functions of LlavaModel.h and Relevancy.h that make something; what they make has virtual
-/// functions.
+/// The functions of LlavaModel.h, Relevancy.h and Intervention.h that make something; what they
+/// make has virtual functions.
 struct Library
 {
   decltype(&LlavaModel::open) open;
   decltype(&llava::relevancyMaps) relevancyMaps;
+  decltype(&llava::answerScores) answerScores;
 };
 
 } // namespace lvlm::llava
