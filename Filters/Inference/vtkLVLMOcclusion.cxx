@@ -9,6 +9,7 @@
 #include "vtkCellData.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
+#include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
 
 #include <algorithm>

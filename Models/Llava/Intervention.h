@@ -24,13 +24,13 @@ enum class PatchFill
 };
 
 /// Attention that is cut before the softmax, so that a query's remaining attention sums to 1.
-struct BlockedAttention
+struct AttentionCut
 {
   Indices queries; ///< positions that do not see ...
   Indices keys;    ///< ... these positions ...
   Indices layers;  ///< ... in these decoder layers
 
-  bool operator==(const BlockedAttention& other) const
+  bool operator==(const AttentionCut& other) const
   {
     return this->queries == other.queries && this->keys == other.keys &&
       this->layers == other.layers;
@@ -42,12 +42,11 @@ struct Variant
 {
   Indices patches; ///< that are hidden, row-major
   PatchFill fill = PatchFill::MeanColor;
-  std::vector<BlockedAttention> blocked;
+  std::vector<AttentionCut> cuts;
 
   bool operator==(const Variant& other) const
   {
-    return this->patches == other.patches && this->fill == other.fill &&
-      this->blocked == other.blocked;
+    return this->patches == other.patches && this->fill == other.fill && this->cuts == other.cuts;
   }
 };
 

@@ -61,7 +61,7 @@ struct Case
       variant.fill = Fills.at(entry.at("fill").get<std::string>());
       for (const auto& cut : entry.at("blocked"))
       {
-        variant.blocked.push_back({ cut.at("queries").get<Indices>(), cut.at("keys").get<Indices>(),
+        variant.cuts.push_back({ cut.at("queries").get<Indices>(), cut.at("keys").get<Indices>(),
           cut.at("layers").get<Indices>() });
       }
       this->variants.push_back(variant);
@@ -116,7 +116,7 @@ void testGoldens(const std::string& name, Precision precision)
     CHECK_NEAR(one, 0, allowed);
     worst = std::max(worst, one);
     // A variant that changes something must change something: else the golden proves nothing.
-    const bool same = all.variants[v].patches.empty() && all.variants[v].blocked.empty();
+    const bool same = all.variants[v].patches.empty() && all.variants[v].cuts.empty();
     CHECK(same == (furthest(scores.variants[v], theirs.as<double>()) <= allowed));
   }
   std::cout << name << (precision == Precision::Float64 ? " in float64: " : ": ") << worst
@@ -232,7 +232,7 @@ void testErrors()
   const auto with = [&](const Indices& queries, const Indices& keys, const Indices& layers)
   {
     Variant variant;
-    variant.blocked = { { queries, keys, layers } };
+    variant.cuts = { { queries, keys, layers } };
     scored(*model, trace, { Variant(), variant });
   };
   Variant outside;

@@ -37,11 +37,11 @@ void checkRange(const Indices& indices, std::int64_t count, const char* what)
 }
 
 /// Throws Error when a position would have nothing left to attend to in a layer.
-void checkSight(const std::vector<BlockedAttention>& blocked, std::int64_t layer, std::int64_t S,
-  std::int64_t window)
+void checkSight(
+  const std::vector<AttentionCut>& cuts, std::int64_t layer, std::int64_t S, std::int64_t window)
 {
   std::vector<std::vector<bool>> hidden(static_cast<std::size_t>(S));
-  for (const BlockedAttention& cut : blocked)
+  for (const AttentionCut& cut : cuts)
   {
     if (std::find(cut.layers.begin(), cut.layers.end(), layer) == cut.layers.end())
     {
@@ -75,7 +75,7 @@ void checkVariant(const Variant& variant, const LlavaModel::Impl& model, std::in
   const checkpoint::TextConfig& text = model.config.text;
   checkRange(variant.patches, model.config.vision.patches(), "patch");
   Indices layers;
-  for (const BlockedAttention& cut : variant.blocked)
+  for (const AttentionCut& cut : variant.cuts)
   {
     checkRange(cut.queries, S, "position");
     checkRange(cut.keys, S, "position");
@@ -86,7 +86,7 @@ void checkVariant(const Variant& variant, const LlavaModel::Impl& model, std::in
   layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
   for (const std::int64_t layer : layers)
   {
-    checkSight(variant.blocked, layer, S, text.slidingWindow);
+    checkSight(variant.cuts, layer, S, text.slidingWindow);
   }
 }
 
@@ -151,7 +151,7 @@ std::int64_t Scoring::firstChange(const Variant& variant) const
           *std::min_element(variant.patches.begin(), variant.patches.end())
                                     : this->Sequence.featureStart());
   }
-  for (const BlockedAttention& cut : variant.blocked)
+  for (const AttentionCut& cut : variant.cuts)
   {
     if (!cut.queries.empty())
     {
@@ -167,7 +167,7 @@ std::vector<Group> Scoring::groups() const
   std::int64_t rows = 0;
   for (std::size_t i = 0; i < this->Variants.size(); ++i)
   {
-    const Branch branch{ this->firstChange(this->Variants[i]), &this->Variants[i].blocked };
+    const Branch branch{ this->firstChange(this->Variants[i]), &this->Variants[i].cuts };
     const std::int64_t more = this->Decoding.rows({ branch });
     if (groups.empty() || rows + more > GroupRows)
     {
@@ -336,7 +336,7 @@ std::vector<double> Scoring::pass(const std::vector<Branch>& branches,
 
 std::vector<double> Scoring::trunk(const Progress& progress)
 {
-  static const std::vector<BlockedAttention> nothing;
+  static const std::vector<AttentionCut> nothing;
   return this->pass(
     { { 0, &nothing } }, [this](const Progress& own) { return this->embed(own); },
     [this](at::Tensor hidden, const Progress& own)

@@ -89,7 +89,7 @@ Rope BranchedDecoder::angles(const std::vector<Branch>& branches) const
 at::Tensor BranchedDecoder::blocked(const Branch& branch, std::int64_t layer) const
 {
   at::Tensor all;
-  for (const BlockedAttention& cut : *branch.blocked)
+  for (const AttentionCut& cut : *branch.cuts)
   {
     if (std::find(cut.layers.begin(), cut.layers.end(), layer) == cut.layers.end())
     {

@@ -16,7 +16,7 @@ namespace lvlm::llava
 struct Branch
 {
   std::int64_t first = 0; ///< its first position that is not the sequence's own
-  const std::vector<BlockedAttention>* blocked = nullptr;
+  const std::vector<AttentionCut>* cuts = nullptr;
 };
 
 /// The layers of one rank. First the trunk, then branches of it.
