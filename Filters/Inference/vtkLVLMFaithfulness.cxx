@@ -3,6 +3,7 @@
 
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Llava/Intervention.h"
+#include "Models/Ranks/Team.h"
 #include "Models/Trace/Faithfulness.h"
 
 #include "vtkCellData.h"
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <sstream>
 
@@ -32,49 +34,101 @@ namespace
 using lvlm::FaithfulnessCurves;
 using lvlm::FaithfulnessScores;
 
-/// The arrays of a map that are tested.
-std::vector<vtkDataArray*> arraysOf(
-  vtkImageData* map, const std::vector<std::string>& names, const std::string& where)
+/// Of the arrays that are tested, a line each; none on a rank that has no part of the map.
+std::string arraysOf(vtkImageData* map, const std::vector<std::string>& wanted)
 {
-  std::vector<vtkDataArray*> arrays;
+  std::string lines;
   vtkCellData* cells = map->GetCellData();
-  for (const std::string& name : names)
+  for (const std::string& name : wanted)
   {
-    if (vtkDataArray* array = cells->GetArray(name.c_str()))
-    {
-      arrays.push_back(array);
-    }
+    lines += cells->GetArray(name.c_str()) ? name + "\n" : "";
   }
-  if (names.empty() && cells->GetScalars())
+  if (const char* shown = cells->GetScalars() ? cells->GetScalars()->GetName() : nullptr;
+      wanted.empty() && shown)
   {
-    arrays.push_back(cells->GetScalars());
+    lines = std::string(shown) + "\n";
   }
-  if (arrays.empty())
-  {
-    lvlm::fail(where, " has no ",
-      names.empty() ? std::string("active cell scalars")
-                    : "cell array '" + names.front() + "' or another of Arrays");
-  }
-  return arrays;
+  return lines;
 }
 
-/// Of a map, row 0 at the top.
-std::vector<float> valuesOf(
-  vtkImageData* map, vtkDataArray* array, const lvlm::PatchGrid& grid, const std::string& where)
+std::vector<std::string> arraysOnRanks(vtkImageData* map, const std::vector<std::string>& wanted,
+  const std::string& where, lvlm::ranks::Team& team)
 {
-  const int* points = map->GetDimensions();
-  const lvlm::PatchGrid own{ points[1] - 1, points[0] - 1 };
-  if (own.rows != grid.rows || own.cols != grid.cols ||
-    array->GetNumberOfTuples() != grid.count() || array->GetNumberOfComponents() != 1)
+  for (const lvlm::ranks::Message& own : team.gather({ arraysOf(map, wanted), {} }))
   {
-    lvlm::fail(where, " has ", own.rows, " x ", own.cols, " cells of ",
-      array->GetNumberOfComponents(), " numbers, the trace has ", grid.rows, " x ", grid.cols,
-      " patches");
+    std::vector<std::string> names;
+    std::istringstream lines(own.head);
+    for (std::string line; std::getline(lines, line);)
+    {
+      names.push_back(line);
+    }
+    if (!names.empty())
+    {
+      return names;
+    }
   }
-  std::vector<float> values;
+  lvlm::fail(where, " has no ",
+    wanted.empty() ? std::string("active cell scalars")
+                   : "cell array '" + wanted.front() + "' or another of Arrays");
+}
+
+/// This rank's part of a map: columns [x, x + cols) and rows [y, y + rows), the lowest first, with
+/// their values behind the four numbers. Nothing where there are no cells.
+std::vector<double> partOf(vtkImageData* map, const std::string& name, const std::string& where)
+{
+  vtkDataArray* array = map->GetCellData()->GetArray(name.c_str());
+  if (!array || array->GetNumberOfTuples() == 0)
+  {
+    return {};
+  }
+  const int* extent = map->GetExtent();
+  std::vector<double> part{ static_cast<double>(extent[0]), static_cast<double>(extent[2]),
+    static_cast<double>(extent[1] - extent[0]), static_cast<double>(extent[3] - extent[2]) };
+  if (array->GetNumberOfComponents() != 1 || extent[4] != extent[5] ||
+    static_cast<double>(array->GetNumberOfTuples()) != part[2] * part[3])
+  {
+    lvlm::fail(where, " is no flat image with one number a cell");
+  }
   for (vtkIdType i = 0; i < array->GetNumberOfTuples(); ++i)
   {
-    values.push_back(static_cast<float>(array->GetComponent(i, 0)));
+    part.push_back(array->GetComponent(i, 0));
+  }
+  return part;
+}
+
+/// The parts of all ranks as one map, row 0 at the top.
+std::vector<float> joined(const std::vector<std::vector<double>>& parts,
+  const lvlm::PatchGrid& grid, const std::string& where)
+{
+  double left = std::numeric_limits<double>::max(), right = std::numeric_limits<double>::lowest(),
+         low = left, high = right;
+  for (const std::vector<double>& part : parts)
+  {
+    if (!part.empty())
+    {
+      left = std::min(left, part[0]);
+      right = std::max(right, part[0] + part[2]);
+      low = std::min(low, part[1]);
+      high = std::max(high, part[1] + part[3]);
+    }
+  }
+  if (right - left != static_cast<double>(grid.cols) ||
+    high - low != static_cast<double>(grid.rows))
+  {
+    lvlm::fail(where, " has ", high - low, " x ", right - left, " cells, the trace has ", grid.rows,
+      " x ", grid.cols, " patches");
+  }
+  std::vector<float> values(
+    static_cast<std::size_t>(grid.count()), std::numeric_limits<float>::quiet_NaN());
+  for (const std::vector<double>& part : parts)
+  {
+    for (std::size_t i = 4; i < part.size(); ++i)
+    {
+      const auto cell = static_cast<std::int64_t>(i - 4), cols = static_cast<std::int64_t>(part[2]);
+      const std::int64_t x = static_cast<std::int64_t>(part[0] - left) + cell % cols;
+      const std::int64_t y = static_cast<std::int64_t>(part[1] - low) + cell / cols;
+      values[static_cast<std::size_t>(y * grid.cols + x)] = static_cast<float>(part[i]);
+    }
   }
   return lvlm::rowsUp(values, grid); // down, as it is its own inverse
 }
@@ -102,16 +156,6 @@ std::string freeName(const std::string& wanted, const std::vector<std::string>& 
     name = wanted + " " + std::to_string(number);
   }
   return name;
-}
-
-double meanProbability(const std::vector<double>& logprobs, const lvlm::Indices& tokens)
-{
-  double sum = 0;
-  for (const std::int64_t token : tokens)
-  {
-    sum += std::exp(logprobs[static_cast<std::size_t>(token)]);
-  }
-  return sum / static_cast<double>(tokens.size());
 }
 
 /// Hidden patches of all variants: the whole picture, then for each order and step between the ends
@@ -143,8 +187,8 @@ std::vector<lvlm::Indices> hiddenPatches(
 std::vector<FaithfulnessCurves> curvesOf(const lvlm::llava::AnswerScores& scores,
   const lvlm::Indices& tokens, std::size_t orders, std::size_t steps)
 {
-  const double whole = meanProbability(scores.original, tokens);
-  const double nothing = meanProbability(scores.variants.at(0), tokens);
+  const double whole = lvlm::meanProbability(scores.original, tokens);
+  const double nothing = lvlm::meanProbability(scores.variants.at(0), tokens);
   std::vector<FaithfulnessCurves> curves;
   std::size_t next = 1;
   for (std::size_t order = 0; order < orders; ++order)
@@ -152,8 +196,8 @@ std::vector<FaithfulnessCurves> curvesOf(const lvlm::llava::AnswerScores& scores
     FaithfulnessCurves one{ { whole }, { nothing } };
     for (std::size_t i = 1; i < steps; ++i)
     {
-      one.deletion.push_back(meanProbability(scores.variants.at(next++), tokens));
-      one.insertion.push_back(meanProbability(scores.variants.at(next++), tokens));
+      one.deletion.push_back(lvlm::meanProbability(scores.variants.at(next++), tokens));
+      one.insertion.push_back(lvlm::meanProbability(scores.variants.at(next++), tokens));
     }
     one.deletion.push_back(nothing);
     one.insertion.push_back(whole);
@@ -308,7 +352,7 @@ int vtkLVLMFaithfulness::FillOutputPortInformation(int, vtkInformation* info)
 
 /// Of all maps, then the random ones, which have no name.
 std::vector<vtkLVLMFaithfulness::Order> vtkLVLMFaithfulness::GetOrders(
-  const lvlm::Trace& trace, vtkInformationVector* maps) const
+  const lvlm::Trace& trace, vtkInformationVector* maps)
 {
   std::vector<Order> orders;
   std::vector<std::string> taken{ "random" };
@@ -322,12 +366,12 @@ std::vector<vtkLVLMFaithfulness::Order> vtkLVLMFaithfulness::GetOrders(
     {
       lvlm::fail(where, " is no image of patches");
     }
-    for (vtkDataArray* array : arraysOf(map, this->Arrays, where))
+    for (const std::string& own : arraysOnRanks(map, this->Arrays, where, this->GetRanks()))
     {
-      const std::string own = array->GetName() && *array->GetName() ? array->GetName() : where;
       const std::string given = orders.size() < names.size() ? names[orders.size()] : std::string();
       const std::string label = where + " ('" + own + "')";
-      const std::vector<float> values = valuesOf(map, array, trace.grid, label);
+      const std::vector<float> values =
+        joined(this->GetRanks().gather(partOf(map, own, label)), trace.grid, label);
       try
       {
         orders.push_back(
@@ -351,12 +395,7 @@ std::vector<vtkLVLMFaithfulness::Order> vtkLVLMFaithfulness::GetOrders(
 void vtkLVLMFaithfulness::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
-  const lvlm::Indices tokens = lvlm::resolveIndices(
-    this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
-  if (tokens.empty())
-  {
-    lvlm::fail("the answer has no tokens");
-  }
+  const lvlm::Indices tokens = this->GetScoredTokens(trace, outputs);
   const lvlm::Indices counts = lvlm::stepCounts(trace.grid.count(), this->Steps);
   std::vector<lvlm::Indices> orders;
   std::vector<std::string> names;

@@ -91,7 +91,7 @@ private:
   void operator=(const vtkLVLMFaithfulness&) = delete;
 
   struct Order;
-  std::vector<Order> GetOrders(const lvlm::Trace& trace, vtkInformationVector* maps) const;
+  std::vector<Order> GetOrders(const lvlm::Trace& trace, vtkInformationVector* maps);
 };
 
 #endif

@@ -28,6 +28,33 @@ void vtkLVLMInterventionFilter::PrintSelf(ostream& os, vtkIndent indent)
   os << indent << "Device: " << this->Device << endl;
 }
 
+std::vector<std::int64_t> vtkLVLMInterventionFilter::GetScoredTokens(
+  const lvlm::Trace& trace, vtkInformationVector* outputs) const
+{
+  lvlm::Indices tokens = lvlm::resolveIndices(
+    this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
+  if (tokens.empty())
+  {
+    lvlm::fail("the answer has no tokens");
+  }
+  return tokens;
+}
+
+std::shared_ptr<const lvlm::llava::LlavaModel> vtkLVLMInterventionFilter::OpenModel(
+  const lvlm::Trace& trace)
+{
+  lvlm::ranks::Team& team = this->GetRanks();
+  std::shared_ptr<const lvlm::llava::LlavaModel> model;
+  team.together(
+    [&] { model = lvlm::openTraceModel(trace, this->ModelDirectory, this->Device, team); });
+  return model;
+}
+
+std::int64_t vtkLVLMInterventionFilter::GetModelLayers(vtkDataObject* data)
+{
+  return this->OpenModel(*vtkLVLMTrace::TraceOf(data))->config().text.layers;
+}
+
 lvlm::llava::Variant vtkLVLMInterventionFilter::Hiding(std::vector<std::int64_t> patches) const
 {
   lvlm::llava::Variant variant;
@@ -41,9 +68,7 @@ const lvlm::llava::AnswerScores& vtkLVLMInterventionFilter::GetScores(
 {
   lvlm::ranks::Team& team = this->GetRanks();
   const auto trace = vtkLVLMTrace::TraceOf(data);
-  std::shared_ptr<const lvlm::llava::LlavaModel> model;
-  team.together(
-    [&] { model = lvlm::openTraceModel(*trace, this->ModelDirectory, this->Device, team); });
+  const auto model = this->OpenModel(*trace);
   // What one rank does not know any more, none does.
   const bool known = team.allAgree(
     [&]

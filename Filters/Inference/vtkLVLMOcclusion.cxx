@@ -112,12 +112,7 @@ void vtkLVLMOcclusion::Announce(const lvlm::TraceShape& shape, vtkInformationVec
 void vtkLVLMOcclusion::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector**, vtkInformationVector* outputs)
 {
-  const lvlm::Indices tokens = lvlm::resolveIndices(
-    this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
-  if (tokens.empty())
-  {
-    lvlm::fail("the answer has no tokens");
-  }
+  const lvlm::Indices tokens = this->GetScoredTokens(trace, outputs);
   const std::vector<lvlm::Indices> windows = windowsOf(trace.grid, this->Window, this->Stride);
   std::vector<lvlm::llava::Variant> variants;
   for (const lvlm::Indices& window : windows)

@@ -71,6 +71,16 @@ Indices stepCounts(std::int64_t patches, std::int64_t steps)
   return counts;
 }
 
+double meanProbability(const std::vector<double>& logprobs, const Indices& tokens)
+{
+  double sum = 0;
+  for (const std::int64_t token : tokens)
+  {
+    sum += std::exp(logprobs[static_cast<std::size_t>(token)]);
+  }
+  return sum / static_cast<double>(tokens.size());
+}
+
 FaithfulnessScores faithfulnessScores(
   const FaithfulnessCurves& curves, const std::vector<double>& fractions)
 {

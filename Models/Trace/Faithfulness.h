@@ -26,6 +26,9 @@ Indices patchOrder(const std::vector<float>& map, std::uint64_t seed);
 /// Throws Error unless steps is in [1, patches].
 Indices stepCounts(std::int64_t patches, std::int64_t steps);
 
+/// Of some of an answer's tokens; `logprobs` [T].
+double meanProbability(const std::vector<double>& logprobs, const Indices& tokens);
+
 /// Probabilities of the answer [steps + 1].
 struct FaithfulnessCurves
 {

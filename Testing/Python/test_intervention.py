@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LVLMOcclusion and LVLMFaithfulness against a direct loop: pictures are painted over and asked about again.
+"""LVLMOcclusion and LVLMFaithfulness against a direct loop: pictures are painted over and asked about again. LVLMKnockout against goldens.
 
 The first answer token's probability does not depend on what was answered, so every re-asked question tells it, whatever its answer is:
 all tokens of the small vocabulary are among the alternatives. The prompt ends in the answer's first words, so that this token is the color. Both ways compute in float32 with the same pictures: log-probabilities
 agree to 2e-5 (measured: 3e-6).
 """
+import json
 import os
 import pathlib
 import shutil
@@ -12,8 +13,10 @@ import shutil
 import numpy as np
 
 import lvlm_testing as lt
+import test_relevancy
 from paraview import simple
 
+DATA = pathlib.Path(__file__).resolve().parents[1] / "Data"
 MODEL = pathlib.Path(__file__).resolve().parents[2] / "Models" / "TinyLlava"
 SCENE = str(MODEL / "scenes" / "star_left_of_circle.png")
 QUESTION = "What color is the star?"
@@ -160,7 +163,7 @@ class Occlusion(WithModel):
         self.fails(simple.LVLMOcclusion(Input=self.recorded(model_directory=None)), "model_directory", "set ModelDirectory")
 
     def test_the_model_is_another(self):
-        other = pathlib.Path(__file__).resolve().parents[1] / "Data" / "llava" / "multihead-f32"
+        other = DATA / "llava" / "multihead-f32"
         self.fails(simple.LVLMOcclusion(Input=self.trace, ModelDirectory=str(other)), "does not fit", "multihead-f32")
         changed = self.path("changed")
         shutil.copytree(MODEL, changed, ignore=shutil.ignore_patterns("training", "scenes"))
@@ -272,6 +275,82 @@ class Faithfulness(WithModel):
         self.fails(tested(AnswerTokens=[-99]), "AnswerTokens: -99")
         gone = self.recorded(model_directory=self.path("moved"))
         self.fails(simple.LVLMFaithfulness(Input=gone, Maps=[attention]), self.path("moved"), "cannot be opened")
+
+
+class Knockout(WithModel):
+    def setUp(self):
+        super().setUp()
+        self.tokens = lt.fetch(simple.LVLMTokens(Input=self.trace))
+
+    def table(self, knockout):
+        data = lt.fetch(knockout)
+        return {data.GetColumnName(c): np.array(lt.column(data, data.GetColumnName(c))) for c in range(data.GetNumberOfColumns())}
+
+    def test_goldens(self):
+        """Attention cut in Hugging Face's model: the variants of intervention_goldens.py that cut the answer off from the picture."""
+        for case in ("multihead", "grouped-sampled", "bias"):
+            trace = test_relevancy.WithModel.golden_trace(self, case)
+            numbers, about = lt.read_safetensors(DATA / "intervention" / (case + ".safetensors"))
+            variants, probability = json.loads(about["variants"]), np.exp(numbers["logprob"])
+            image = list(range(self.span.start, self.span.stop))
+            answer = list(range(self.P - 1, self.P + probability.shape[1] - 1))
+            for layers, size in (([0, 1, 2], 3), ([1], 1)):
+                row = 1 + variants.index(dict(patches=[], fill="MeanColor", blocked=[dict(queries=answer, keys=image, layers=layers)]))
+                for token in (0, 5, 11):
+                    found = self.table(simple.LVLMKnockout(Input=trace, AnswerTokens=[token], WindowSize=size))
+                    self.assertEqual((found["first_layer"][1], found["last_layer"][1]), (layers[0], layers[-1]))
+                    self.assertAlmostEqual(found["probability"][1], probability[row, token], delta=2e-5)
+                    change = 100 * (probability[row, token] / probability[0, token] - 1)
+                    self.assertAlmostEqual(found["change"][1], change, delta=1e-4 * (100 + abs(change)))
+
+    def test_windows(self):
+        for size, first, last in ((0, [0, 1, 2, 3], [0, 1, 2, 3]), (2, [0, 0, 1, 2], [0, 1, 2, 3]), (3, [0, 0, 1, 2], [1, 2, 3, 3]),
+                                  (9, [0] * 4, [3] * 4)):
+            found = self.table(simple.LVLMKnockout(Input=self.trace, WindowSize=size))
+            self.assertEqual(found["layer"].tolist(), [0, 1, 2, 3])
+            self.assertEqual((found["first_layer"].tolist(), found["last_layer"].tolist()), (first, last), size)
+
+    def test_places_are_positions(self):
+        """A role is the list of its positions, patches are positions of the picture."""
+        roles = np.array(lt.column(self.tokens, "role"))[:-1]  # the last token is never read
+        image, question = (np.flatnonzero(roles == role) for role in ("image", "question"))
+        last = int(np.flatnonzero(roles == "answer")[0]) - 1
+        answer = range(last, len(roles))
+        selected = simple.IDSelectionSource(FieldType="CELL", IDs=[0, 3])
+        for settings, keys, queries in (
+                ({}, image, answer), (dict(From="Question", To="Answer"), question, answer), (dict(From="Image", To="Question"), image, question),
+                (dict(From="Answer", To="Answer"), answer[1:], answer), (dict(From="Patches", Patches=[5, -1]), image[[5, -1]], answer),
+                (dict(From="Patches", Selection=selected), image[[132, 135]], answer), (dict(From="Question", To="Question"), question, question)):
+            found = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=4, **settings))
+            listed = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=4, From="Positions", To="Positions",
+                                                    FromPositions=[int(k) for k in keys], ToPositions=[int(q) - len(roles) for q in queries]))
+            np.testing.assert_array_equal(found["probability"], listed["probability"])
+            self.assertGreater(np.abs(found["change"]).max(), 0, settings)
+
+    def test_the_picture_decides(self):
+        """Through the answer's own attention, and through the question's, which has seen the picture."""
+        for To in ("Answer", "Question"):
+            found = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=9, To=To))
+            print(To, found["change"])
+            self.assertLess(found["change"].max(), -20)
+
+    def test_errors(self):
+        length = self.tokens.GetNumberOfRows() - 1
+        for settings, needles in ((dict(From="Patches"), ("From:", "none is listed or selected")),
+                                  (dict(To="Positions"), ("To:", "none is listed")),
+                                  (dict(From="Patches", Patches=[144]), ("Patches: 144", "[-144, 143]")),
+                                  (dict(To="Positions", ToPositions=[length]), ("ToPositions: %d" % length,)),
+                                  (dict(From="System"), ("From: the trace has no such position",)),
+                                  (dict(AnswerTokens=[6]), ("AnswerTokens: 6",))):
+            self.fails(simple.LVLMKnockout(Input=self.trace, **settings), *needles)
+        gone = self.recorded(model_directory=self.path("moved"))
+        self.fails(simple.LVLMKnockout(Input=gone), self.path("moved"), "cannot be opened")
+
+    def test_positions_are_offered(self):
+        knockout = simple.LVLMKnockout(Input=self.trace)
+        knockout.SMProxy.UpdatePropertyInformation()
+        count = self.tokens.GetNumberOfRows() - 1
+        self.assertEqual(list(knockout.GetProperty("PositionRange")), [-count, count - 1])
 
 
 if __name__ == "__main__":

@@ -394,6 +394,10 @@ class Asking(ModuleTest):
         one = self.lvlm.test(relevancy, token=3, steps=4, random=2, layout=False)
         self.assertEqual(one.SMProxy, tested.SMProxy)
         self.assertEqual([row["map"] for row in self.lvlm.rows(one, 1)], names[1:2] + names[3:])
+        every = self.lvlm.test(QUESTION, token=3, steps=4, random=2, layout=False)  # the trace's name, as the button gives it
+        self.assertEqual([row["map"] for row in self.lvlm.rows(every, 1)], names)
+        self.assertRaisesText(lambda: self.lvlm.test("Nothing"), "'Nothing'")
+        self.assertRaisesText(lambda: self.lvlm.test([3]), "maps: 3 is no source")
         overlay = simple.LVLMOverlay(Input=relevancy)
         self.assertRaisesText(lambda: self.lvlm.test(overlay, layout=False), "the test")
         self.assertRaisesText(lambda: self.lvlm.test(relevancy, fill="Pink"), "Fill", "Pink", "Mean Color")

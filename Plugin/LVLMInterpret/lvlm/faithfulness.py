@@ -16,15 +16,19 @@ KINDS = {"deletion": ("The picture is hidden, each map's first patches first", "
 def test(maps=None, token=None, fill="Mean Color", steps=10, random=5, seed=0, layout=True):
     """Whether maps name what an answer token depends on: the picture is hidden, and shown, in each map's order and in random ones.
 
-    maps: a map of a trace, or a list of them; default: all maps of the trace, or where there are none its attention, relevancy and
-    occlusion. token: an answer token, 0 is the first, -1 the last; default: that of the pipeline time. fill: what takes the place of
-    hidden patches: "Mean Color", "Black", "Blur", "Mean Embedding" or "Zero Embedding". steps: into how many parts the picture is cut.
-    random: how many random orders. layout: whether to show it. Returns the layout, or without one the LVLM Faithfulness filter; its
-    scores are lvlm.rows(filter, 1).
+    maps: a map, a list of maps of one trace, or the trace: all of its maps, or where there are none its attention, relevancy and
+    occlusion; default: the trace of the active source, else the newest. token: an answer token, 0 is the first, -1 the last; default:
+    that of the pipeline time. fill: what takes the place of hidden patches: "Mean Color", "Black", "Blur", "Mean Embedding" or "Zero
+    Embedding". steps: into how many parts the picture is cut. random: how many random orders. layout: whether to show it. Returns
+    the layout, or without one the LVLM Faithfulness filter; its scores are lvlm.rows(filter, 1).
     """
-    given = None if maps is None else list(maps) if isinstance(maps, (list, tuple)) else [maps]
-    preset = Preset("Test", None if given is None else _trace_of(given), token)
-    tested_maps = (_maps_of(preset.trace) or _made(preset)) if given is None else [_port(source) for source in given]
+    listed = list(maps) if isinstance(maps, (list, tuple)) else [] if maps is None else [maps]
+    given = [traces.source_of(source, "maps") for source in listed]
+    preset = Preset("Test", _trace_of(given), token)
+    if not given or traces.is_trace(given[0]):
+        tested_maps = _maps_of(preset.trace) or _made(preset)
+    else:
+        tested_maps = [_port(source) for source in given]
     tested = preset.filter("LVLMFaithfulness", "Faithfulness", "the test", Maps=tested_maps, Arrays=[], Fill=fill, Steps=steps,
                            Names=", ".join(_name(source, preset.name) for source in tested_maps), Random=random, Seed=seed,
                            **preset.choice)
@@ -43,8 +47,7 @@ def _trace_of(maps):
 
 
 def _maps_of(trace):
-    return [simple.OutputPort(source, MAPS[pipeline.xml_name(source)]) for source in pipeline.all_sources()
-            if pipeline.xml_name(source) in MAPS and pipeline.input_of(source).SMProxy == trace.SMProxy]
+    return [simple.OutputPort(source, MAPS[kind]) for kind in MAPS for source in pipeline.below(trace, kind)]
 
 
 def _port(source):
