@@ -324,15 +324,14 @@ class Knockout(WithModel):
             found = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=4, **settings))
             listed = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=4, From="Positions", To="Positions",
                                                     FromPositions=[int(k) for k in keys], ToPositions=[int(q) - len(roles) for q in queries]))
-            np.testing.assert_array_equal(found["probability"], listed["probability"])
+            np.testing.assert_allclose(found["probability"], listed["probability"], **CLOSE)
             self.assertGreater(np.abs(found["change"]).max(), 0, settings)
 
     def test_the_picture_decides(self):
-        """Through the answer's own attention, and through the question's, which has seen the picture."""
-        for To in ("Answer", "Question"):
-            found = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=9, To=To))
-            print(To, found["change"])
-            self.assertLess(found["change"].max(), -20)
+        """The answer reads the picture itself, the question hardly passes anything on."""
+        for reader, low, high in (("Answer", -100, -20), ("Question", -5, 5)):
+            change = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=9, To=reader))["change"]
+            self.assertTrue(low < change.min() and change.max() < high, (reader, change))
 
     def test_errors(self):
         length = self.tokens.GetNumberOfRows() - 1
@@ -340,9 +339,10 @@ class Knockout(WithModel):
                                   (dict(To="Positions"), ("To:", "none is listed")),
                                   (dict(From="Patches", Patches=[144]), ("Patches: 144", "[-144, 143]")),
                                   (dict(To="Positions", ToPositions=[length]), ("ToPositions: %d" % length,)),
-                                  (dict(From="System"), ("From: the trace has no such position",)),
                                   (dict(AnswerTokens=[6]), ("AnswerTokens: 6",))):
             self.fails(simple.LVLMKnockout(Input=self.trace, **settings), *needles)
+        short = simple.LLaVAInference(Input=self.picture, Prompt=QUESTION, MaxNewTokens=1)
+        self.fails(simple.LVLMKnockout(Input=short, From="Answer"), "From: the trace has no such position")
         gone = self.recorded(model_directory=self.path("moved"))
         self.fails(simple.LVLMKnockout(Input=gone), self.path("moved"), "cannot be opened")
 

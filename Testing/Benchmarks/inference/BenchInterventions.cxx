@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <iostream>
 
 namespace
@@ -21,12 +22,14 @@ namespace
 using namespace lvlm;
 using namespace lvlm::llava;
 
+/// Of the process's threads together, which another process does not lengthen as it does the time
+/// on the clock. Set OMP_WAIT_POLICY=passive, or waiting counts.
 template <typename Work>
 double seconds(const Work& work)
 {
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
 std::vector<Variant> variantsOf(const std::string& kind, std::int64_t count, const Trace& trace)
@@ -94,10 +97,11 @@ int main(int argc, char** argv)
     }
     reading = std::min(reading, seconds([&] { model->ask(question); }));
   }
-  std::cout << trace.promptLength << " positions, a reading " << reading << " s" << std::endl;
+  std::cout << trace.promptLength << " positions, a reading " << reading << " s of CPU time"
+            << std::endl;
   for (std::size_t k = 0; k < kinds.size(); ++k)
   {
-    std::cout << count << " variants, " << kinds[k] << ": " << times[k] << " s, "
+    std::cout << count << " variants, " << kinds[k] << ": " << times[k] << " s of CPU time, "
               << times[k] / (static_cast<double>(count) * reading) << " of " << count << " readings"
               << std::endl;
   }
