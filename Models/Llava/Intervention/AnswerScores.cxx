@@ -112,8 +112,8 @@ private:
   at::Tensor embed(const Progress& progress);
   at::Tensor imageOf(const Variant& variant, const Progress& progress);
   at::Tensor embed(const Group& group, const Progress& progress);
-  /// Of all branches' rows, log-probabilities of the answer: [branches * T].
-  std::vector<double> logprobs(const at::Tensor& hidden, const std::vector<Branch>& branches);
+  /// Log-probabilities of the answer's tokens, of rows that predict it again and again.
+  std::vector<double> logprobs(const at::Tensor& top);
   using Layers = std::function<at::Tensor(at::Tensor hidden, const Progress& progress)>;
   std::vector<double> pass(const std::vector<Branch>& branches,
     const std::function<at::Tensor(const Progress&)>& embed, const Layers& layers,
@@ -134,7 +134,7 @@ private:
 Scoring::Scoring(const LlavaModel::Impl& model, const TracedSequence& sequence,
   const std::vector<Variant>& variants, ranks::Team& team)
   : Model(model), Sequence(sequence), Variants(variants), Team(team),
-    Decoding(model, sequence.keys(), this->Buffers),
+    Decoding(model, sequence.keys(), sequence.answerLength(), this->Buffers),
     Picture(sequence.picture(), { model.config.vision.gridEdge(), model.config.vision.gridEdge() })
 {
 }
@@ -246,24 +246,15 @@ at::Tensor Scoring::embed(const Group& group, const Progress& progress)
   return at::cat(parts, 0);
 }
 
-std::vector<double> Scoring::logprobs(const at::Tensor& hidden, const std::vector<Branch>& branches)
+std::vector<double> Scoring::logprobs(const at::Tensor& top)
 {
-  const std::int64_t T = this->Sequence.answerLength();
-  std::vector<std::int64_t> rows, ids;
-  std::int64_t begin = 0;
-  for (const Branch& branch : branches)
+  const std::int64_t wanted = top.size(0);
+  std::vector<std::int64_t> ids;
+  for (std::int64_t row = 0; row < wanted; ++row)
   {
-    for (std::int64_t t = 0; t < T; ++t)
-    {
-      rows.push_back(begin + this->Sequence.position(t) - branch.first);
-      ids.push_back(this->Sequence.answerId(t));
-    }
-    begin += this->positions() - branch.first;
+    ids.push_back(this->Sequence.answerId(row % this->Sequence.answerLength()));
   }
-  const auto wanted = static_cast<std::int64_t>(rows.size());
-  const at::Tensor index = at::tensor(rows, at::kLong).to(hidden.device());
-  const at::Tensor top = hidden.index_select(0, index); // [branches * T, D]
-  const at::Tensor answer = at::tensor(ids, at::kLong).to(hidden.device()).unsqueeze(1);
+  const at::Tensor answer = at::tensor(ids, at::kLong).to(top.device()).unsqueeze(1);
   const std::int64_t step =
     std::max<std::int64_t>(1, LogitBytes / (this->Model.config.text.vocabulary * 16));
   std::vector<double> result;
@@ -311,7 +302,7 @@ std::vector<double> Scoring::pass(const std::vector<Branch>& branches,
           ranks::Message handed;
           if (decoder.hasLast())
           {
-            handed = ranks::messageOf(this->logprobs(hidden, branches));
+            handed = ranks::messageOf(this->logprobs(hidden));
           }
           else
           {

@@ -25,8 +25,9 @@ at::Tensor flags(const Indices& indices, std::int64_t first, std::int64_t n, at:
 }
 
 BranchedDecoder::BranchedDecoder(
-  const LlavaModel::Impl& model, std::int64_t positions, Workspace& buffers)
-  : Model(model), Positions(positions), Buffers(buffers), Cache(model.decoder.makeCache(positions))
+  const LlavaModel::Impl& model, std::int64_t positions, std::int64_t answer, Workspace& buffers)
+  : Model(model), Positions(positions), Answer(answer), Buffers(buffers),
+    Cache(model.decoder.makeCache(positions))
 {
 }
 
@@ -47,17 +48,49 @@ void BranchedDecoder::reportLayer(
     what + ", layer " + std::to_string(layer + 1) + " of " + std::to_string(layers));
 }
 
+at::Tensor BranchedDecoder::forward(std::int64_t layer, const at::Tensor& hidden, const Rope& rope,
+  const std::vector<Branch>& branches, const DecoderLayer::Mixer& mixer)
+{
+  at::Tensor wanted;
+  if (this->isLast(layer))
+  {
+    std::vector<std::int64_t> rows;
+    std::int64_t end = 0;
+    for (const Branch& branch : branches)
+    {
+      end += this->Positions - branch.first;
+      for (std::int64_t row = end - this->Answer; row < end; ++row)
+      {
+        rows.push_back(row);
+      }
+    }
+    wanted = at::tensor(rows, at::kLong).to(hidden.device());
+  }
+  return this->Model.decoder.layer(layer).forward(hidden, rope, this->Buffers, mixer, wanted);
+}
+
 at::Tensor BranchedDecoder::trunk(
   at::Tensor hidden, const Progress& progress, const std::string& what)
 {
   const Decoder& decoder = this->Model.decoder;
+  const checkpoint::TextConfig& config = decoder.config();
   const Rope rope = decoder.rope(0, this->Positions);
   for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
   {
     this->reportLayer(i, progress, what);
-    LayerCache& cache = this->Cache[static_cast<std::size_t>(i - decoder.span().begin)];
-    hidden =
-      decoder.layer(i).forward(hidden, rope, 0, &cache, this->Buffers, this->beating()); // [S, D]
+    const auto mixer = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
+    {
+      LayerCache& cache = this->cache(i);
+      cache.keys.copy_(k);
+      cache.values.copy_(v);
+      AttentionMask mask;
+      mask.causal = true;
+      mask.firstQuery = this->Positions - q.size(1);
+      mask.window = config.slidingWindow;
+      return attend(q, cache.keys, cache.values, config.attentionScale, mask, this->beating(),
+        this->Buffers.pool);
+    };
+    hidden = this->forward(i, hidden, rope, { Branch() }, mixer);
   }
   return hidden;
 }
@@ -84,9 +117,10 @@ Rope BranchedDecoder::angles(const std::vector<Branch>& branches) const
   return { at::cat(cos, 0), at::cat(sin, 0) };
 }
 
-/// What the branch's rows may not see in a layer, bool [n, S]; undefined: nothing beyond what is
-/// always hidden.
-at::Tensor BranchedDecoder::blocked(const Branch& branch, std::int64_t layer) const
+/// What the branch's rows from a position on may not see in a layer, bool [n, S]; undefined:
+/// nothing beyond what is always hidden.
+at::Tensor BranchedDecoder::blocked(
+  const Branch& branch, std::int64_t layer, std::int64_t firstQuery) const
 {
   at::Tensor all;
   for (const AttentionCut& cut : *branch.cuts)
@@ -97,7 +131,7 @@ at::Tensor BranchedDecoder::blocked(const Branch& branch, std::int64_t layer) co
     }
     const at::Device device = this->Model.weights.device();
     const at::Tensor pairs =
-      flags(cut.queries, branch.first, this->Positions - branch.first, device).unsqueeze(1) &
+      flags(cut.queries, firstQuery, this->Positions - firstQuery, device).unsqueeze(1) &
       flags(cut.keys, 0, this->Positions, device).unsqueeze(0); // [n, S]
     all = all.defined() ? all | pairs : pairs;
   }
@@ -105,28 +139,29 @@ at::Tensor BranchedDecoder::blocked(const Branch& branch, std::int64_t layer) co
 }
 
 at::Tensor BranchedDecoder::mixed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-  const std::vector<Branch>& branches, std::int64_t layer)
+  const std::vector<Branch>& branches, std::int64_t layer, std::int64_t queries)
 {
   const checkpoint::TextConfig& config = this->Model.config.text;
-  const LayerCache& cache =
-    this->Cache[static_cast<std::size_t>(layer - this->Model.decoder.span().begin)];
+  const LayerCache& cache = this->cache(layer);
   at::Tensor out = this->Buffers.pool.empty(
-    { q.size(1), config.heads * config.headSize }, q.scalar_type(), q.device()); // [rows, Hd * d]
-  std::int64_t row = 0;
+    { q.size(1), config.heads * config.headSize }, q.scalar_type(), q.device()); // [m, Hd * d]
+  std::int64_t row = 0, query = 0;
   for (const Branch& branch : branches)
   {
-    const std::int64_t n = this->Positions - branch.first;
+    const std::int64_t n = this->Positions - branch.first, m = queries > 0 ? queries : n;
     const auto whole = [&](const at::Tensor& before, const at::Tensor& own) {
       return at::cat({ before.narrow(1, 0, branch.first), own.narrow(1, row, n) }, 1);
     };
     AttentionMask mask;
     mask.causal = true;
-    mask.firstQuery = branch.first;
+    mask.firstQuery = this->Positions - m;
     mask.window = config.slidingWindow;
-    mask.blocked = this->blocked(branch, layer);
-    out.narrow(0, row, n).copy_(attend(q.narrow(1, row, n), whole(cache.keys, k),
-      whole(cache.values, v), config.attentionScale, mask, this->beating(), this->Buffers.pool));
+    mask.blocked = this->blocked(branch, layer, mask.firstQuery);
+    out.narrow(0, query, m)
+      .copy_(attend(q.narrow(1, query, m), whole(cache.keys, k), whole(cache.values, v),
+        config.attentionScale, mask, this->beating(), this->Buffers.pool));
     row += n;
+    query += m;
   }
   return out;
 }
@@ -139,9 +174,9 @@ at::Tensor BranchedDecoder::branches(at::Tensor hidden, const std::vector<Branch
   for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
   {
     this->reportLayer(i, progress, what);
-    hidden = decoder.layer(i).forward(hidden, rope, this->Buffers,
+    hidden = this->forward(i, hidden, rope, branches,
       [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
-      { return this->mixed(q, k, v, branches, i); }); // [rows, D]
+      { return this->mixed(q, k, v, branches, i, this->isLast(i) ? this->Answer : 0); });
   }
   return hidden;
 }

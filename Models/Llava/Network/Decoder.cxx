@@ -41,6 +41,11 @@ at::Tensor applyInBlocks(const Linear& linear, const at::Tensor& x, Workspace& w
     x, workspace.pool, [&](const at::Tensor& part) { return apply(linear, part, workspace); });
 }
 
+at::Tensor rowsOf(const at::Tensor& x, const at::Tensor& wanted)
+{
+  return wanted.defined() ? x.index_select(0, wanted) : x;
+}
+
 /// Of an RMSNorm [size]; in float32 or wider where 1 is added to it, as rmsNorm() wants it.
 at::Tensor normWeight(const checkpoint::TextConfig& config, const WeightStore& weights,
   const std::string& name, std::int64_t size)
@@ -120,12 +125,13 @@ at::Tensor DecoderLayer::heads(const Linear& map, const at::Tensor& norm, std::i
   return turnedHeads(all, count, rope);
 }
 
-at::Tensor DecoderLayer::attention(
-  const at::Tensor& x, const Rope& rope, Workspace& workspace, const Mixer& mixer) const
+at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, Workspace& workspace,
+  const Mixer& mixer, const at::Tensor& wanted) const
 {
   const checkpoint::TextConfig& config = this->Config;
-  const at::Tensor q =
-    this->heads(this->Query, this->QueryNorm, config.heads, x, rope, workspace); // [Hd, n, d]
+  const Rope asking{ rowsOf(rope.cos, wanted), rowsOf(rope.sin, wanted) };
+  const at::Tensor q = this->heads(
+    this->Query, this->QueryNorm, config.heads, rowsOf(x, wanted), asking, workspace); // [Hd, m, d]
   const at::Tensor k =
     this->heads(this->Key, this->KeyNorm, config.keyValueHeads, x, rope, workspace); // [Hkv, n, d]
   const at::Tensor v = splitHeads(applyInBlocks(this->Value, x, workspace), config.keyValueHeads);
@@ -144,15 +150,16 @@ at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) 
     });
 }
 
-at::Tensor DecoderLayer::forward(
-  const at::Tensor& hidden, const Rope& rope, Workspace& workspace, const Mixer& mixer) const
+at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, Workspace& workspace,
+  const Mixer& mixer, const at::Tensor& wanted) const
 {
   const double eps = this->Config.rmsNormEps, scale = this->Config.residualScale;
   const auto added = [scale](const at::Tensor& branch, const at::Tensor& residual)
   { return scaled(branch, scale).add_(residual); };
-  const at::Tensor middle = added(
-    this->attention(rmsNorm(hidden, this->InputNorm, eps, workspace.pool), rope, workspace, mixer),
-    hidden);
+  const at::Tensor middle =
+    added(this->attention(
+            rmsNorm(hidden, this->InputNorm, eps, workspace.pool), rope, workspace, mixer, wanted),
+      rowsOf(hidden, wanted));
   return added(
     this->feedForward(rmsNorm(middle, this->PostNorm, eps, workspace.pool), workspace), middle);
 }
