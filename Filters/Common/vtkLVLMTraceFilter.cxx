@@ -256,8 +256,11 @@ std::vector<vtkMTimeType> vtkLVLMTraceFilter::GetResultKey(
   std::vector<vtkMTimeType> key{ this->GetMTime() };
   for (int port = 0; port < this->GetNumberOfInputPorts(); ++port)
   {
-    vtkDataObject* data = vtkDataObject::GetData(inputs[port]);
-    key.push_back(data ? data->GetMTime() : 0);
+    for (int c = 0; c < inputs[port]->GetNumberOfInformationObjects(); ++c)
+    {
+      vtkDataObject* data = vtkDataObject::GetData(inputs[port], c);
+      key.push_back(data ? data->GetMTime() : 0);
+    }
   }
   key.push_back(this->GetTimeBits(outputs));
   return key;

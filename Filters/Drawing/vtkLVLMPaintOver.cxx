@@ -4,6 +4,7 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Trace/Analysis.h"
+#include "Models/Trace/PatchPixels.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMTrace.h"
 
@@ -33,22 +34,6 @@ struct Pixels
   std::int64_t height;
 };
 
-Rgb meanColor(const Pixels& pixels)
-{
-  const std::int64_t count = pixels.width * pixels.height;
-  std::array<std::int64_t, 3> sum{};
-  for (std::int64_t i = 0; i < 3 * count; ++i)
-  {
-    sum[static_cast<std::size_t>(i % 3)] += pixels.values[i];
-  }
-  Rgb mean{};
-  for (std::size_t c = 0; c < 3; ++c)
-  {
-    mean[c] = static_cast<std::uint8_t>((sum[c] + count / 2) / count);
-  }
-  return mean;
-}
-
 std::uint8_t byteOf(double value)
 {
   return std::isfinite(value)
@@ -56,23 +41,13 @@ std::uint8_t byteOf(double value)
     : std::uint8_t{ 0 };
 }
 
-/// First pixel of the patch `index` of `count` along an edge; the next one's first pixel ends it.
-std::int64_t edgeOf(std::int64_t index, std::int64_t count, std::int64_t pixels)
-{
-  return (2 * index * pixels + count) / (2 * count); // rounded
-}
-
 void paint(const Pixels& pixels, std::int64_t patch, const lvlm::PatchGrid& grid, const Rgb& color)
 {
-  const std::int64_t row = patch / grid.cols;
-  const std::int64_t col = patch % grid.cols;
-  const std::int64_t left = edgeOf(col, grid.cols, pixels.width);
-  const std::int64_t right = edgeOf(col + 1, grid.cols, pixels.width);
-  for (std::int64_t y = edgeOf(row, grid.rows, pixels.height);
-       y < edgeOf(row + 1, grid.rows, pixels.height); ++y)
+  const lvlm::PixelBox box = lvlm::boxOfPatch(patch, grid, pixels.width, pixels.height);
+  for (std::int64_t y = box.top; y < box.bottom; ++y)
   {
     std::uint8_t* line = pixels.values + 3 * (pixels.height - 1 - y) * pixels.width;
-    for (std::int64_t x = left; x < right; ++x)
+    for (std::int64_t x = box.left; x < box.right; ++x)
     {
       std::copy(color.begin(), color.end(), line + 3 * x);
     }
@@ -129,7 +104,8 @@ void vtkLVLMPaintOver::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     patches = lvlm::resolveIndices(patches, trace.grid.count(), "Patches");
   }
   const Pixels pixels = copyPicture(data, vtkImageData::GetData(outputs));
-  const Rgb fills[] = { meanColor(pixels), { 0, 0, 0 }, { 255, 255, 255 },
+  const Rgb mean = lvlm::meanColor(pixels.values, pixels.width * pixels.height);
+  const Rgb fills[] = { mean, { 0, 0, 0 }, { 255, 255, 255 },
     { byteOf(this->Color[0]), byteOf(this->Color[1]), byteOf(this->Color[2]) } };
   for (const std::int64_t patch : patches)
   {

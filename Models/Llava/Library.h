@@ -7,6 +7,7 @@
 #ifndef LVLM_LLAVA_LIBRARY_H
 #define LVLM_LLAVA_LIBRARY_H
 
+#include "Intervention.h"
 #include "Lens.h"
 #include "LlavaModel.h"
 #include "Relevancy.h"
@@ -21,6 +22,7 @@ struct Library
   decltype(&llava::relevancyMaps) relevancyMaps;
   decltype(&llava::logitLens) logitLens;
   decltype(&llava::wordId) wordId;
+  decltype(&llava::answerScores) answerScores;
 };
 
 } // namespace lvlm::llava

@@ -73,6 +73,11 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
     tr("Causality: a graph of the tokens that explain a word of the answer, and how they depend on "
        "each other"),
     "show_causality", "attention.full");
+  this->addPreset("Test", tr("Test"),
+    tr(
+      "Test: whether the maps of the trace name what the answer depends on; the picture is hidden, "
+      "and shown, in their order and in random ones"),
+    "test");
   this->addComparison();
   this->addHover();
   this->addWithoutSelection();

@@ -97,15 +97,30 @@ class Rank:
             json.dump(self.facts, file)
 
 
-def relevancy(rank, trace):
+def save_map(rank, name, maps):
     """This rank's part of the maps, and where it lies."""
+    maps.UpdatePipeline()
+    image = output(maps)
+    names = [image.GetCellData().GetArrayName(i) for i in range(image.GetCellData().GetNumberOfArrays())]
+    np.savez(os.path.join(rank.folder, "%s.%d.%d.npz" % (name, RANKS, RANK)), extent=np.array(image.GetExtent()),
+             **{name: lt.array(image.GetCellData().GetArray(name)) for name in names})
+
+
+def relevancy(rank, trace):
     for mode in ("Exact", "Compatible"):
-        maps = simple.LVLMRelevancy(Input=trace, Mode=mode)
-        maps.UpdatePipeline()
-        image = output(maps)
-        names = [image.GetCellData().GetArrayName(i) for i in range(image.GetCellData().GetNumberOfArrays())]
-        np.savez(os.path.join(rank.folder, "%s.%d.%d.npz" % (mode, RANKS, RANK)), extent=np.array(image.GetExtent()),
-                 **{name: lt.array(image.GetCellData().GetArray(name)) for name in names})
+        save_map(rank, mode, simple.LVLMRelevancy(Input=trace, Mode=mode))
+
+
+def interventions(rank, trace):
+    """What an answer depends on: a map in parts, and a test of maps that lie in parts."""
+    occlusion = simple.LVLMOcclusion(Input=trace, AnswerTokens=[3], Window=4, Stride=4)
+    save_map(rank, "Occlusion", occlusion)
+    tested = simple.LVLMFaithfulness(Input=trace, Maps=[simple.LVLMAttentionMap(Input=trace), occlusion], AnswerTokens=[3], Steps=3,
+                                     Random=2)
+    tested.UpdatePipeline()
+    scores = output(tested, 1)
+    rank.facts["scores"] = {scores.GetColumnName(c): [scores.GetValue(r, c).ToString() for r in range(scores.GetNumberOfRows())]
+                            for c in range(scores.GetNumberOfColumns())}
 
 
 def lens(rank, picture):
@@ -139,6 +154,7 @@ def answers(rank, picture):
     rank.facts["reports for another time"] = len(ran)
     trace.GetClientSideObject().RemoveObserver(tag)
     relevancy(rank, trace)
+    interventions(rank, trace)
     rank.facts["weights after relevancy"] = resident_weights(EMBEDDED)
     trace.Prompt = "What color is the circle?"
     trace.UpdatePipeline()

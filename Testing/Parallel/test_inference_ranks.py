@@ -228,6 +228,22 @@ class Ranks(unittest.TestCase):
                     self.assertGreater(values.max(), 0)
                     self.assertLessEqual(np.abs(found[name] - values).max(), 1e-5 * values.max())
 
+    def test_interventions(self):
+        single, scores = self.maps(1, "Occlusion"), self.runs[1].facts(0, "scores")
+        self.assertGreater(single["drop"].max(), 0.1)
+        self.assertEqual(scores["map"], ["attention", "drop", "random", "random, standard deviation"])
+        for ranks in RANKS[1:]:
+            found = self.maps(ranks, "Occlusion")
+            self.assertLessEqual(np.abs(found["drop"] - single["drop"]).max(), 1e-5 * single["drop"].max())
+            for rank in range(ranks):
+                others = self.runs[ranks].facts(rank, "scores")
+                if rank > 0:  # tables are the first rank's
+                    self.assertFalse(any(others.values()))
+                    continue
+                self.assertEqual(others["map"], scores["map"])
+                for name in ("deletion", "insertion", "comprehensiveness", "sufficiency"):
+                    np.testing.assert_allclose(np.array(others[name], float), np.array(scores[name], float), rtol=0, atol=1e-5)
+
     def test_the_first_ranks_picture_decides(self):
         for run, rank in self.each():
             self.assertSameTrace(run, rank, "red")

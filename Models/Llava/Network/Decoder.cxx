@@ -41,6 +41,11 @@ at::Tensor applyInBlocks(const Linear& linear, const at::Tensor& x, Workspace& w
     x, workspace.pool, [&](const at::Tensor& part) { return apply(linear, part, workspace); });
 }
 
+at::Tensor rowsOf(const at::Tensor& x, const at::Tensor& wanted)
+{
+  return wanted.defined() ? x.index_select(0, wanted) : x;
+}
+
 /// Of an RMSNorm [size]; in float32 or wider where 1 is added to it, as rmsNorm() wants it.
 at::Tensor normWeight(const checkpoint::TextConfig& config, const WeightStore& weights,
   const std::string& name, std::int64_t size)
@@ -120,29 +125,17 @@ at::Tensor DecoderLayer::heads(const Linear& map, const at::Tensor& norm, std::i
   return turnedHeads(all, count, rope);
 }
 
-at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, std::int64_t first,
-  LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
+at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, Workspace& workspace,
+  const Mixer& mixer, const at::Tensor& wanted) const
 {
   const checkpoint::TextConfig& config = this->Config;
-  const std::int64_t n = x.size(0);
-  const at::Tensor q =
-    this->heads(this->Query, this->QueryNorm, config.heads, x, rope, workspace); // [Hd, n, d]
-  at::Tensor k =
+  const Rope asking{ rowsOf(rope.cos, wanted), rowsOf(rope.sin, wanted) };
+  const at::Tensor q = this->heads(
+    this->Query, this->QueryNorm, config.heads, rowsOf(x, wanted), asking, workspace); // [Hd, m, d]
+  const at::Tensor k =
     this->heads(this->Key, this->KeyNorm, config.keyValueHeads, x, rope, workspace); // [Hkv, n, d]
-  at::Tensor v = splitHeads(applyInBlocks(this->Value, x, workspace), config.keyValueHeads);
-  if (cache)
-  {
-    cache->keys.narrow(1, first, n).copy_(k);
-    cache->values.narrow(1, first, n).copy_(v);
-    k = cache->keys.narrow(1, 0, first + n);   // [Hkv, S, d]
-    v = cache->values.narrow(1, 0, first + n); // [Hkv, S, d]
-  }
-  AttentionMask mask;
-  mask.causal = true;
-  mask.firstQuery = first;
-  mask.window = config.slidingWindow;
-  const at::Tensor mixed = attend(q, k, v, config.attentionScale, mask, tap, workspace.pool);
-  return applyInBlocks(this->Out, mixed, workspace); // [n, D]
+  const at::Tensor v = splitHeads(applyInBlocks(this->Value, x, workspace), config.keyValueHeads);
+  return applyInBlocks(this->Out, mixer(q, k, v), workspace); // [n, D]
 }
 
 at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) const
@@ -157,18 +150,40 @@ at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) 
     });
 }
 
-at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
-  LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
+at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, Workspace& workspace,
+  const Mixer& mixer, const at::Tensor& wanted) const
 {
   const double eps = this->Config.rmsNormEps, scale = this->Config.residualScale;
   const auto added = [scale](const at::Tensor& branch, const at::Tensor& residual)
   { return scaled(branch, scale).add_(residual); };
   const at::Tensor middle =
-    added(this->attention(rmsNorm(hidden, this->InputNorm, eps, workspace.pool), rope, first, cache,
-            workspace, tap),
-      hidden);
+    added(this->attention(
+            rmsNorm(hidden, this->InputNorm, eps, workspace.pool), rope, workspace, mixer, wanted),
+      rowsOf(hidden, wanted));
   return added(
     this->feedForward(rmsNorm(middle, this->PostNorm, eps, workspace.pool), workspace), middle);
+}
+
+at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
+  LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
+{
+  return this->forward(hidden, rope, workspace,
+    [&](const at::Tensor& q, at::Tensor k, at::Tensor v)
+    {
+      if (cache)
+      {
+        const std::int64_t n = q.size(1);
+        cache->keys.narrow(1, first, n).copy_(k);
+        cache->values.narrow(1, first, n).copy_(v);
+        k = cache->keys.narrow(1, 0, first + n);   // [Hkv, S, d]
+        v = cache->values.narrow(1, 0, first + n); // [Hkv, S, d]
+      }
+      AttentionMask mask;
+      mask.causal = true;
+      mask.firstQuery = first;
+      mask.window = this->Config.slidingWindow;
+      return attend(q, k, v, this->Config.attentionScale, mask, tap, workspace.pool);
+    });
 }
 
 Decoder::Decoder(

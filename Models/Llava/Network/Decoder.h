@@ -10,6 +10,7 @@
 
 #include "Models/Ranks/LayerShare.h"
 
+#include <functional>
 #include <vector>
 
 namespace lvlm::llava
@@ -38,11 +39,20 @@ public:
   at::Tensor forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
     LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const;
 
+  /// Queries [Hd, n, d], keys and values [Hkv, n, d] of rows -> what the rows see, [n, Hd * d].
+  using Mixer = std::function<at::Tensor(
+    const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values)>;
+  /// Rows of any positions, as `rope` has them, and of any sequences: [n, D] -> [n, D]. Who sees
+  /// whom is the mixer's matter. With `wanted` rows [m], nothing but keys and values is computed of
+  /// the others: the mixer gets m queries, the result is [m, D].
+  at::Tensor forward(const at::Tensor& hidden, const Rope& rope, Workspace& workspace,
+    const Mixer& mixer, const at::Tensor& wanted = at::Tensor()) const;
+
 private:
   friend class DecoderLayerGradient; // the same computation, back-propagated
 
-  at::Tensor attention(const at::Tensor& x, const Rope& rope, std::int64_t first, LayerCache* cache,
-    Workspace& workspace, const AttentionTap& tap) const;
+  at::Tensor attention(const at::Tensor& x, const Rope& rope, Workspace& workspace,
+    const Mixer& mixer, const at::Tensor& wanted) const;
   at::Tensor feedForward(const at::Tensor& x, Workspace& workspace) const;
   void takeParts(const WeightStore& weights, const std::string& layer);
   /// Queries or keys of x [n, D]: [heads, n, d], turned, and normalized where `norm` is defined.

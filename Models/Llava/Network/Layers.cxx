@@ -102,6 +102,10 @@ at::Tensor attendRows(const at::Tensor& query, const at::Tensor& k, const at::Te
     scores.masked_fill_(
       forbidden(mask, mask.firstQuery, 1, S, k.device()), -std::numeric_limits<float>::infinity());
   }
+  if (mask.blocked.defined())
+  {
+    scores.masked_fill_(mask.blocked, -std::numeric_limits<float>::infinity());
+  }
   at::Tensor probabilities = softmaxOf(scores, type, scale); // [Hd, 1, S]
   if (tap)
   {
@@ -263,6 +267,11 @@ at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
     scores.narrow(2, open, keys - open)
       .masked_fill_(forbidden(mask, first, n, keys, scores.device()).narrow(1, open, keys - open),
         -std::numeric_limits<float>::infinity());
+  }
+  if (mask.blocked.defined())
+  {
+    scores.masked_fill_(
+      mask.blocked.narrow(0, begin, n).narrow(1, 0, keys), -std::numeric_limits<float>::infinity());
   }
   return softmaxOf(scores, type, scale);
 }

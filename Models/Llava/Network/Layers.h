@@ -65,6 +65,7 @@ struct AttentionMask
   bool causal = false;
   std::int64_t firstQuery = 0; ///< position of the first query; keys start at position 0
   std::int64_t window = 0;     ///< keys a query may see, itself included; 0: all before it
+  at::Tensor blocked;          ///< bool [n, S], what else it may not see; undefined: nothing
 };
 
 /// Heads that share keys and values together: [Hd, n, *] -> [groups, Hd / groups * n, *]

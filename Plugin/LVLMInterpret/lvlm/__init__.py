@@ -13,6 +13,7 @@ from .comparison import compare
 from .editing import ask_without, crop_and_ask, paint_over, selected_patches
 from .errors import Error, run
 from .explanations import show_causality, show_relevancy
+from .faithfulness import test
 from .page import save_page
 from .pipeline import rows
 from .presets import show_attention, show_heads, show_layers, show_lens
@@ -21,6 +22,6 @@ from .traces import answer, find_traces, model, question, step, telling_token, t
 
 __all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "model", "paint_over", "question", "rows",
            "run", "save_page", "selected_patches", "show_attention", "show_causality", "show_heads", "show_layers", "show_lens",
-           "show_relevancy", "step", "telling_token", "tokens", "trace_of"]
+           "show_relevancy", "step", "telling_token", "test", "tokens", "trace_of"]
 
 notebook.register()

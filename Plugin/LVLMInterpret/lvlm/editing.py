@@ -10,7 +10,7 @@ from .errors import Error
 from .questions import ask
 
 FILLS = ("Mean Color", "Black", "White", "Color")
-MAPS = {"LVLMAttentionMap": 0, "LVLMRelevancy": 0, "LVLMCausalGraph": 3, "LVLMLogitLens": 2, "LVLMSinks": 0}  # and the port that the map comes from
+MAPS = {"LVLMAttentionMap": 0, "LVLMRelevancy": 0, "LVLMCausalGraph": 3, "LVLMLogitLens": 2, "LVLMSinks": 0, "LVLMOcclusion": 0}  # and the port that the map comes from
 # What a second question takes over from the first.
 KEPT = ("ModelDirectory", "SystemPrompt", "ChatTemplate", "MaxNewTokens", "Temperature", "TopP", "Seed", "CaptureFull",
         "CaptureFullLayers", "CaptureVision", "CaptureHidden", "CaptureLens", "CaptureHiddenLayers", "Alternatives", "Precision", "Device", "Threads")

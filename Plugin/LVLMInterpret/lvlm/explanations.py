@@ -89,7 +89,7 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     _fit_graph(view, graph, preset.trace)
     views.fit_picture(weights, preset.trace, hang=True)
     if sheet is not None:
-        _edge_table(tab, sheet, graph)
+        views.show_sheet(tab, sheet, simple.OutputPort(graph, 2))
     return tab.finish(graph)
 
 
@@ -99,12 +99,3 @@ def _fit_graph(view, graph, trace):
     left, right, low, high = graph.GetDataInformation().GetBounds()[:4]
     views.fit(view, (min(left, 0), max(right, width), min(low, 0), max(high, height)), views.caption_height(2),
               views.caption_height(3, views.LEGEND_SIZE), hang=True)
-
-
-def _edge_table(tab, cell, graph):
-    sheet = simple.CreateView("SpreadSheetView")
-    # Filled before it gets its place: undo goes backwards, and ParaView 5.11 crashes when a table has changed that is then
-    # taken out of its tab.
-    simple.Show(simple.OutputPort(graph, 2), sheet)
-    simple.AssignViewToLayout(sheet, tab.layout, cell)
-    return sheet

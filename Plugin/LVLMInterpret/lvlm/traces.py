@@ -14,7 +14,12 @@ SOURCES = ("LLaVAInference", "LVLMTraceReader")
 
 def find_traces():
     """The traces of the session, oldest first: LLaVA Inference filters and LVLM Trace Readers."""
-    return [source for source in pipeline.all_sources() if pipeline.xml_name(source) in SOURCES]
+    return [source for source in pipeline.all_sources() if is_trace(source)]
+
+
+def is_trace(source):
+    """Whether it is a trace itself, rather than something below one."""
+    return pipeline.xml_name(source) in SOURCES
 
 
 def trace_of(source):
@@ -22,7 +27,7 @@ def trace_of(source):
     for _ in range(1000):  # a cycle cannot be built, but a state file may be anything
         if source is None:
             return None
-        if pipeline.xml_name(source) in SOURCES:
+        if is_trace(source):
             return pipeline.plain(source)
         source = pipeline.input_of(source)
     return None
@@ -31,16 +36,20 @@ def trace_of(source):
 def resolve(trace=None):
     """The trace that a preset is for: the given one, else that of the active source, else the newest."""
     if trace is not None:
-        if isinstance(trace, str):
-            trace = simple.FindSource(trace) or _raise("there is no source named %r" % trace)
-        if not isinstance(trace, servermanager.Proxy):
-            raise Error("trace: %r is no source of the pipeline" % (trace,))
+        trace = source_of(trace, "trace")
         return trace_of(trace) or _raise("%s is no trace and lies below none" % (pipeline.name_of(trace) or trace))
     found = trace_of(simple.GetActiveSource())
     if found is None:
         every = find_traces()
         found = every[-1] if every else None
     return found or _raise("there is no trace: ask a question first (lvlm.ask), or open an .lvlm file")
+
+
+def source_of(given, what):
+    """A source that is given as such or by its name; raises Error for anything else."""
+    if isinstance(given, str):
+        return simple.FindSource(given) or _raise("there is no source named %r" % given)
+    return given if isinstance(given, servermanager.Proxy) else _raise("%s: %r is no source of the pipeline" % (what, given))
 
 
 def _raise(message):

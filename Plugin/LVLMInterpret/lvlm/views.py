@@ -303,3 +303,12 @@ def show_bars(table, view, name, **properties):
 def fit_bars(view, bars, lines, size=TITLE_SIZE):
     bars.UpdatePipeline()
     fit(view, bars.GetDataInformation().GetBounds()[:4], caption_height(lines, size), margin=2 * MARGIN, hang=True)
+
+
+def show_sheet(tab, cell, table):
+    """A table as the GUI shows it."""
+    sheet = simple.CreateView("SpreadSheetView")
+    # Filled before it gets its place: undo goes backwards, and ParaView 5.11 crashes when a table has changed that is then
+    # taken out of its tab.
+    simple.Show(table, sheet)
+    simple.AssignViewToLayout(sheet, tab.layout, cell)

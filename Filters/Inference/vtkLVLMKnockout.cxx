@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vtkLVLMKnockout.h"
+
+#include "Filters/Common/OutputVTK.h"
+#include "Filters/Common/PatchSelection.h"
+#include "Models/Llava/Intervention.h"
+#include "Models/Trace/Faithfulness.h"
+#include "Readers/vtkLVLMTrace.h"
+
+#include "vtkInformation.h"
+#include "vtkInformationVector.h"
+#include "vtkObjectFactory.h"
+#include "vtkTable.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <numeric>
+#include <utility>
+
+vtkStandardNewMacro(vtkLVLMKnockout);
+
+namespace
+{
+using lvlm::Indices;
+using Windows = std::vector<std::pair<std::int64_t, std::int64_t>>;
+
+/// Of those that the model reads.
+Indices positionsOf(const lvlm::Trace& trace, lvlm::Role role)
+{
+  Indices positions;
+  for (std::int64_t i = 0; i < trace.keys(); ++i)
+  {
+    if (trace.roles[static_cast<std::size_t>(i)] == role)
+    {
+      positions.push_back(i);
+    }
+  }
+  return positions;
+}
+
+Indices span(std::int64_t begin, std::int64_t end)
+{
+  Indices positions(static_cast<std::size_t>(std::max<std::int64_t>(0, end - begin)));
+  std::iota(positions.begin(), positions.end(), begin);
+  return positions;
+}
+
+/// What a place may be, beside roles of the trace.
+struct Choice
+{
+  const char* property;
+  const Indices& listed;
+  const Indices& patches;
+  const Indices& answer;
+};
+
+Indices positionsAt(int place, const Choice& choice, const lvlm::Trace& trace)
+{
+  Indices found;
+  switch (place)
+  {
+    case vtkLVLMKnockout::IMAGE:
+      found = span(trace.imageStart, trace.imageStart + trace.grid.count());
+      break;
+    case vtkLVLMKnockout::QUESTION:
+      found = positionsOf(trace, lvlm::Role::Question);
+      break;
+    case vtkLVLMKnockout::SYSTEM:
+      found = positionsOf(trace, lvlm::Role::System);
+      break;
+    case vtkLVLMKnockout::ANSWER:
+      found = choice.answer;
+      break;
+    case vtkLVLMKnockout::PATCHES:
+      found = choice.patches;
+      break;
+    default:
+      if (!choice.listed.empty()) // an empty list would mean all of them
+      {
+        found = lvlm::resolveIndices(
+          choice.listed, trace.keys(), std::string(choice.property) + "Positions");
+      }
+  }
+  if (found.empty())
+  {
+    lvlm::fail(choice.property, ": the trace has no such position, or none is listed or selected");
+  }
+  return found;
+}
+
+/// Cuts queries off from keys. A position always sees itself.
+std::vector<lvlm::llava::AttentionCut> cutsOf(
+  const Indices& keys, const Indices& queries, const Indices& layers)
+{
+  std::vector<lvlm::llava::AttentionCut> cuts{ { {}, keys, layers } };
+  for (const std::int64_t query : queries)
+  {
+    if (std::find(keys.begin(), keys.end(), query) == keys.end())
+    {
+      cuts.front().queries.push_back(query);
+      continue;
+    }
+    Indices others;
+    std::remove_copy(keys.begin(), keys.end(), std::back_inserter(others), query);
+    cuts.push_back({ { query }, others, layers });
+  }
+  return cuts;
+}
+
+/// First layer and end of the window around each layer.
+Windows windowsOf(std::int64_t layers, std::int64_t wanted)
+{
+  const std::int64_t size =
+    wanted > 0 ? wanted : std::max<std::int64_t>(1, (2 * layers * 9 + 32) / 64); // rounded
+  Windows windows;
+  for (std::int64_t middle = 0; middle < layers; ++middle)
+  {
+    const std::int64_t begin = middle - size / 2;
+    windows.emplace_back(
+      std::max<std::int64_t>(0, begin), std::min<std::int64_t>(layers, begin + size));
+  }
+  return windows;
+}
+
+void fillTable(vtkTable* table, const Windows& windows, const lvlm::llava::AnswerScores& scores,
+  const Indices& tokens)
+{
+  const double original = lvlm::meanProbability(scores.original, tokens);
+  Indices first, last;
+  std::vector<float> probability, change;
+  for (std::size_t i = 0; i < windows.size(); ++i)
+  {
+    const double now = lvlm::meanProbability(scores.variants[i], tokens);
+    first.push_back(windows[i].first);
+    last.push_back(windows[i].second - 1);
+    probability.push_back(static_cast<float>(now));
+    change.push_back(static_cast<float>(100 * (now - original) / original));
+  }
+  lvlm::addColumn(table, "layer", span(0, static_cast<std::int64_t>(windows.size())));
+  lvlm::addColumn(table, "first_layer", first);
+  lvlm::addColumn(table, "last_layer", last);
+  lvlm::addColumn(table, "probability", probability);
+  lvlm::addColumn(table, "change", change);
+}
+}
+
+vtkLVLMKnockout::vtkLVLMKnockout()
+{
+  this->SetNumberOfInputPorts(2);
+}
+
+void vtkLVLMKnockout::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  os << indent << "From: " << this->From << endl;
+  os << indent << "To: " << this->To << endl;
+  os << indent << "WindowSize: " << this->WindowSize << endl;
+}
+
+void vtkLVLMKnockout::AddFromPosition(int position)
+{
+  this->FromPositions.push_back(position);
+  this->Modified();
+}
+
+void vtkLVLMKnockout::RemoveAllFromPositions()
+{
+  this->FromPositions.clear();
+  this->Modified();
+}
+
+void vtkLVLMKnockout::AddToPosition(int position)
+{
+  this->ToPositions.push_back(position);
+  this->Modified();
+}
+
+void vtkLVLMKnockout::RemoveAllToPositions()
+{
+  this->ToPositions.clear();
+  this->Modified();
+}
+
+int* vtkLVLMKnockout::GetPositionRange()
+{
+  std::int64_t count = 0;
+  try
+  {
+    count = vtkLVLMTrace::TraceOf(
+      this->GetNumberOfInputConnections(0) > 0 ? this->GetInputDataObject(0, 0) : nullptr)
+              ->keys();
+  }
+  catch (const std::exception&)
+  {
+    // RequestData meets the same problem and reports it.
+  }
+  const auto n = static_cast<int>(std::min<std::int64_t>(count, VTK_INT_MAX));
+  this->PositionRange[0] = -n;
+  this->PositionRange[1] = std::max(0, n - 1);
+  return this->PositionRange;
+}
+
+void vtkLVLMKnockout::AddPatch(int patch)
+{
+  this->Patches.push_back(patch);
+  this->Modified();
+}
+
+void vtkLVLMKnockout::RemoveAllPatches()
+{
+  this->Patches.clear();
+  this->Modified();
+}
+
+void vtkLVLMKnockout::SetSelectionConnection(vtkAlgorithmOutput* selection)
+{
+  this->SetInputConnection(1, selection);
+}
+
+int vtkLVLMKnockout::FillInputPortInformation(int port, vtkInformation* info)
+{
+  if (port == 0)
+  {
+    return this->Superclass::FillInputPortInformation(port, info);
+  }
+  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkSelection");
+  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
+  return 1;
+}
+
+int vtkLVLMKnockout::FillOutputPortInformation(int, vtkInformation* info)
+{
+  info->Set(vtkDataObject::DATA_TYPE_NAME(), "vtkTable");
+  return 1;
+}
+
+/// The patches of list and selection, as positions.
+lvlm::Indices vtkLVLMKnockout::GetPatchPositions(
+  const lvlm::Trace& trace, vtkInformationVector* selections)
+{
+  if (this->From != PATCHES && this->To != PATCHES)
+  {
+    return {};
+  }
+  Indices patches = lvlm::chosenPatches(this->Patches, selections, trace, this->GetRanks());
+  if (!patches.empty()) // an empty list would mean all of them
+  {
+    patches = lvlm::resolveIndices(patches, trace.grid.count(), "Patches");
+  }
+  for (std::int64_t& patch : patches)
+  {
+    patch += trace.imageStart;
+  }
+  return patches;
+}
+
+void vtkLVLMKnockout::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  const lvlm::Indices tokens = this->GetScoredTokens(trace, outputs);
+  const Indices patches = this->GetPatchPositions(trace, inputs[1]);
+  const std::int64_t P = trace.promptLength, K = trace.keys();
+  const Indices keys =
+    positionsAt(this->From, { "From", this->FromPositions, patches, span(P, K) }, trace);
+  const Indices queries =
+    positionsAt(this->To, { "To", this->ToPositions, patches, span(P - 1, K) }, trace);
+  const auto windows = windowsOf(this->GetModelLayers(data), this->WindowSize);
+  std::vector<lvlm::llava::Variant> variants;
+  for (const auto& [begin, end] : windows)
+  {
+    variants.emplace_back();
+    variants.back().cuts = cutsOf(keys, queries, span(begin, end));
+  }
+  fillTable(vtkTable::GetData(outputs, 0), windows, this->GetScores(data, variants), tokens);
+}

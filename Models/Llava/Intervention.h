@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Intervention.h
+/// What a recorded answer would have been worth to the model if it had been kept from seeing
+/// something: patches of the picture hidden, attention cut. Free of Torch.
+#ifndef LVLM_LLAVA_INTERVENTION_H
+#define LVLM_LLAVA_INTERVENTION_H
+
+#include "LlavaModel.h"
+
+#include "Models/Trace/Analysis.h"
+
+namespace lvlm::llava
+{
+
+/// What takes the place of hidden patches. Pixels are hidden in the picture as the model sees it,
+/// before the tower, where every patch sees the others; embeddings are hidden behind the projector.
+enum class PatchFill
+{
+  MeanColor,     ///< of the whole picture
+  Black,         //
+  Blur,          ///< the picture itself, blurred with a standard deviation of one patch
+  MeanEmbedding, ///< of all patches
+  ZeroEmbedding
+};
+
+/// Attention that is cut before the softmax, so that a query's remaining attention sums to 1.
+struct AttentionCut
+{
+  Indices queries; ///< positions that do not see ...
+  Indices keys;    ///< ... these positions ...
+  Indices layers;  ///< ... in these decoder layers
+
+  bool operator==(const AttentionCut& other) const
+  {
+    return this->queries == other.queries && this->keys == other.keys &&
+      this->layers == other.layers;
+  }
+};
+
+/// One change, or several together, of what the model sees.
+struct Variant
+{
+  Indices patches; ///< that are hidden, row-major
+  PatchFill fill = PatchFill::MeanColor;
+  std::vector<AttentionCut> cuts;
+
+  bool operator==(const Variant& other) const
+  {
+    return this->patches == other.patches && this->fill == other.fill && this->cuts == other.cuts;
+  }
+};
+
+/// Log-probabilities of the recorded answer's tokens, each after the recorded ones before it.
+struct AnswerScores
+{
+  std::vector<double> original;              ///< [T]
+  std::vector<std::vector<double>> variants; ///< a list [T] for each variant
+};
+
+/// Equal to the same intervention made with hooks in Hugging Face's eager model. What does not
+/// change is computed once: of each variant only the positions from the first changed one on, and
+/// they go through a layer together, so that its weights are read once for as many variants as make
+/// 2 x DecoderBlockRows - 1 rows.
+///
+/// Throws Error when the trace cannot be this model's (picture size, vocabulary, image span, grid,
+/// log-probabilities), for an index out of range, a position that would see nothing at all, and too
+/// little memory; Aborted when `progress` says so.
+///
+/// Memory: keys and values of the sequence, and one layer's buffers for that many rows, as of a
+/// prompt of the same length.
+///
+/// In a parallel run all ranks call it at the same time with the same variants, and all get the
+/// scores. `progress` is rank 0's.
+AnswerScores answerScores(const LlavaModel& model, const Trace& trace,
+  const std::vector<Variant>& variants, const Progress& progress, ranks::Team& team);
+
+} // namespace lvlm::llava
+
+#endif

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "BranchedDecoder.h"
+
+#include <algorithm>
+
+namespace lvlm::llava
+{
+
+namespace
+{
+/// True at the listed indices from `first` on: bool [n].
+at::Tensor flags(const Indices& indices, std::int64_t first, std::int64_t n, at::Device device)
+{
+  at::Tensor all = at::zeros({ n }, at::kBool);
+  bool* flag = all.data_ptr<bool>();
+  for (const std::int64_t index : indices)
+  {
+    if (index >= first && index < first + n)
+    {
+      flag[index - first] = true;
+    }
+  }
+  return all.to(device);
+}
+}
+
+BranchedDecoder::BranchedDecoder(
+  const LlavaModel::Impl& model, std::int64_t positions, std::int64_t answer, Workspace& buffers)
+  : Model(model), Positions(positions), Answer(answer), Buffers(buffers),
+    Cache(model.decoder.makeCache(positions))
+{
+}
+
+AttentionTap BranchedDecoder::beating()
+{
+  return [this](std::int64_t, const at::Tensor&)
+  {
+    this->Buffers.pulse.beat();
+    return at::Tensor();
+  };
+}
+
+void BranchedDecoder::reportLayer(
+  std::int64_t layer, const Progress& progress, const std::string& what) const
+{
+  const std::int64_t layers = this->Model.decoder.layers();
+  report(progress, static_cast<double>(layer) / static_cast<double>(layers),
+    what + ", layer " + std::to_string(layer + 1) + " of " + std::to_string(layers));
+}
+
+at::Tensor BranchedDecoder::forward(std::int64_t layer, const at::Tensor& hidden, const Rope& rope,
+  const std::vector<Branch>& branches, const DecoderLayer::Mixer& mixer)
+{
+  at::Tensor wanted;
+  if (this->isLast(layer))
+  {
+    std::vector<std::int64_t> rows;
+    std::int64_t end = 0;
+    for (const Branch& branch : branches)
+    {
+      end += this->Positions - branch.first;
+      for (std::int64_t row = end - this->Answer; row < end; ++row)
+      {
+        rows.push_back(row);
+      }
+    }
+    wanted = at::tensor(rows, at::kLong).to(hidden.device());
+  }
+  return this->Model.decoder.layer(layer).forward(hidden, rope, this->Buffers, mixer, wanted);
+}
+
+at::Tensor BranchedDecoder::trunk(
+  at::Tensor hidden, const Progress& progress, const std::string& what)
+{
+  const Decoder& decoder = this->Model.decoder;
+  const checkpoint::TextConfig& config = decoder.config();
+  const Rope rope = decoder.rope(0, this->Positions);
+  for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
+  {
+    this->reportLayer(i, progress, what);
+    const auto mixer = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
+    {
+      LayerCache& cache = this->cache(i);
+      cache.keys.copy_(k);
+      cache.values.copy_(v);
+      AttentionMask mask;
+      mask.causal = true;
+      mask.firstQuery = this->Positions - q.size(1);
+      mask.window = config.slidingWindow;
+      return attend(q, cache.keys, cache.values, config.attentionScale, mask, this->beating(),
+        this->Buffers.pool);
+    };
+    hidden = this->forward(i, hidden, rope, { Branch() }, mixer);
+  }
+  return hidden;
+}
+
+std::int64_t BranchedDecoder::rows(const std::vector<Branch>& branches) const
+{
+  std::int64_t rows = 0;
+  for (const Branch& branch : branches)
+  {
+    rows += this->Positions - branch.first;
+  }
+  return rows;
+}
+
+Rope BranchedDecoder::angles(const std::vector<Branch>& branches) const
+{
+  const Rope whole = this->Model.decoder.rope(0, this->Positions);
+  std::vector<at::Tensor> cos, sin;
+  for (const Branch& branch : branches)
+  {
+    cos.push_back(whole.cos.narrow(0, branch.first, this->Positions - branch.first));
+    sin.push_back(whole.sin.narrow(0, branch.first, this->Positions - branch.first));
+  }
+  return { at::cat(cos, 0), at::cat(sin, 0) };
+}
+
+/// What the branch's rows from a position on may not see in a layer, bool [n, S]; undefined:
+/// nothing beyond what is always hidden.
+at::Tensor BranchedDecoder::blocked(
+  const Branch& branch, std::int64_t layer, std::int64_t firstQuery) const
+{
+  at::Tensor all;
+  for (const AttentionCut& cut : *branch.cuts)
+  {
+    if (std::find(cut.layers.begin(), cut.layers.end(), layer) == cut.layers.end())
+    {
+      continue;
+    }
+    const at::Device device = this->Model.weights.device();
+    const at::Tensor pairs =
+      flags(cut.queries, firstQuery, this->Positions - firstQuery, device).unsqueeze(1) &
+      flags(cut.keys, 0, this->Positions, device).unsqueeze(0); // [n, S]
+    all = all.defined() ? all | pairs : pairs;
+  }
+  return all;
+}
+
+at::Tensor BranchedDecoder::mixed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+  const std::vector<Branch>& branches, std::int64_t layer, std::int64_t queries)
+{
+  const checkpoint::TextConfig& config = this->Model.config.text;
+  const LayerCache& cache = this->cache(layer);
+  at::Tensor out = this->Buffers.pool.empty(
+    { q.size(1), config.heads * config.headSize }, q.scalar_type(), q.device()); // [m, Hd * d]
+  std::int64_t row = 0, query = 0;
+  for (const Branch& branch : branches)
+  {
+    const std::int64_t n = this->Positions - branch.first, m = queries > 0 ? queries : n;
+    const auto whole = [&](const at::Tensor& before, const at::Tensor& own) {
+      return at::cat({ before.narrow(1, 0, branch.first), own.narrow(1, row, n) }, 1);
+    };
+    AttentionMask mask;
+    mask.causal = true;
+    mask.firstQuery = this->Positions - m;
+    mask.window = config.slidingWindow;
+    mask.blocked = this->blocked(branch, layer, mask.firstQuery);
+    out.narrow(0, query, m)
+      .copy_(attend(q.narrow(1, query, m), whole(cache.keys, k), whole(cache.values, v),
+        config.attentionScale, mask, this->beating(), this->Buffers.pool));
+    row += n;
+    query += m;
+  }
+  return out;
+}
+
+at::Tensor BranchedDecoder::branches(at::Tensor hidden, const std::vector<Branch>& branches,
+  const Progress& progress, const std::string& what)
+{
+  const Decoder& decoder = this->Model.decoder;
+  const Rope rope = this->angles(branches);
+  for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
+  {
+    this->reportLayer(i, progress, what);
+    hidden = this->forward(i, hidden, rope, branches,
+      [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
+      { return this->mixed(q, k, v, branches, i, this->isLast(i) ? this->Answer : 0); });
+  }
+  return hidden;
+}
+
+} // namespace lvlm::llava
