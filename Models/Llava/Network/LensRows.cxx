@@ -130,7 +130,7 @@ private:
       rows = fromTorch(inTorch(rows).clone());
       requireIntact(states);
     }
-    return { nullptr, { rows } };
+    return { {}, { rows } };
   }
 
   /// The words of states [n, D], positions from `first` on, of the layer that stands at `place`.
