@@ -4,6 +4,7 @@
 const lvlm::llava::Library* lvlmLlavaLibrary()
 {
   static const lvlm::llava::Library library{ &lvlm::llava::LlavaModel::open,
-    &lvlm::llava::relevancyMaps, &lvlm::llava::logitLens, &lvlm::llava::wordId };
+    &lvlm::llava::relevancyMaps, &lvlm::llava::logitLens, &lvlm::llava::wordId,
+    &lvlm::llava::attentionGradients, &lvlm::llava::attentionOfQuestion };
   return &library;
 }

@@ -10,6 +10,7 @@
 #include "Lens.h"
 #include "LlavaModel.h"
 #include "Relevancy.h"
+#include "Weighting.h"
 
 namespace lvlm::llava
 {
@@ -21,6 +22,8 @@ struct Library
   decltype(&llava::relevancyMaps) relevancyMaps;
   decltype(&llava::logitLens) logitLens;
   decltype(&llava::wordId) wordId;
+  decltype(&llava::attentionGradients) attentionGradients;
+  decltype(&llava::attentionOfQuestion) attentionOfQuestion;
 };
 
 } // namespace lvlm::llava

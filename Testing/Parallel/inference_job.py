@@ -98,9 +98,10 @@ class Rank:
 
 
 def relevancy(rank, trace):
-    """This rank's part of the maps, and where it lies."""
-    for mode in ("Exact", "Compatible"):
-        maps = simple.LVLMRelevancy(Input=trace, Mode=mode)
+    """This rank's part of the maps, and where it lies; of weighted attention, too."""
+    made = {mode: simple.LVLMRelevancy(Input=trace, Mode=mode) for mode in ("Exact", "Compatible")}
+    made |= {weighting: simple.LVLMAttentionMap(Input=trace, Weighting=weighting, Layers=[-1, 0]) for weighting in ("Gradient", "Relative")}
+    for mode, maps in made.items():
         maps.UpdatePipeline()
         image = output(maps)
         names = [image.GetCellData().GetArrayName(i) for i in range(image.GetCellData().GetNumberOfArrays())]
