@@ -21,6 +21,7 @@ struct Library
   decltype(&LlavaModel::open) open;
   decltype(&llava::relevancyMaps) relevancyMaps;
   decltype(&llava::logitLens) logitLens;
+  decltype(&llava::lastLens) lastLens;
   decltype(&llava::wordId) wordId;
   decltype(&llava::attentionGradients) attentionGradients;
   decltype(&llava::attentionOfQuestion) attentionOfQuestion;

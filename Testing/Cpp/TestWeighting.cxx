@@ -6,6 +6,7 @@
 // float32 that all is kept in; in float32 1e-5, or three times Hugging Face's own float32 error
 // where that is larger. Ranks: bit by bit.
 #include "Check.h"
+#include "GoldenQuestion.h"
 #include "ThreadRanks.h"
 
 #include "Models/Llava/Weighting.h"
@@ -19,39 +20,14 @@ namespace
 {
 using namespace lvlm;
 using namespace lvlm::llava;
+using lvlm_test::goldenQuestion;
+using lvlm_test::openModel;
 using lvlm_test::ThreadRanks;
 namespace tn = tensor_name;
 
 const std::string Data = LVLM_TEST_DATA;
 const char* const Cases[] = { "multihead-f32", "bias-bf16-qwen2", "siglip-llama", "gemma",
   "granite" };
-
-std::shared_ptr<const LlavaModel> openModel(
-  const std::string& name, Precision precision = Precision::Float32, int rank = 0, int ranks = 1)
-{
-  ModelOptions options;
-  options.precision = precision;
-  options.threads = 1;
-  options.rank = rank;
-  options.ranks = ranks;
-  return LlavaModel::open(Data + "/llava/" + name, options);
-}
-
-/// The question whose numbers are in the folder's golden file.
-Question questionOf(const std::string& name)
-{
-  const SafetensorsFile golden(Data + "/llava/" + name + "/golden.safetensors");
-  Question question;
-  question.image = picture::readImage(Data + "/llava/picture.png");
-  question.prompt = "What color is the star?";
-  question.chatTemplate = golden.metadata().at("prompt");
-  question.chatTemplate.replace(question.chatTemplate.find("<image>"), 7, "{image}");
-  const std::size_t at = question.chatTemplate.find(question.prompt);
-  question.chatTemplate.replace(at, question.prompt.size(), "{prompt}");
-  question.maxNewTokens = golden.tensor("answer").count();
-  question.fullLayers = {};
-  return question;
-}
 
 TokenGradients gradientsOf(const LlavaModel& model, const Trace& trace, const Indices& tokens)
 {
@@ -116,7 +92,7 @@ void compare(const std::string& name, Precision precision)
 {
   const SafetensorsFile golden(Data + "/weighting/" + name + ".safetensors");
   const auto model = openModel(name, precision);
-  const Trace trace = model->ask(questionOf(name));
+  const Trace trace = model->ask(goldenQuestion(name));
   const Tensor& listed = golden.tensor("tokens");
   const Indices tokens(listed.as<std::int64_t>(), listed.as<std::int64_t>() + listed.count());
   const Tensor& theirs = golden.tensor("gradient"); // [n, L, Hd, N]
@@ -147,7 +123,7 @@ void testMaps()
   const std::string name = "multihead-f32";
   const SafetensorsFile golden(Data + "/weighting/" + name + ".safetensors");
   const auto model = openModel(name);
-  const Trace trace = model->ask(questionOf(name));
+  const Trace trace = model->ask(goldenQuestion(name));
   const double* A = golden.tensor("attention").as<double>(); // [n, L, Hd, N]
   const double* g = golden.tensor("gradient").as<double>();
   const double* G = golden.tensor("generic").as<double>(); // [L, Hd, N]
@@ -231,7 +207,7 @@ Tensor ownLayers(const Tensor& all, const LayerSpan& span)
 void testRanks(int size)
 {
   const std::string name = "multihead-f32";
-  const Question question = questionOf(name);
+  const Question question = goldenQuestion(name);
   const auto alone = openModel(name);
   const Trace single = alone->ask(question);
   const TokenGradients gradients = gradientsOf(*alone, single, {});
@@ -264,7 +240,7 @@ void testRanks(int size)
 void testRefused()
 {
   const auto model = openModel("multihead-f32");
-  const Trace good = model->ask(questionOf("multihead-f32"));
+  const Trace good = model->ask(goldenQuestion("multihead-f32"));
   CHECK_THROWS(gradientsOf(*model, good, { 99 }), "AnswerTokens: 99 is out of range");
   const auto stranger = openModel("tied-f32"); // of the same shape
   CHECK_THROWS(gradientsOf(*stranger, good, { 0 }), "was not made by the model in");

@@ -101,6 +101,7 @@ def relevancy(rank, trace):
     """This rank's part of the maps, and where it lies; of weighted attention, too."""
     made = {mode: simple.LVLMRelevancy(Input=trace, Mode=mode) for mode in ("Exact", "Compatible")}
     made |= {weighting: simple.LVLMAttentionMap(Input=trace, Weighting=weighting, Layers=[-1, 0]) for weighting in ("Gradient", "Relative")}
+    made["Activation"] = simple.LVLMRelevancy(Input=trace, Method="TokenActivation")
     for mode, maps in made.items():
         maps.UpdatePipeline()
         image = output(maps)

@@ -218,7 +218,8 @@ class Ranks(unittest.TestCase):
 
     def test_relevancy_and_weighted_attention(self):
         relevancy = {"decoder", "vision", "joint", "joint_token"}
-        for mode, own in (("Exact", relevancy), ("Compatible", relevancy), ("Gradient", {"attention"}), ("Relative", {"attention"})):
+        for mode, own in (("Exact", relevancy), ("Compatible", relevancy), ("Gradient", {"attention"}), ("Relative", {"attention"}),
+                          ("Activation", {"activation"})):
             single = self.maps(1, mode)
             self.assertEqual(set(single), own | {"patch", "patch_row", "patch_col"})
             for ranks in RANKS[1:]:

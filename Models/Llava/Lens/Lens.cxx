@@ -54,6 +54,17 @@ Trace readOnceMore(const LlavaModel& model, const Trace& trace, const Indices& l
   return read;
 }
 
+bool hasStates(const Trace& trace, std::int64_t layer)
+{
+  if (!trace.has(tn::HiddenStates))
+  {
+    return false;
+  }
+  const Tensor& listed = trace.tensor(tn::HiddenLayers);
+  const auto* layers = listed.as<std::int64_t>();
+  return std::find(layers, layers + listed.count(), layer) != layers + listed.count();
+}
+
 /// Where the lens has what the answer's tokens were chosen by.
 void checkLogprobs(const LlavaModel::Impl& model, const Trace& trace, const Lens& lens)
 {
@@ -104,6 +115,30 @@ Lens logitLens(const LlavaModel& model, const Trace& trace, const Indices& layer
       lens.texts = lensTexts(
         model.impl(), lens, trace.tensor(tn::TokenId).as<std::int64_t>()[trace.promptLength - 1]);
     });
+  return lens;
+}
+
+Lens lastLens(const LlavaModel& model, const Trace& trace, const Indices& words, std::int64_t said,
+  const Progress& progress, ranks::Team& team)
+{
+  const at::NoGradGuard guard;
+  useThreads(model.options().threads);
+  const std::int64_t last = model.config().text.layers;
+  const bool known = hasStates(trace, last);
+  const double reading = known ? 0 : ReadingShare;
+  const Trace read =
+    known ? trace : readOnceMore(model, trace, { last }, team, part(progress, 0, reading));
+  const Progress looking = part(progress, reading, 1 - reading);
+  Lens lens = lensOfStates(model.impl(), read, { { last }, words, 1 }, team, looking);
+  team.together([&] { checkLogprobs(model.impl(), trace, lens); });
+  const std::int64_t more = said < 0 ? -1 : lens.ids.at(static_cast<std::size_t>(said));
+  if (more >= 0 && std::find(words.begin(), words.end(), more) == words.end())
+  {
+    const Lens one = lensOfStates(model.impl(), read, { { last }, { more }, 1 }, team, looking);
+    lens.words.push_back(more);
+    lens.wordLogprobs.insert(
+      lens.wordLogprobs.end(), one.wordLogprobs.begin(), one.wordLogprobs.end());
+  }
   return lens;
 }
 
