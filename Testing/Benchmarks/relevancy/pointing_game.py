@@ -12,7 +12,7 @@ Pointing game: the share of scenes whose highest patch lies on the object, that 
 inside the object's mask. Energy: the share of the map's sum that falls inside the mask, patches on its border by their part.
 Chance: what a random patch, and a map that is the same everywhere, would score. "Best layer" is chosen afterwards, by its
 own score on these scenes: an upper bound for one that is chosen in advance. "First localization head": the head that ranks first
-in LVLM Head Summary's table, for each answer anew and without the mask. Errors are one standard error over scenes.
+in LVLM Head Summary's table, for each answer anew and without the mask. The last two columns are differences to exact relevancy's decoder map on the same scenes. Errors are one standard error over scenes.
 Needs Pillow in ParaView's Python (Debian: python3-pil).
 """
 import argparse
@@ -29,7 +29,13 @@ import scenes  # noqa: E402
 from paraview import servermanager, simple  # noqa: E402
 from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: E402
 
-WEIGHTINGS = {"attention": "None", "attention x gradient": "Gradient", "relative attention": "Relative"}
+WEIGHTINGS = {
+    "attention": dict(Weighting="None"),
+    "attention x gradient": dict(Weighting="Gradient"),
+    "relative attention": dict(Weighting="Relative"),
+    "attention relative to a question of the training": dict(Weighting="Relative", GenericQuestion="Describe the image."),
+}
+REFERENCE = "relevancy, exact: decoder"
 
 
 def arguments() -> argparse.Namespace:
@@ -83,7 +89,7 @@ class Pipeline:
         self.trace.UpdatePipeline()
         self.tokens = LVLMTokens(Input=self.trace)
         self.choices = {"mean of layers": [], **{f"layer {layer}": [layer] for layer in range(layers)}}
-        self.weighted = {name: LVLMAttentionMap(Input=self.trace, Weighting=how) for name, how in WEIGHTINGS.items()}
+        self.weighted = {name: LVLMAttentionMap(Input=self.trace, **how) for name, how in WEIGHTINGS.items()}
         self.heads = LVLMHeadSummary(Input=self.trace)
         self.head = LVLMAttentionMap(Input=self.trace)
         self.filters = {
@@ -148,18 +154,25 @@ def coverage(mask: np.ndarray, shape) -> np.ndarray:
     return mask.reshape(rows, height, cols, width).mean(axis=(1, 3))
 
 
+def average(values: np.ndarray) -> tuple:
+    """Means over the scenes, and their standard errors."""
+    return values.mean(axis=0), values.std(axis=0) / np.sqrt(len(values))
+
+
 def table(scores: dict[str, list]) -> str:
     means = {name: np.mean(pairs, axis=0) for name, pairs in scores.items()}
-    lines = ["| map | pointing game | energy in the mask |", "|---|---|---|"]
-    for name, mean in means.items():
+    lines = ["| map | pointing game | energy in the mask | hits against relevancy | energy against relevancy |", "|---|---|---|---|---|"]
+    for name in means:
         label, kind = name, name.split(", layer ")[0]
         if kind != name:
             rivals = [other for other in means if other.startswith(kind + ", layer ")]
             if name != max(rivals, key=lambda other: tuple(means[other])):
                 continue
             label = f"{kind}, best layer ({name.split()[-1]})"
-        error = np.std(scores[name], axis=0) / np.sqrt(len(scores[name]))
-        lines.append(f"| {label} | {mean[0]:.1%} ± {error[0]:.1%} | {mean[1]:.1%} ± {error[1]:.1%} |")
+        values = np.array(scores[name], float)
+        cells = [f"{mean:.1%} ± {error:.1%}" for mean, error in zip(*average(values))]
+        cells += [f"{mean:+.1%} ± {error:.1%}" for mean, error in zip(*average(values - np.array(scores[REFERENCE], float)))]
+        lines.append(" | ".join(["| " + label, *cells]) + " |")
     return "\n".join(lines)
 
 
