@@ -128,13 +128,15 @@ Lens lastLens(const LlavaModel& model, const Trace& trace, const Indices& words,
   const double reading = known ? 0 : ReadingShare;
   const Trace read =
     known ? trace : readOnceMore(model, trace, { last }, team, part(progress, 0, reading));
-  const Progress looking = part(progress, reading, 1 - reading);
-  Lens lens = lensOfStates(model.impl(), read, { { last }, words, 1 }, team, looking);
+  const double looking = (1 - reading) / 2;
+  Lens lens = lensOfStates(
+    model.impl(), read, { { last }, words, 1 }, team, part(progress, reading, looking));
   team.together([&] { checkLogprobs(model.impl(), trace, lens); });
   const std::int64_t more = said < 0 ? -1 : lens.ids.at(static_cast<std::size_t>(said));
   if (more >= 0 && std::find(words.begin(), words.end(), more) == words.end())
   {
-    const Lens one = lensOfStates(model.impl(), read, { { last }, { more }, 1 }, team, looking);
+    const Lens one = lensOfStates(
+      model.impl(), read, { { last }, { more }, 1 }, team, part(progress, 1 - looking, looking));
     lens.words.push_back(more);
     lens.wordLogprobs.insert(
       lens.wordLogprobs.end(), one.wordLogprobs.begin(), one.wordLogprobs.end());
