@@ -45,8 +45,7 @@ std::string headsText(const lvlm::Selection& shown, const lvlm::Trace& trace, in
 std::string weightingText(int weighting, const std::string& question)
 {
   return weighting == vtkLVLMAttentionMap::RELATIVE ? "relative to \"" + question + "\""
-    : weighting == vtkLVLMAttentionMap::GRADIENT    ? "weighted by its gradient"
-                                                    : "as it is";
+                                                    : "weighted by its gradient";
 }
 }
 
@@ -105,7 +104,10 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::addPatchIndices(output, trace.grid);
   lvlm::addPicture(output, data);
   lvlm::addText(output, "heads", headsText(shown, trace, this->Reduction));
-  lvlm::addText(output, "weighting", weightingText(this->Weighting, this->GenericQuestion));
+  if (this->Weighting != NONE)
+  {
+    lvlm::addText(output, "weighting", weightingText(this->Weighting, this->GenericQuestion));
+  }
 }
 
 lvlm::LayerParts vtkLVLMAttentionMap::GetMaps(const lvlm::Trace& trace, vtkDataObject* data,

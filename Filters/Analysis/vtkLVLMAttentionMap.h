@@ -6,7 +6,7 @@
  * A vtkImageData whose cells are the model's image tokens, in pixel coordinates of the picture (y
  * up), with the cell array `attention`: the chosen answer tokens, layers and heads reduced to one
  * number a patch. The picture travels along in the field data, for vtkLVLMOverlay, and so do
- * `heads`: which heads are shown, and `weighting`, both in words.
+ * `heads`: which heads are shown, and of weighted attention `weighting`, both in words.
  *
  * Attention can be weighted as J. Zhang et al. do ("MLLMs Know Where to Look", ICLR 2025) by
  * numbers of the model that made the trace, which runs in this process. They are kept, so that
