@@ -101,7 +101,7 @@ void append(std::string& bytes, Number number)
   bytes.append(reinterpret_cast<const char*>(&number), sizeof number);
 }
 
-/// Everything that gradients depend on beside the model.
+/// Everything that the model's maps depend on beside it.
 std::string inputsOf(const Trace& trace, const RelevancyRequest& request)
 {
   std::string bytes = request.compatible ? "compatible" : "exact";
@@ -122,12 +122,26 @@ std::string inputsOf(const Trace& trace, const RelevancyRequest& request)
   return bytes;
 }
 
+/// And what a token activation map depends on beside that: which words are the question's, and
+/// hidden states that the trace may carry.
+std::string activationInputs(
+  const Trace& trace, const RelevancyRequest& request, vtkDataObject* data)
+{
+  std::string bytes = "activation " + inputsOf(trace, request);
+  for (const Role role : trace.roles)
+  {
+    append(bytes, role);
+  }
+  append(bytes, trace.has(tn::HiddenStates) ? data->GetMTime() : 0);
+  return bytes;
+}
+
 RelevancyModel openModel(const Trace& trace, const RelevancyRequest& request, ranks::Team& team)
 {
   if (!registered())
   {
     fail("this build of the plugin has no inference (LVLM_ENABLE_INFERENCE=OFF), so it cannot "
-         "compute gradients: choose a rollout method, or a trace that carries relevancy.*");
+         "compute this: choose a rollout method, or a trace that carries relevancy.*");
   }
   return registered()(trace, request, team);
 }
@@ -159,10 +173,12 @@ AnswerMaps relevancyMaps(const RelevancyRequest& request, const Trace& trace, vt
   }
   RelevancyCache::Key key;
   RelevancyCache::Compute compute;
-  if (request.method == RelevancyRequest::Method::Gradient)
+  const bool activation = request.method == RelevancyRequest::Method::TokenActivation;
+  if (request.method == RelevancyRequest::Method::Gradient || activation)
   {
     const RelevancyModel model = openModel(trace, request, team);
-    key = { model.model, inputsOf(trace, request) };
+    key = { model.model,
+      activation ? activationInputs(trace, request, data) : inputsOf(trace, request) };
     compute = [=](const Indices& missing) { return model.compute(missing, progress); };
   }
   else

@@ -31,7 +31,8 @@ struct RelevancyRequest
   {
     Gradient,
     RolloutMean,
-    RolloutMaximum
+    RolloutMaximum,
+    TokenActivation
   };
   Method method = Method::Gradient;
   Indices tokens;             ///< answer tokens, in [0, T)
@@ -44,6 +45,9 @@ struct RelevancyRequest
 /// In the order of the output; the first one that is there is shown.
 inline constexpr const char* RelevancyNames[] = { tensor_name::RelevancyDecoder,
   tensor_name::RelevancyVision, tensor_name::RelevancyJoint, tensor_name::RelevancyJointToken };
+
+/// The one map of TokenActivation, over the sequence; no tensor of a trace.
+inline constexpr const char* ActivationName = "relevancy.activation";
 
 /// The maps of a request's tokens, as many of the four as there are: recorded, known from before,
 /// or computed. Recorded ones have nothing left to normalize. `data` is the trace in VTK form. All

@@ -2,11 +2,14 @@
 #include "vtkLVLMAttentionMap.h"
 
 #include "SinkSearch.h"
+#include "WeightingRequest.h"
 
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Trace/Lens.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
+#include "Readers/vtkLVLMGuard.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkCellData.h"
 #include "vtkImageData.h"
@@ -37,6 +40,32 @@ std::string headsText(const lvlm::Selection& shown, const lvlm::Trace& trace, in
     std::to_string(chosenLayers.size()) + " layers x " + std::to_string(chosenHeads.size()) +
     " heads";
 }
+
+/// For a caption.
+std::string weightingText(int weighting, const std::string& question)
+{
+  return weighting == vtkLVLMAttentionMap::RELATIVE ? "relative to \"" + question + "\""
+                                                    : "weighted by its gradient";
+}
+}
+
+vtkLVLMAttentionMap::vtkLVLMAttentionMap()
+  : GenericQuestion("Write a general description of the image."),
+    Known(std::make_unique<lvlm::WeightingCache>())
+{
+}
+
+vtkLVLMAttentionMap::~vtkLVLMAttentionMap() = default;
+
+void vtkLVLMAttentionMap::PrintSelf(ostream& os, vtkIndent indent)
+{
+  this->Superclass::PrintSelf(os, indent);
+  os << indent << "Reduction: " << this->Reduction << endl;
+  os << indent << "ExcludeSinks: " << this->ExcludeSinks << endl;
+  os << indent << "Weighting: " << this->Weighting << endl;
+  os << indent << "GenericQuestion: " << this->GenericQuestion << endl;
+  os << indent << "ModelDirectory: " << this->ModelDirectory << endl;
+  os << indent << "Device: " << this->Device << endl;
 }
 
 int vtkLVLMAttentionMap::FillOutputPortInformation(int, vtkInformation* info)
@@ -61,7 +90,7 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   {
     this->KeepStrongestHead(trace, shown);
   }
-  const lvlm::LayerParts maps = lvlm::layerMaps(trace, shown, reduction, this->GetRankProgress());
+  const lvlm::LayerParts maps = this->GetMaps(trace, data, shown, reduction);
   std::vector<float> map = lvlm::acrossLayers(this->JoinLayers(maps), reduction);
   if (this->ExcludeSinks)
   {
@@ -75,6 +104,35 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::addPatchIndices(output, trace.grid);
   lvlm::addPicture(output, data);
   lvlm::addText(output, "heads", headsText(shown, trace, this->Reduction));
+  if (this->Weighting != NONE)
+  {
+    lvlm::addText(output, "weighting", weightingText(this->Weighting, this->GenericQuestion));
+  }
+}
+
+lvlm::LayerParts vtkLVLMAttentionMap::GetMaps(const lvlm::Trace& trace, vtkDataObject* data,
+  const lvlm::Selection& shown, lvlm::Reduction reduction)
+{
+  const lvlm::Progress own = this->GetRankProgress();
+  if (this->Weighting == NONE)
+  {
+    return lvlm::layerMaps(trace, shown, reduction, own);
+  }
+  const lvlm::WeightingRequest request{ lvlm::resolveIndices(
+                                          shown.answerTokens, trace.answerLength(), "AnswerTokens"),
+    this->GenericQuestion, this->ModelDirectory, this->Device };
+  const auto shared = vtkLVLMTrace::TraceOf(data);
+  const lvlm::Progress progress = lvlm::progressOf(this);
+  const lvlm::Selection all{ {}, shown.layers, shown.heads };
+  if (this->Weighting == GRADIENT)
+  {
+    const lvlm::TokenGradients gradients =
+      this->Known->gradients(request, shared, this->GetRanks(), progress);
+    return lvlm::layerMaps(lvlm::gradientAttention(trace, gradients), all, reduction, own);
+  }
+  const lvlm::Trace& other = this->Known->other(request, shared, this->GetRanks(), progress);
+  return lvlm::relativeMaps(lvlm::layerMaps(trace, shown, reduction, own),
+    lvlm::layerMaps(other, all, reduction, own), reduction);
 }
 
 void vtkLVLMAttentionMap::DropSinks(const lvlm::Trace& trace, std::vector<float>& map)

@@ -5,8 +5,12 @@
  *
  * A vtkImageData whose cells are the model's image tokens, in pixel coordinates of the picture (y
  * up), with the cell array `attention`: the chosen answer tokens, layers and heads reduced to one
- * number a patch. The picture travels along in the field data, for vtkLVLMOverlay, and so does
- * `heads`: which heads are shown, in words.
+ * number a patch. The picture travels along in the field data, for vtkLVLMOverlay, and so do
+ * `heads`: which heads are shown, and of weighted attention `weighting`, both in words.
+ *
+ * Attention can be weighted as J. Zhang et al. do ("MLLMs Know Where to Look", ICLR 2025) by
+ * numbers of the model that made the trace, which runs in this process. They are kept, so that
+ * other layers, heads, and tokens that were seen before cost nothing.
  */
 #ifndef vtkLVLMAttentionMap_h
 #define vtkLVLMAttentionMap_h
@@ -15,8 +19,14 @@
 
 #include "lvlmFiltersAnalysisModule.h"
 
+#include <memory>
+#include <string>
+
 namespace lvlm
 {
+class WeightingCache;
+enum class Reduction;
+struct LayerParts;
 struct Selection;
 }
 
@@ -25,12 +35,20 @@ class LVLMFILTERSANALYSIS_EXPORT vtkLVLMAttentionMap : public vtkLVLMTraceFilter
 public:
   static vtkLVLMAttentionMap* New();
   vtkTypeMacro(vtkLVLMAttentionMap, vtkLVLMTraceFilter);
+  void PrintSelf(ostream& os, vtkIndent indent) override;
 
   enum
   {
     MEAN = 0,
     MAXIMUM = 1,
     STRONGEST_HEAD = 2
+  };
+
+  enum Weightings
+  {
+    NONE = 0,
+    GRADIENT = 1,
+    RELATIVE = 2
   };
 
   ///@{
@@ -48,9 +66,37 @@ public:
   vtkBooleanMacro(ExcludeSinks, bool);
   ///@}
 
+  ///@{
+  /** NONE (default): attention as it is. RELATIVE: divided, layer by layer, by what the position
+   * that would begin the answer to GenericQuestion pays to the same picture, so that what any
+   * question looks at drops out. GRADIENT: each number times the positive part of the gradient of
+   * its token's log-probability with respect to it, so that what does not help the token drops out.
+   * Which head is the strongest is told by attention as it is. */
+  vtkSetClampMacro(Weighting, int, NONE, RELATIVE);
+  vtkGetMacro(Weighting, int);
+  ///@}
+
+  ///@{
+  /** Of RELATIVE. Default: the authors', "Write a general description of the image." */
+  vtkSetStdStringFromCharMacro(GenericQuestion);
+  vtkGetCharFromStdStringMacro(GenericQuestion);
+  ///@}
+
+  ///@{
+  /** Folder of the model that made the trace. Empty (default): as the trace says. */
+  vtkSetStdStringFromCharMacro(ModelDirectory);
+  vtkGetCharFromStdStringMacro(ModelDirectory);
+  ///@}
+
+  ///@{
+  /** Where the model computes: "cpu", "cuda" ... Empty (default): where the trace was made. */
+  vtkSetStdStringFromCharMacro(Device);
+  vtkGetCharFromStdStringMacro(Device);
+  ///@}
+
 protected:
-  vtkLVLMAttentionMap() = default;
-  ~vtkLVLMAttentionMap() override = default;
+  vtkLVLMAttentionMap();
+  ~vtkLVLMAttentionMap() override;
 
   int FillOutputPortInformation(int port, vtkInformation* info) override;
   void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs) override;
@@ -59,8 +105,15 @@ protected:
 
   int Reduction = MEAN;
   bool ExcludeSinks = false;
+  int Weighting = NONE;
+  std::string GenericQuestion;
+  std::string ModelDirectory;
+  std::string Device;
 
 private:
+  /// The selection's attention to the patches, weighted; this rank's layers. All ranks together.
+  lvlm::LayerParts GetMaps(const lvlm::Trace& trace, vtkDataObject* data,
+    const lvlm::Selection& shown, lvlm::Reduction reduction);
   /// Sets the patches of a map that are sinks to 0. All ranks together.
   void DropSinks(const lvlm::Trace& trace, std::vector<float>& map);
   /// Of the selection's heads, the one with the most attention to the picture.
@@ -68,6 +121,8 @@ private:
 
   vtkLVLMAttentionMap(const vtkLVLMAttentionMap&) = delete;
   void operator=(const vtkLVLMAttentionMap&) = delete;
+
+  std::unique_ptr<lvlm::WeightingCache> Known;
 };
 
 #endif

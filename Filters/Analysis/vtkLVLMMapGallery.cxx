@@ -2,6 +2,8 @@
 #include "vtkLVLMMapGallery.h"
 
 #include "Filters/Common/OutputVTK.h"
+#include "Filters/Drawing/LabelShapes.h"
+#include "Filters/Drawing/ShortText.h"
 #include "Models/Trace/Analysis.h"
 #include "Models/Trace/Gallery.h"
 #include "Models/Trace/Words.h"
@@ -14,6 +16,7 @@
 #include "vtkInformationVector.h"
 #include "vtkIntArray.h"
 #include "vtkObjectFactory.h"
+#include "vtkPolyData.h"
 #include "vtkTable.h"
 #include "vtkUnsignedCharArray.h"
 
@@ -80,10 +83,44 @@ void addCells(vtkImageData* output, const lvlm::GalleryLayout& layout,
   output->GetCellData()->AddArray(hidden); // nothing is drawn between maps
 }
 
+/// What a map is of: "L3 H2", "layer 3", or the token's text.
+std::string labelOf(const lvlm::Trace& trace, const lvlm::GalleryMap& map)
+{
+  if (map.answerToken >= 0)
+  {
+    return lvlm::oneLine(
+      lvlm::textAt(trace, static_cast<std::size_t>(trace.promptLength + map.answerToken)));
+  }
+  const std::string layer = std::to_string(map.layer);
+  return map.head < 0 ? "layer " + layer : "L" + layer + " H" + std::to_string(map.head);
+}
+
+/// In the cells above each map, nearer to it than to the one above, and half as high as these
+/// cells; above the first row beyond the image.
+void addLabels(vtkPolyData* output, const lvlm::Trace& trace, const lvlm::GalleryLayout& layout,
+  const lvlm::ImageGeometry& geometry, const std::vector<lvlm::GalleryMap>& maps)
+{
+  constexpr std::size_t Longest = 24; // characters
+  const double wide = geometry.spacing[0], high = geometry.spacing[1];
+  const double gap = static_cast<double>(layout.gap) * high;
+  std::vector<lvlm::Label> labels;
+  for (std::size_t i = 0; i < maps.size(); ++i)
+  {
+    const auto place = static_cast<std::int64_t>(i);
+    const std::int64_t col = place % layout.across * (layout.cols + 1);
+    const std::int64_t row = place / layout.across * (layout.rows + layout.gap);
+    labels.push_back(
+      { lvlm::shortened(labelOf(trace, maps[i]), Longest), static_cast<double>(col) * wide,
+        static_cast<double>(layout.height() - row) * high + 0.35 * gap, 0.5 * gap,
+        static_cast<double>(layout.cols) * wide });
+  }
+  lvlm::fillLabels(output, labels);
+}
+
 void fillTable(vtkTable* table, const lvlm::Trace& trace, const std::vector<lvlm::GalleryMap>& maps)
 {
   std::vector<std::int64_t> layers, heads, tokens;
-  std::vector<std::string> texts;
+  std::vector<std::string> texts, labels;
   std::vector<float> shares;
   for (const lvlm::GalleryMap& map : maps)
   {
@@ -94,12 +131,14 @@ void fillTable(vtkTable* table, const lvlm::Trace& trace, const std::vector<lvlm
         ? std::string()
         : lvlm::textAt(trace, static_cast<std::size_t>(trace.promptLength + map.answerToken)));
     shares.push_back(static_cast<float>(map.imageShare()));
+    labels.push_back(labelOf(trace, map));
   }
   lvlm::addColumn(table, "layer", layers);
   lvlm::addColumn(table, "head", heads);
   lvlm::addColumn(table, "answer_index", tokens);
   lvlm::addColumn(table, "token", texts);
   lvlm::addColumn(table, "image_share", shares);
+  lvlm::addColumn(table, "label", labels);
 }
 
 /// `all` [maps, patches] as maps.
@@ -116,12 +155,13 @@ std::vector<std::vector<float>> separate(const std::vector<float>& all, std::int
 
 vtkLVLMMapGallery::vtkLVLMMapGallery()
 {
-  this->SetNumberOfOutputPorts(2);
+  this->SetNumberOfOutputPorts(3);
 }
 
 int vtkLVLMMapGallery::FillOutputPortInformation(int port, vtkInformation* info)
 {
-  info->Set(vtkDataObject::DATA_TYPE_NAME(), port == 0 ? "vtkImageData" : "vtkTable");
+  constexpr const char* Types[] = { "vtkImageData", "vtkTable", "vtkPolyData" };
+  info->Set(vtkDataObject::DATA_TYPE_NAME(), Types[port]);
   return 1;
 }
 
@@ -199,10 +239,16 @@ void vtkLVLMMapGallery::Compute(
   {
     lvlm::sortByImageShare(maps);
   }
+  else if (this->Order == LOCALIZATION)
+  {
+    lvlm::sortByLocalization(maps, trace.grid);
+  }
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   const lvlm::GalleryLayout layout = this->LayoutOf(shape);
   auto* output = vtkImageData::GetData(outputs, 0);
-  lvlm::shapeImage(output, galleryCells(shape, layout));
+  const lvlm::ImageGeometry geometry = galleryCells(shape, layout);
+  lvlm::shapeImage(output, geometry);
   addCells(output, layout, maps);
   fillTable(vtkTable::GetData(outputs, 1), trace, maps);
+  addLabels(vtkPolyData::GetData(outputs, 2), trace, layout, geometry, maps);
 }

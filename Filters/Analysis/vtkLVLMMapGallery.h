@@ -4,10 +4,11 @@
  * @brief   the attention maps of many heads, layers or answer tokens side by side
  *
  * Port 0: a vtkImageData whose cells are patches, as of vtkLVLMAttentionMap, of all the maps one
- * beside the other with one empty cell (NaN) between them; cell arrays `attention`, `layer`,
+ * beside the other with empty cells (NaN) between them; cell arrays `attention`, `layer`,
  * `head`, `answer_index` (-1 where a map is of several), `patch`. One scale serves all. Port 1: a
  * vtkTable, a row a map in the order shown: `layer`, `head`, `answer_index`, `token`,
- * `image_share` (the sum of the map).
+ * `image_share` (the sum of the map), `label`. Port 2: a vtkPolyData, these labels as shapes, each
+ * above its map (cell arrays `color`, `label`: the row of port 1).
  */
 #ifndef vtkLVLMMapGallery_h
 #define vtkLVLMMapGallery_h
@@ -40,7 +41,8 @@ public:
   enum
   {
     INDEX = 0,
-    IMAGE_SHARE = 1
+    IMAGE_SHARE = 1,
+    LOCALIZATION = 2
   };
 
   ///@{
@@ -51,9 +53,10 @@ public:
   ///@}
 
   ///@{
-  /** In which order: INDEX (default; of heads a row is a layer) or IMAGE_SHARE, the map with the
-   * most attention first. */
-  vtkSetClampMacro(Order, int, INDEX, IMAGE_SHARE);
+  /** In which order: INDEX (default; of heads a row is a layer) IMAGE_SHARE, the map with the most
+   * attention first, or LOCALIZATION, those first that tell where something is, as in the table of
+   * vtkLVLMHeadSummary. */
+  vtkSetClampMacro(Order, int, INDEX, LOCALIZATION);
   vtkGetMacro(Order, int);
   ///@}
 

@@ -18,6 +18,7 @@
 #include "vtkTable.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -118,8 +119,9 @@ std::string methodText(int method, int mode)
   {
     return mode == vtkLVLMRelevancy::EXACT ? "relevancy (exact)" : "relevancy (as LVLM-Interpret)";
   }
-  return method == vtkLVLMRelevancy::ROLLOUT_MEAN ? "attention rollout (mean of heads)"
-                                                  : "attention rollout (maximum of heads)";
+  return method == vtkLVLMRelevancy::TOKEN_ACTIVATION ? "token activation map"
+    : method == vtkLVLMRelevancy::ROLLOUT_MEAN        ? "attention rollout (mean of heads)"
+                                                      : "attention rollout (maximum of heads)";
 }
 
 void addMap(vtkImageData* image, const lvlm::Trace& trace, const std::string& name,
@@ -169,9 +171,9 @@ lvlm::RelevancyRequest vtkLVLMRelevancy::GetRequest(
 {
   using Method = lvlm::RelevancyRequest::Method;
   lvlm::RelevancyRequest request;
-  request.method = this->Method == GRADIENT ? Method::Gradient
-    : this->Method == ROLLOUT_MEAN          ? Method::RolloutMean
-                                            : Method::RolloutMaximum;
+  constexpr Method Methods[] = { Method::Gradient, Method::RolloutMean, Method::RolloutMaximum,
+    Method::TokenActivation };
+  request.method = Methods[this->Method];
   const lvlm::Indices tokens = lvlm::resolveIndices(
     this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
   request.tokens = this->Words ? tokensOfWords(trace, tokens) : tokens;
@@ -192,14 +194,19 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   auto* image = vtkImageData::GetData(outputs, 0);
   lvlm::shapeImage(image, lvlm::gridCells(shape));
   const bool normalize = this->Method == GRADIENT && this->Normalize;
-  for (const char* name : lvlm::RelevancyNames)
+  std::vector<const char*> names{ lvlm::ActivationName };
+  if (this->Method != TOKEN_ACTIVATION)
+  {
+    names.assign(std::begin(lvlm::RelevancyNames), std::end(lvlm::RelevancyNames));
+  }
+  for (const char* name : names)
   {
     if (maps.begin()->second.count(name) == 0)
     {
       continue;
     }
     std::vector<float> map = lvlm::meanMap(maps, name, normalize);
-    if (name == lvlm::RelevancyNames[0])
+    if (name == names[0]) // over the whole sequence
     {
       const bool compatible = this->Method == GRADIENT && this->Mode == COMPATIBLE;
       const lvlm::TextRelevancy text =

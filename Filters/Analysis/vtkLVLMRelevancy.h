@@ -5,13 +5,13 @@
  *
  * Port 0: a vtkImageData with a cell a patch, as of vtkLVLMAttentionMap, with the cell arrays
  * `decoder`, `vision`, `joint` and `joint_token`, as many as the method gives (rollout: `decoder`
- * alone). Port 1: a table with a row for every word of the prompt and of the answer before the
- * token: `word`, `role`, `position` (the first), `positions` (how many), `relevancy` (their mean),
- * `share` (of the row's sum), and, the same in every row, the image's `image_mean`,
- * `image_maximum`, `image_share` and `image_percentile`. Port 0 has these four numbers in its field
- * data, port 1 the `method` in words. `image_percentile` is where the image's maximum stands among
- * the question's three most relevant words; in COMPATIBLE mode LVLM-Interpret's number, whose words
- * lack the last one.
+ * alone; a token activation map is one of its own, `activation`). Port 1: a table with a row for
+ * every word of the prompt and of the answer before the token: `word`, `role`, `position` (the
+ * first), `positions` (how many), `relevancy` (their mean), `share` (of the row's sum), and, the
+ * same in every row, the image's `image_mean`, `image_maximum`, `image_share` and
+ * `image_percentile`. Port 0 has these four numbers in its field data, port 1 the `method` in
+ * words. `image_percentile` is where the image's maximum stands among the question's three most
+ * relevant words; in COMPATIBLE mode LVLM-Interpret's number, whose words lack the last one.
  *
  * The gradients come from the trace where it carries `relevancy.*`, else from the model that made
  * it. Computed maps are kept (64 MiB at most), each for what decides it: model, picture and tokens.
@@ -43,7 +43,8 @@ public:
   {
     GRADIENT = 0,
     ROLLOUT_MEAN = 1,
-    ROLLOUT_MAX = 2
+    ROLLOUT_MAX = 2,
+    TOKEN_ACTIVATION = 3
   };
 
   enum Modes
@@ -54,8 +55,9 @@ public:
 
   ///@{
   /** GRADIENT (default): relevancy of Chefer et al.; ROLLOUT_MEAN, ROLLOUT_MAX: attention rollout,
-   * heads reduced to their mean or maximum, from `attention.full` of all layers. */
-  vtkSetClampMacro(Method, int, GRADIENT, ROLLOUT_MAX);
+   * heads reduced to their mean or maximum, from `attention.full` of all layers; TOKEN_ACTIVATION:
+   * token activation map (see Models/Trace/TokenActivation.h), the array `activation`. */
+  vtkSetClampMacro(Method, int, GRADIENT, TOKEN_ACTIVATION);
   vtkGetMacro(Method, int);
   ///@}
 
@@ -86,7 +88,7 @@ public:
   ///@}
 
   ///@{
-  /** Where gradients are computed: "cpu", "cuda" ... Empty (default): where the trace was made. */
+  /** Where the model computes: "cpu", "cuda" ... Empty (default): where the trace was made. */
   vtkSetStdStringFromCharMacro(Device);
   vtkGetCharFromStdStringMacro(Device);
   ///@}

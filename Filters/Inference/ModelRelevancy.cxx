@@ -6,6 +6,7 @@
 
 #include "Filters/Analysis/RelevancyRequest.h"
 #include "Models/Ranks/Team.h"
+#include "Models/Trace/TokenActivation.h"
 
 #include <cstdlib>
 
@@ -27,6 +28,20 @@ double temperatureOf(const Trace& trace)
   return value;
 }
 
+/// Of all answer tokens: what is looked at is the same.
+AnswerMaps activationMaps(
+  const llava::LlavaModel& model, const Trace& trace, const Progress& progress, ranks::Team& team)
+{
+  const Lens last = inference().lastLens(
+    model, trace, activationWords(trace), activationStart(trace), progress, team);
+  AnswerMaps maps;
+  for (std::int64_t token = 0; token < trace.answerLength(); ++token)
+  {
+    maps[token][ActivationName].row = tokenActivation(trace, last, token);
+  }
+  return maps;
+}
+
 RelevancyModel openRelevancyModel(
   const Trace& trace, const RelevancyRequest& request, ranks::Team& team)
 {
@@ -40,6 +55,13 @@ RelevancyModel openRelevancyModel(
       model = openTraceModel(trace, request.modelDirectory, request.device, "no relevancy", team);
       options.temperature = temperatureOf(trace);
     });
+  if (request.method == RelevancyRequest::Method::TokenActivation)
+  {
+    // Of all tokens: each map is made of the ones before it.
+    return { model, [=, &trace, &team](const Indices&, const Progress& progress) {
+              return activationMaps(*model, trace, progress, team);
+            } };
+  }
   return { model, [=, &trace, &team](const Indices& tokens, const Progress& progress) {
             return inference().relevancyMaps(*model, trace, tokens, options, progress, team);
           } };

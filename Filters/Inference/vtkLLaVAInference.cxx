@@ -5,6 +5,7 @@
 #include "InferenceLibrary.h"
 #include "ModelLens.h"
 #include "ModelRelevancy.h"
+#include "ModelWeighting.h"
 #include "PictureFromVTK.h"
 
 #include "Models/Trace/Analysis.h"
@@ -116,7 +117,8 @@ struct vtkLLaVAInference::Internals
 namespace
 {
 /// Here, since the linker takes this object file of the static library in any case.
-[[maybe_unused]] const bool HasModels = lvlm::registerModelRelevancy() && lvlm::registerModelLens();
+[[maybe_unused]] const bool HasModels =
+  lvlm::registerModelRelevancy() && lvlm::registerModelLens() && lvlm::registerModelWeighting();
 
 /// The chosen array, or the active one, or the first.
 vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)

@@ -24,6 +24,12 @@ namespace lvlm::llava
 Lens logitLens(const LlavaModel& model, const Trace& trace, const Indices& layers,
   const Indices& words, std::int64_t best, const Progress& progress, ranks::Team& team);
 
+/// The lens of what leaves the last layer, of `words` and behind them of the word that the position
+/// `said` says (-1: none), as the last one of Lens::words if it is not among them. Throws and runs
+/// as logitLens(); hidden states of the trace are used where they are the last layer's.
+Lens lastLens(const LlavaModel& model, const Trace& trace, const Indices& words, std::int64_t said,
+  const Progress& progress, ranks::Team& team);
+
 /// The id of a word that is one token: in the form that begins a word, as text alone, or as the
 /// tokenizer's own piece. Throws Error that tells the pieces of one that is several.
 std::int64_t wordId(const LlavaModel& model, const std::string& word);

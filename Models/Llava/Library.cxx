@@ -4,7 +4,8 @@
 const lvlm::llava::Library* lvlmLlavaLibrary()
 {
   static const lvlm::llava::Library library{ &lvlm::llava::LlavaModel::open,
-    &lvlm::llava::relevancyMaps, &lvlm::llava::logitLens, &lvlm::llava::wordId,
+    &lvlm::llava::relevancyMaps, &lvlm::llava::logitLens, &lvlm::llava::lastLens,
+    &lvlm::llava::wordId, &lvlm::llava::attentionGradients, &lvlm::llava::attentionOfQuestion,
     &lvlm::llava::answerScores };
   return &library;
 }

@@ -11,6 +11,7 @@
 #include "Lens.h"
 #include "LlavaModel.h"
 #include "Relevancy.h"
+#include "Weighting.h"
 
 namespace lvlm::llava
 {
@@ -21,7 +22,10 @@ struct Library
   decltype(&LlavaModel::open) open;
   decltype(&llava::relevancyMaps) relevancyMaps;
   decltype(&llava::logitLens) logitLens;
+  decltype(&llava::lastLens) lastLens;
   decltype(&llava::wordId) wordId;
+  decltype(&llava::attentionGradients) attentionGradients;
+  decltype(&llava::attentionOfQuestion) attentionOfQuestion;
   decltype(&llava::answerScores) answerScores;
 };
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Gallery.h"
 
+#include "HeadMeasures.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace lvlm
 {
@@ -19,16 +22,33 @@ void sortByImageShare(std::vector<GalleryMap>& maps)
     [](const GalleryMap& a, const GalleryMap& b) { return a.imageShare() > b.imageShare(); });
 }
 
+void sortByLocalization(std::vector<GalleryMap>& maps, const PatchGrid& grid)
+{
+  LayerParts measures;
+  for (const GalleryMap& map : maps)
+  {
+    const std::vector<double> values(map.values.begin(), map.values.end());
+    measures.values.insert(measures.values.end(),
+      { map.imageShare(), mapEntropy(values), spatialEntropy(values, grid) });
+  }
+  std::vector<GalleryMap> sorted;
+  for (const std::size_t place : localizationOrder(measures))
+  {
+    sorted.push_back(std::move(maps[place]));
+  }
+  maps = std::move(sorted);
+}
+
 std::int64_t GalleryLayout::mapAt(std::int64_t row, std::int64_t col) const
 {
-  const std::int64_t high = this->rows + 1, wide = this->cols + 1;
-  const bool between = row % high == this->rows || col % wide == this->cols;
+  const std::int64_t high = this->rows + this->gap, wide = this->cols + 1;
+  const bool between = row % high >= this->rows || col % wide == this->cols;
   return between ? -1 : row / high * this->across + col / wide;
 }
 
 std::int64_t GalleryLayout::patchAt(std::int64_t row, std::int64_t col) const
 {
-  return row % (this->rows + 1) * this->cols + col % (this->cols + 1);
+  return row % (this->rows + this->gap) * this->cols + col % (this->cols + 1);
 }
 
 GalleryLayout galleryLayout(std::int64_t count, const PatchGrid& grid, std::int64_t across)
@@ -36,8 +56,9 @@ GalleryLayout galleryLayout(std::int64_t count, const PatchGrid& grid, std::int6
   GalleryLayout layout;
   layout.rows = grid.rows;
   layout.cols = grid.cols;
-  const double square = std::sqrt(static_cast<double>(count) * static_cast<double>(grid.rows + 1) /
-    static_cast<double>(grid.cols + 1));
+  layout.gap = std::max<std::int64_t>(1, (grid.rows + 5) / 6);
+  const double square = std::sqrt(static_cast<double>(count) *
+    static_cast<double>(grid.rows + layout.gap) / static_cast<double>(grid.cols + 1));
   const auto chosen = across > 0 ? across : static_cast<std::int64_t>(std::ceil(square));
   layout.across = std::clamp<std::int64_t>(chosen, 1, std::max<std::int64_t>(1, count));
   layout.down = std::max<std::int64_t>(1, (count + layout.across - 1) / layout.across);

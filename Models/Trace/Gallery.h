@@ -27,22 +27,29 @@ struct GalleryMap
 /// The largest image share first; equals stay in their order.
 void sortByImageShare(std::vector<GalleryMap>& maps);
 
-/// A raster of maps with one cell between neighbours.
+/// Those first that tell where something is (see localizationOrder() in HeadMeasures.h).
+void sortByLocalization(std::vector<GalleryMap>& maps, const PatchGrid& grid);
+
+/// A raster of maps with one cell between neighbours, and some above each, for its label.
 struct GalleryLayout
 {
   std::int64_t rows = 0, cols = 0;   ///< of a map
   std::int64_t across = 0, down = 0; ///< maps
+  std::int64_t gap = 1;              ///< cells between a map and the one below
 
   std::int64_t width() const { return this->across * (this->cols + 1) - 1; } ///< cells
-  std::int64_t height() const { return this->down * (this->rows + 1) - 1; }  ///< cells
+  std::int64_t height() const                                                ///< cells
+  {
+    return this->down * (this->rows + this->gap) - this->gap;
+  }
   /// The map at a cell counted from the top left; -1 between maps. It may lie beyond the last one.
   std::int64_t mapAt(std::int64_t row, std::int64_t col) const;
   /// The cell's place in its map, row-major.
   std::int64_t patchAt(std::int64_t row, std::int64_t col) const;
 };
 
-/// For `count` maps of this grid, `across` of them in a row; 0 chooses so that the whole is about
-/// as wide as it is high.
+/// A gap is a sixth of a map's rows. For `count` maps of this grid, `across` of them in a row; 0
+/// chooses so that the whole is about as wide as it is high.
 GalleryLayout galleryLayout(std::int64_t count, const PatchGrid& grid, std::int64_t across);
 
 } // namespace lvlm

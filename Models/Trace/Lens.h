@@ -25,6 +25,9 @@ struct Lens
   Indices words;               ///< words that were asked for by their ids
   /// [words, layers, K]; minus infinity where a recorded lens does not have the word among its best
   std::vector<float> wordLogprobs;
+  /// [layers, K] logarithm of what the exponentials of all logits sum to: what to add to a
+  /// log-probability for its logit. None of a recorded lens.
+  std::vector<float> totals;
   std::map<std::int64_t, std::string> texts; ///< what each of the best words says
 };
 

@@ -41,6 +41,7 @@ public:
     std::shared_ptr<const void> model; ///< stays open for the next token; none for rollout
     std::string inputs;                ///< everything else
   };
+  /// May give more than is missing.
   using Compute = std::function<AnswerMaps(const Indices& missing)>;
 
   static constexpr std::size_t Bytes = 64 << 20;

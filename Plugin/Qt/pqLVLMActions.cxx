@@ -59,6 +59,9 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
     tr("Heads: which attention heads of which layers look at the picture, and which at the "
        "question"),
     "show_heads");
+  this->addPreset("Gallery", tr("Heads gallery"),
+    tr("Heads gallery: the maps of all attention heads side by side, on one scale"),
+    "show_gallery");
   this->addPreset("Layers", tr("Layers 3D"),
     tr("Layers 3D: the attention maps of all layers, stacked from the first to the last"),
     "show_layers");

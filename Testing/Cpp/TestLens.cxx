@@ -6,6 +6,7 @@
 // rounding to the float32 that both are kept in; log-probabilities 1e-4, or three times Hugging
 // Face's own float32 error where that is larger. Ranks: bit by bit.
 #include "Check.h"
+#include "GoldenQuestion.h"
 #include "TempFolder.h"
 #include "ThreadRanks.h"
 
@@ -25,36 +26,16 @@ using namespace lvlm;
 using namespace lvlm::llava;
 using lvlm_test::allThrew;
 using lvlm_test::noneThrew;
+using lvlm_test::openModel;
 using lvlm_test::ThreadRanks;
 namespace tn = tensor_name;
 
 const std::string Data = LVLM_TEST_DATA;
 const char* const Cases[] = { "multihead-f32", "bias-bf16-qwen2", "gemma", "phi3", "granite" };
 
-std::shared_ptr<const LlavaModel> openModel(
-  const std::string& name, Precision precision = Precision::Float32, int rank = 0, int ranks = 1)
-{
-  ModelOptions options;
-  options.precision = precision;
-  options.threads = 1;
-  options.rank = rank;
-  options.ranks = ranks;
-  return LlavaModel::open(Data + "/llava/" + name, options);
-}
-
-/// The question whose numbers are in the folder's golden file.
 Question questionOf(const std::string& name)
 {
-  const SafetensorsFile golden(Data + "/llava/" + name + "/golden.safetensors");
-  Question question;
-  question.image = picture::readImage(Data + "/llava/picture.png");
-  question.prompt = "What color is the star?";
-  question.chatTemplate = golden.metadata().at("prompt");
-  question.chatTemplate.replace(question.chatTemplate.find("<image>"), 7, "{image}");
-  const std::size_t at = question.chatTemplate.find(question.prompt);
-  question.chatTemplate.replace(at, question.prompt.size(), "{prompt}");
-  question.maxNewTokens = golden.tensor("answer").count();
-  question.fullLayers = {};
+  Question question = lvlm_test::goldenQuestion(name);
   question.captureHidden = true;
   return question;
 }

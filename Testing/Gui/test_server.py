@@ -96,7 +96,7 @@ def presets_open():
     """The volume is drawn by both ranks. The others take long where software draws: LVLM_ALL_PRESETS, by hand."""
     presets = {"Layers": "Layers 3D"}
     if os.environ.get("LVLM_ALL_PRESETS"):
-        presets.update({"Heads": "Heads", "Lens": "Lens", "Relevancy": "Relevancy", "Causality": "Causality"})
+        presets.update({"Heads": "Heads", "Gallery": "Heads gallery", "Lens": "Lens", "Relevancy": "Relevancy", "Causality": "Causality"})
     for name, title in presets.items():
         simple.SetActiveSource(lvlm.find_traces()[-1])
         gui.wait(200)

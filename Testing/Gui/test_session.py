@@ -13,7 +13,7 @@ import lvlm
 folder = tempfile.TemporaryDirectory()
 session = {}
 DIALOG = "LVLMAskDialog/"
-PRESETS = {"actionLVLMAttention": "Attention", "actionLVLMHeads": "Heads", "actionLVLMLayers": "Layers 3D", "actionLVLMLens": "Lens", "actionLVLMRelevancy": "Relevancy",
+PRESETS = {"actionLVLMAttention": "Attention", "actionLVLMHeads": "Heads", "actionLVLMGallery": "Heads gallery", "actionLVLMLayers": "Layers 3D", "actionLVLMLens": "Lens", "actionLVLMRelevancy": "Relevancy",
            "actionLVLMCausality": "Causality", "actionLVLMTest": "Test"}
 
 

@@ -60,7 +60,7 @@ def cases(trace):
             yield "volume", simple.LVLMLayerVolume(Input=trace, Layers=layers, **more)
         yield "patches", simple.LVLMPatchAttention(Input=trace, Layers=layers, Patches=[3, -2, 0])
         for by in ("Heads", "Layers", "AnswerTokens"):
-            yield "gallery", simple.LVLMMapGallery(Input=trace, Layers=layers, By=by, Order="ImageShare")
+            yield "gallery", simple.LVLMMapGallery(Input=trace, Layers=layers, By=by, Order="ImageShare" if layers else "Localization")
         for source, measure in (("Image", "Localization"), ("Question", "Mean")):
             yield "summary", simple.LVLMHeadSummary(Input=trace, Layers=layers, Source=source, Measure=measure)
     for layer in (0, 1, -1):

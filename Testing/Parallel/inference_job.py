@@ -107,8 +107,12 @@ def save_map(rank, name, maps):
 
 
 def relevancy(rank, trace):
+    """Relevancy, and weighted attention, too."""
     for mode in ("Exact", "Compatible"):
         save_map(rank, mode, simple.LVLMRelevancy(Input=trace, Mode=mode))
+    for weighting in ("Gradient", "Relative"):
+        save_map(rank, weighting, simple.LVLMAttentionMap(Input=trace, Weighting=weighting, Layers=[-1, 0]))
+    save_map(rank, "Activation", simple.LVLMRelevancy(Input=trace, Method="TokenActivation"))
 
 
 def interventions(rank, trace):

@@ -216,11 +216,12 @@ class Ranks(unittest.TestCase):
                 grid[y0:y1, x0:x1] = values.reshape(y1 - y0, x1 - x0)
         return whole
 
-    def test_relevancy(self):
-        for mode in ("Exact", "Compatible"):
+    def test_relevancy_and_weighted_attention(self):
+        relevancy = {"decoder", "vision", "joint", "joint_token"}
+        for mode, own in (("Exact", relevancy), ("Compatible", relevancy), ("Gradient", {"attention"}), ("Relative", {"attention"}),
+                          ("Activation", {"activation"})):
             single = self.maps(1, mode)
-            self.assertEqual(
-                set(single), {"decoder", "vision", "joint", "joint_token", "patch", "patch_row", "patch_col"})
+            self.assertEqual(set(single), own | {"patch", "patch_row", "patch_col"})
             for ranks in RANKS[1:]:
                 found = self.maps(ranks, mode)
                 self.assertEqual(set(found), set(single))

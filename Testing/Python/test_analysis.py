@@ -86,6 +86,30 @@ class Gallery(lt.TestCase):
         shares = lt.column(table, "image_share")
         self.assertTrue((np.diff(shares) <= 0).all())
 
+    def test_order_by_localization_is_that_of_the_head_summary(self):
+        _, table = self.gallery(Order="Localization", AnswerTokens=[1, 3])
+        ranked = lt.fetch(simple.LVLMHeadSummary(Input=self.trace, AnswerTokens=[1, 3]), 2)
+        for name in ("layer", "head"):
+            np.testing.assert_array_equal(lt.column(table, name), lt.column(ranked, name))
+
+    def test_labels_lie_above_their_maps(self):
+        for properties, wanted in ((dict(), ["L%d H%d" % place for place in np.ndindex(self.raw.shape[:2])]),
+                                   (dict(By="Layers", Layers=[2, 0]), ["layer 2", "layer 0"]),
+                                   (dict(By="AnswerTokens"), [t.replace("▁", "") for t in self.data.tokens[self.data.P:]])):
+            proxy = simple.LVLMMapGallery(Input=self.trace, **properties)
+            image, table, shapes = (lt.fetch(proxy, port) for port in range(3))
+            self.assertEqual(lt.column(table, "label"), wanted)
+            label = lt.array(shapes.GetCellData().GetArray("label"))
+            self.assertEqual(set(label), set(range(len(wanted))))
+            self.assertEqual(shapes.GetCellData().GetArray("color").GetNumberOfComponents(), 3)
+            wide, high, _ = image.GetSpacing()
+            across, top = image.GetDimensions()[0] // 5, (image.GetDimensions()[1] - 1) * high
+            for number in range(len(wanted)):
+                left, ceiling = number % across * 5 * wide, top - number // across * 4 * high
+                corners = np.array([shapes.GetCell(cell).GetBounds()[:4] for cell in np.flatnonzero(label == number)])
+                self.assertTrue(left - 0.01 <= corners[:, 0].min() and corners[:, 1].max() <= left + 4.01 * wide, number)
+                self.assertTrue(ceiling <= corners[:, 2].min() and corners[:, 3].max() <= ceiling + high, number)
+
     def test_cells_say_what_they_are(self):
         image, _ = self.gallery()
         named = {name: lt.array(image.GetCellData().GetArray(name)) for name in ("attention", "layer", "head", "patch")}

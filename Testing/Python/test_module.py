@@ -365,12 +365,13 @@ class Asking(ModuleTest):
     def test_every_preset_is_drawn_and_survives_a_state_file(self):
         trace = self.lvlm.ask(STAR, QUESTION, layout=False)
         parts = {"show_attention": [(0, .6), (.6, 1)], "show_heads": [(0, .5), (.5, 1)], "show_layers": [(.2, .8)],
+                 "show_gallery": [(.1, .6), (.7, 1)],
                  "show_lens": [(.05, .45), (.55, 1)], "show_relevancy": [(0, .32), (.32, .64), (.64, 1)], "show_causality": [(0, .56), (.56, 1)]}
         for name, drawn in parts.items():
             with self.subTest(name):
                 self.assertDrawn(self.screenshot(getattr(self.lvlm, name)(trace), name), drawn)
         before = {key[0]: state_of(layout) for key, layout in simple.GetLayouts().items()}
-        self.assertEqual(len(before), 6)
+        self.assertEqual(len(before), len(parts))
         state = self.path("all.pvsm")
         simple.SaveState(state)
         self.reset()
@@ -424,6 +425,18 @@ class Asking(ModuleTest):
         other = simple.LVLMAttentionMap(Input=second)
         self.assertRaisesText(lambda: self.lvlm.test([relevancy, other]), "different traces")
         self.assertEqual(self.lvlm.find_traces(), [trace, second])
+
+    def test_gallery(self):
+        trace = self.lvlm.ask(STAR, QUESTION, layout=False)
+        for by, title, row in (("AnswerTokens", "Words gallery", "red"), ("Layers", "Layers gallery", "layer 2")):
+            self.assertDrawn(self.screenshot(self.lvlm.show_gallery(trace, by=by, order="ImageShare"), by), [(.05, .65), (.7, 1)])
+            self.assertIsNotNone(simple.GetLayoutByName("%s: %s" % (title, QUESTION)))
+            gallery = next(s for s in simple.GetSources().values() if s.GetXMLName() == "LVLMMapGallery" and s.By == by)
+            self.assertIn(row, lt.column(lt.fetch(gallery, 1), "label"))
+        tabs = set(simple.GetLayouts())
+        self.assertRaisesText(lambda: self.lvlm.show_gallery(trace, by="Words"), "by: 'Words' is none of Heads, Layers, AnswerTokens")
+        self.assertRaisesText(lambda: self.lvlm.show_gallery(trace, order="Random"), "order: 'Random' is none of")
+        self.assertEqual(set(simple.GetLayouts()), tabs)
 
     def test_presets_of_a_tower_without_class_token(self):
         trace = self.lvlm.ask(STAR, QUESTION, layout=False, model=SIGLIP, max_new_tokens=3, capture_vision=True)

@@ -421,6 +421,52 @@ class WithModel(lt.TestCase):
             if name != "decoder":
                 np.testing.assert_allclose(third[name], values, rtol=1e-6)
 
+    def activation_of(self, case, **settings):
+        """(expected rows [T, K], live trace) of a checkpoint whose maps Testing/Golden/activation_goldens.py made."""
+        rows = lt.read_safetensors(DATA / "activation" / (case + ".safetensors"))[0]["rows"]
+        _, about = lt.read_safetensors(DATA / "llava" / case / "golden.safetensors")
+        question = "What color is the star?"
+        picture = simple.PNGSeriesReader(FileNames=[str(DATA / "llava" / "picture.png")])
+        return rows, simple.LLaVAInference(
+            Input=picture, Prompt=question, MaxNewTokens=len(rows), ModelDirectory=str(DATA / "llava" / case),
+            ChatTemplate=about["prompt"].replace("<image>", "{image}").replace(question, "{prompt}"), **settings)
+
+    def test_token_activation(self):
+        for case in ("multihead-f32", "siglip-llama"):
+            rows, trace = self.activation_of(case)
+            shown = simple.LVLMRelevancy(Input=trace, Method="TokenActivation")
+            start = int(lt.fetch(trace).GetFieldData().GetArray("image_start").GetValue(0))
+            for chosen, tokens in (([0], [0]), ([3], [3]), ([1, -1], [1, len(rows) - 1]), ([], range(len(rows)))):
+                shown.AnswerTokens = chosen
+                found = maps_of(lt.fetch(shown))
+                self.assertEqual(tuple(found), ("activation",))
+                np.testing.assert_allclose(found["activation"], rows[list(tokens)].mean(0)[start:start + 9], rtol=0, atol=2e-5)
+            shown.AnswerTokens = [4]
+            table = lt.fetch(shown, 1)
+            self.assertEqual(table.GetFieldData().GetAbstractArray("method").GetValue(0), "token activation map")
+            for word, first, count, value in zip(*(lt.column(table, name) for name in ("word", "position", "positions", "relevancy"))):
+                self.assertAlmostEqual(value, rows[4, first:first + count].mean(), 4, word)
+
+    def test_token_activation_is_computed_once(self):
+        rows, trace = self.activation_of("multihead-f32")
+        shown = simple.LVLMRelevancy(Input=trace, Method="TokenActivation", FollowTime=1)
+        counts = [self.progress_of(shown, lambda t=t: shown.UpdatePipeline(t)) for t in range(6)]
+        self.assertGreater(counts[0], 6)
+        self.assertLessEqual(max(counts[1:]), 3)
+
+    def test_token_activation_recorded_and_without_a_model(self):
+        rows, trace = self.activation_of("multihead-f32", CaptureHidden=1)
+        simple.SaveData(self.path("a.lvlm"), proxy=trace)
+        live, again = (maps_of(lt.fetch(simple.LVLMRelevancy(Input=i, Method="TokenActivation", AnswerTokens=[2])))["activation"]
+                       for i in (trace, simple.LVLMTraceReader(FileName=self.path("a.lvlm"))))
+        np.testing.assert_array_equal(live, again)
+        tensors, about = lt.read_safetensors(self.path("a.lvlm"))
+        lt.write_safetensors(self.path("b.lvlm"), tensors, {**about, "model_directory": "/gone"})
+        self.refuses(simple.LVLMTraceReader(FileName=self.path("b.lvlm")), "/gone", "ModelDirectory", Method="TokenActivation")
+        tensors["hidden.states"] = np.full_like(tensors["hidden.states"], np.nan)
+        lt.write_safetensors(self.path("c.lvlm"), tensors, about)
+        self.refuses(simple.LVLMTraceReader(FileName=self.path("c.lvlm")), "not finite", Method="TokenActivation")
+
     def refuses(self, trace, *needles, **settings):
         relevancy = simple.LVLMRelevancy(Input=trace, **settings)
         self.assertReports(relevancy.UpdatePipeline, *needles)

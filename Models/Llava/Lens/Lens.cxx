@@ -2,13 +2,12 @@
 #include "Models/Llava/Lens.h"
 
 #include "Models/Llava/Answer/AnswerTrace.h"
-#include "Models/Llava/Answer/Generation.h"
+#include "Models/Llava/Answer/PromptPass.h"
 #include "Models/Llava/Network/LensRows.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Relevancy/TracedSequence.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Ranks/Team.h"
-#include "Models/Trace/ByteText.h"
 
 #include <algorithm>
 #include <optional>
@@ -29,80 +28,42 @@ Progress part(const Progress& progress, double from, double size)
   { return !progress || progress(from + size * fraction, text); };
 }
 
-/// Question and answer as a question that is all prompt: one pass gives the states of all
-/// positions.
-class Rereading
+/// The trace with hidden states of this rank's layers: question and answer as a question that is
+/// all prompt, so that one pass gives the states of all positions.
+Trace readOnceMore(const LlavaModel& model, const Trace& trace, const Indices& layers,
+  ranks::Team& team, const Progress& progress)
 {
-public:
-  Rereading(const LlavaModel& model, const Trace& trace, const Indices& layers, ranks::Team& team)
-    : Model(model.impl()), Team(team)
-  {
-    team.together(
-      [&]
-      {
-        const TracedSequence sequence(this->Model, trace);
-        this->Seen = sequence.picture();
-        this->Input.ids = sequence.ids(sequence.keys());
-        this->Input.imageStart = sequence.imageStart();
-        this->Input.featureStart = sequence.featureStart();
-        this->Asked.maxNewTokens = 1; // a row of attention a layer tells whose the layers are
-        this->Asked.fullLayers.clear();
-        this->Asked.captureHidden = true;
-        this->Asked.hiddenLayers = layers;
-        this->checkMemory(model, sequence.keys());
-        this->Steps.emplace(this->Model, this->Asked, this->Input);
-      });
-  }
-
-  /// The trace with hidden states of this rank's layers.
-  Trace run(const Trace& trace, const Progress& progress)
-  {
-    const auto workers =
-      static_cast<int>(std::min<std::int64_t>(this->Team.size(), this->Model.decoder.layers()));
-    this->Team.pass(
-      ranks::Direction::Forwards, workers,
-      [this](const ranks::Message& given, const Progress& own)
-      {
-        const Pulse::Scope scope(this->Steps->pulse(), own);
-        return translated([&] { return this->turn(given, scope.progress()); });
-      },
-      progress);
-    Trace read = trace;
-    this->Steps->moveCapture(read, 1);
-    return read;
-  }
-
-private:
-  void checkMemory(const LlavaModel& model, std::int64_t positions) const
-  {
-    const std::size_t needed = model.cost(this->Asked, positions).total();
-    const auto sharing = static_cast<std::size_t>(this->Team.size() > 1 ? ranksOnHost() : 1);
-    if (const std::size_t available = availableMemory() / sharing; needed > available)
+  std::optional<PromptPass> pass;
+  team.together(
+    [&]
     {
-      fail("the hidden states of ", positions, " positions need up to ", byteText(needed),
-        " of memory, ", byteText(available), " are available: choose fewer layers");
-    }
-  }
+      const TracedSequence sequence(model.impl(), trace);
+      Prompt input;
+      input.ids = sequence.ids(sequence.keys());
+      input.imageStart = sequence.imageStart();
+      input.featureStart = sequence.featureStart();
+      Question wanted; // a row of attention a layer tells whose the layers are
+      wanted.fullLayers.clear();
+      wanted.captureHidden = true;
+      wanted.hiddenLayers = layers;
+      pass.emplace(model, std::move(input), wanted, sequence.picture(), team);
+    });
+  pass->run("Reading question and answer", progress);
+  Trace read = trace;
+  pass->moveCapture(read);
+  return read;
+}
 
-  ranks::Message turn(const ranks::Message& given, const Progress& progress)
+bool hasStates(const Trace& trace, std::int64_t layer)
+{
+  if (!trace.has(tn::HiddenStates))
   {
-    const Decoder& decoder = this->Model.decoder;
-    const at::Tensor entering = decoder.hasFirst()
-      ? this->Steps->embedPrompt(this->Model.pixels(this->Seen), part(progress, 0, 0.5))
-      : received(given.tensors.at(0), { this->Steps->promptLength(), decoder.config().hidden },
-          this->Steps->tensorOptions()); // [K, D]
-    const at::Tensor hidden =
-      this->Steps->layers(entering, part(progress, 0.5, 0.5), "Reading question and answer");
-    return decoder.hasLast() ? ranks::Message() : ranks::Message{ {}, { fromTorch(hidden) } };
+    return false;
   }
-
-  const LlavaModel::Impl& Model;
-  ranks::Team& Team;
-  Prompt Input;
-  Question Asked;
-  picture::RgbImage Seen;
-  std::optional<Generation> Steps;
-};
+  const Tensor& listed = trace.tensor(tn::HiddenLayers);
+  const auto* layers = listed.as<std::int64_t>();
+  return std::find(layers, layers + listed.count(), layer) != layers + listed.count();
+}
 
 /// Where the lens has what the answer's tokens were chosen by.
 void checkLogprobs(const LlavaModel::Impl& model, const Trace& trace, const Lens& lens)
@@ -143,8 +104,7 @@ Lens logitLens(const LlavaModel& model, const Trace& trace, const Indices& layer
   }
   else
   {
-    Rereading reading(model, trace, layers, team);
-    const Trace read = reading.run(trace, part(progress, 0, ReadingShare));
+    const Trace read = readOnceMore(model, trace, layers, team, part(progress, 0, ReadingShare));
     lens = lensOfStates(
       model.impl(), read, wanted, team, part(progress, ReadingShare, 1 - ReadingShare));
   }
@@ -155,6 +115,32 @@ Lens logitLens(const LlavaModel& model, const Trace& trace, const Indices& layer
       lens.texts = lensTexts(
         model.impl(), lens, trace.tensor(tn::TokenId).as<std::int64_t>()[trace.promptLength - 1]);
     });
+  return lens;
+}
+
+Lens lastLens(const LlavaModel& model, const Trace& trace, const Indices& words, std::int64_t said,
+  const Progress& progress, ranks::Team& team)
+{
+  const at::NoGradGuard guard;
+  useThreads(model.options().threads);
+  const std::int64_t last = model.config().text.layers;
+  const bool known = hasStates(trace, last);
+  const double reading = known ? 0 : ReadingShare;
+  const Trace read =
+    known ? trace : readOnceMore(model, trace, { last }, team, part(progress, 0, reading));
+  const double looking = (1 - reading) / 2;
+  Lens lens = lensOfStates(
+    model.impl(), read, { { last }, words, 1 }, team, part(progress, reading, looking));
+  team.together([&] { checkLogprobs(model.impl(), trace, lens); });
+  const std::int64_t more = said < 0 ? -1 : lens.ids.at(static_cast<std::size_t>(said));
+  if (more >= 0 && std::find(words.begin(), words.end(), more) == words.end())
+  {
+    const Lens one = lensOfStates(
+      model.impl(), read, { { last }, { more }, 1 }, team, part(progress, 1 - looking, looking));
+    lens.words.push_back(more);
+    lens.wordLogprobs.insert(
+      lens.wordLogprobs.end(), one.wordLogprobs.begin(), one.wordLogprobs.end());
+  }
   return lens;
 }
 

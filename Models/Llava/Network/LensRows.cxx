@@ -47,6 +47,7 @@ public:
       this->Result.ids.resize(rows * static_cast<std::size_t>(this->Result.best));
       this->Result.logprobs.resize(this->Result.ids.size());
       this->Result.wordLogprobs.resize(rows * wanted.words.size());
+      this->Result.totals.resize(rows);
     }
   }
 
@@ -152,6 +153,8 @@ private:
     const std::size_t at = (place * K + static_cast<std::size_t>(first)) * k;
     copyTo(index.to(at::kCPU), this->Result.ids.data() + at);
     copyTo((best - total).to(at::kCPU, at::kFloat), this->Result.logprobs.data() + at);
+    copyTo(total.to(at::kCPU, at::kFloat),
+      this->Result.totals.data() + place * K + static_cast<std::size_t>(first));
     for (std::size_t w = 0; w < this->Words.size(); ++w)
     {
       const at::Tensor column = logits.select(1, this->Words[w]) - total.squeeze(1); // [n]
@@ -173,6 +176,7 @@ private:
     this->Team.broadcast(this->Result.ids, this->Head);
     this->Team.broadcast(this->Result.logprobs, this->Head);
     this->Team.broadcast(this->Result.wordLogprobs, this->Head);
+    this->Team.broadcast(this->Result.totals, this->Head);
   }
 
   const LlavaModel::Impl& Model;

@@ -278,13 +278,29 @@ double LogitGradient::logprob(std::int64_t row, std::int64_t token) const
   return at::log_softmax(logits, 1)[0][token].item<double>();
 }
 
+NormGradient LogitGradient::normAt(std::int64_t row) const
+{
+  return NormGradient::rms(
+    this->Hidden.narrow(0, row, 1), this->Source.FinalNorm, this->Source.Config.rmsNormEps);
+}
+
 at::Tensor LogitGradient::back(std::int64_t row, std::int64_t token) const
 {
-  const NormGradient norm = NormGradient::rms(
-    this->Hidden.narrow(0, row, 1), this->Source.FinalNorm, this->Source.Config.rmsNormEps);
   const at::Tensor direction = this->Source.Head.weight.narrow(0, token, 1)
                                  .to(this->Hidden.device(), this->Hidden.scalar_type()); // [1, D]
-  return norm.back(direction, 0);
+  return this->normAt(row).back(direction, 0);
+}
+
+at::Tensor LogitGradient::logprobBack(std::int64_t row, std::int64_t token) const
+{
+  const at::Tensor logits =
+    this->Source.logits(this->Hidden.narrow(0, row, 1), this->Buffers).to(at::kDouble);
+  at::Tensor direction = at::softmax(logits, 1).neg_(); // [1, V]
+  // 1 - p as the sum of the others: of a token that is nearly certain nothing is left otherwise.
+  direction.select(1, token).zero_();
+  direction.select(1, token).sub_(direction.sum());
+  return this->normAt(row).back(
+    applyTransposed(this->Source.Head, direction.to(this->Hidden.scalar_type()), this->Buffers), 0);
 }
 
 } // namespace lvlm::llava

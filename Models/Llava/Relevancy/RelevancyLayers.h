@@ -138,8 +138,12 @@ public:
   double logprob(std::int64_t row, std::int64_t token) const;
   /// Gradient of the token's logit at this row: [1, D]
   at::Tensor back(std::int64_t row, std::int64_t token) const;
+  /// Gradient of its log-probability there: [1, D]
+  at::Tensor logprobBack(std::int64_t row, std::int64_t token) const;
 
 private:
+  NormGradient normAt(std::int64_t row) const;
+
   const Decoder& Source;
   at::Tensor Hidden; ///< [n, D]
   Workspace& Buffers;

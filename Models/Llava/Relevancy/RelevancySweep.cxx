@@ -142,18 +142,19 @@ void RelevancySweep::checkLogprobs()
   }
 }
 
-GradientJob RelevancySweep::logits(std::int64_t from, std::int64_t to, double factor)
+GradientJob RelevancySweep::start(std::int64_t from, std::int64_t to,
+  const std::function<at::Tensor(const LogitGradient& logits, std::int64_t token)>& row)
 {
   GradientJob job;
   job.name = "answer token " + std::to_string(to);
   job.first = this->Sequence.position(from);
-  const auto start = [&]
+  const auto make = [&]
   {
     const LogitGradient logits(this->Model.decoder, this->top(), this->Buffers);
     std::vector<at::Tensor> rows;
     for (std::int64_t t = from; t <= to; ++t)
     {
-      rows.push_back(logits.back(t, this->Sequence.answerId(t)) * factor);
+      rows.push_back(row(logits, t));
     }
     job.gradient = at::cat(rows, 0); // [to - from + 1, D]
     this->Model.checkpoint->requireIntact();
@@ -163,10 +164,24 @@ GradientJob RelevancySweep::logits(std::int64_t from, std::int64_t to, double fa
     {
       if (this->Model.decoder.hasLast())
       {
-        translated(start);
+        translated(make);
       }
     });
   return job;
+}
+
+GradientJob RelevancySweep::logits(std::int64_t from, std::int64_t to, double factor)
+{
+  return this->start(from, to,
+    [this, factor](const LogitGradient& logits, std::int64_t t)
+    { return logits.back(t, this->Sequence.answerId(t)) * factor; });
+}
+
+GradientJob RelevancySweep::logprob(std::int64_t token)
+{
+  return this->start(token, token,
+    [this](const LogitGradient& logits, std::int64_t t)
+    { return logits.logprobBack(t, this->Sequence.answerId(t)); });
 }
 
 void RelevancySweep::forwardVision(const Progress& progress)

@@ -70,6 +70,8 @@ public:
   /// The gradient of the logits of answer tokens from..to, times `factor`: a row each. All ranks
   /// together.
   GradientJob logits(std::int64_t from, std::int64_t to, double factor);
+  /// The gradient of an answer token's log-probability. All ranks together.
+  GradientJob logprob(std::int64_t token);
   /// Back-propagates all jobs through the decoder and advances their products; afterwards, if
   /// `toImage`, a job's gradient is that of the image tokens [patches, Dt]. Throws Error on a
   /// gradient that is not finite. All ranks together, with jobs and products alike; rank 0 has the
@@ -84,6 +86,9 @@ private:
   at::TensorOptions options() const;
   /// The decoder's output at the positions that predict the answer, on the last rank with layers.
   at::Tensor top() const;
+  /// A job that starts with what `row` makes for answer tokens from..to.
+  GradientJob start(std::int64_t from, std::int64_t to,
+    const std::function<at::Tensor(const LogitGradient& logits, std::int64_t token)>& row);
   void checkBeforehand() const;
   void checkLogprobs();
   ranks::Message forwardTurn(ranks::Message given, const Progress& progress);

@@ -191,6 +191,54 @@ def show_lens(trace=None, word=None, token=None):
     return tab.finish(lens)
 
 
+GALLERIES = {  # what there is a map of: title, what a map is
+    "Heads": ("Heads gallery", "every attention head: a row is a layer (L), a column a head (H)"),
+    "Layers": ("Layers gallery", "every layer, the mean of its heads"),
+    "AnswerTokens": ("Words gallery", "every token of the answer, the mean of layers and heads"),
+}
+ORDERS = {"Index": "", "ImageShare": ", those first that look at the picture most", "Localization": ", those first that tell where something is"}
+
+
+def show_gallery(trace=None, token=None, by="Heads", order="Index"):
+    """The small maps of all heads, layers or words side by side, on one scale, each with its name.
+
+    by: "Heads", "Layers" or "AnswerTokens". order: "Index", "ImageShare" (the one that looks at the picture most first) or
+    "Localization" (those first that tell where something is). With "AnswerTokens" `token` means nothing.
+    """
+    for name, value, known in (("by", by, GALLERIES), ("order", order, ORDERS)):
+        if value not in known:
+            raise Error("%s: %r is none of %s" % (name, value, ", ".join(known)))
+    title, what = GALLERIES[by]
+    preset = Preset(title, trace, token)
+    gallery = preset.filter("LVLMMapGallery", title, "the gallery", By=by, Order=order, **preset.choice)
+    tab = preset.open_tab()
+    left, right = tab.columns(0, 0.68, 0.32)
+    view = tab.view(left)
+    shown = simple.Show(gallery, view)
+    shown.Representation = "Surface"
+    views.color(shown, view, "CELLS", "attention", "Attention to each patch of the picture")
+    labels = simple.OutputPort(gallery, 2)
+    views.show_shapes(labels, view)
+    of = what if order == "Index" else what.split(":")[0]
+    answered = "" if by == "AnswerTokens" else " for \u201c{token}\u201d"
+    preset.caption(view, "Where the model looked%s: a map of %s%s\n%s" % (answered, of, ORDERS[order], QUESTION), width=1088)
+    chart = tab.view(right, shapes=True)
+    bars = views.show_bars(simple.OutputPort(gallery, 1), chart, "Shares of the gallery (%s)" % preset.name, Labels="label",
+                           Values="image_share", FullScale=1, MaximumBars=16, Order="Table" if order == "Localization" else "Descending")
+    preset.caption(chart, "The picture's share of the attention", width=512)
+    tab.size()
+    extent, above = (source.GetDataInformation().GetBounds() for source in (gallery, updated(labels)))
+    views.fit(view, (extent[0], extent[1], extent[2], above[3]), views.caption_height(2), views.LEGEND_HEIGHT)
+    views.fit_bars(chart, bars, 1)
+    return tab.finish(gallery)
+
+
+def updated(port):
+    """An output that has run."""
+    port.UpdatePipeline()
+    return port
+
+
 def look_aslant(view):
     """From the left and above; a little lower than the middle, where the legend is."""
     simple.ResetCamera(view)

@@ -4,13 +4,15 @@
     pvpython pointing_game.py [--plugin LVLMInterpret.so] [--model FOLDER] [--scenes 200] [--seed 20240505]
 
 Draws scenes that training never saw (Models/TinyLlava/training/scenes.py), asks the embedded model "What color is the ...?"
-and takes the map of the answer's colour word, for raw attention, attention rollout and relevancy. Answers that are wrong,
+and takes the map of the answer's colour word, for raw and weighted attention, single heads, the logit lens, token activation,
+attention rollout and relevancy. Answers that are wrong,
 and hearts, whose colour the model knows without looking, are left out, until there are as many scenes as asked for.
 
 Pointing game: the share of scenes whose highest patch lies on the object, that is, has at least a quarter of its pixels
 inside the object's mask. Energy: the share of the map's sum that falls inside the mask, patches on its border by their part.
 Chance: what a random patch, and a map that is the same everywhere, would score. "Best layer" is chosen afterwards, by its
-own score on these scenes: an upper bound for one that is chosen in advance. Errors are one standard error over scenes.
+own score on these scenes: an upper bound for one that is chosen in advance. "First localization head": the head that ranks first
+in LVLM Head Summary's table, for each answer anew and without the mask. The last two columns are differences to exact relevancy's decoder map on the same scenes. Errors are one standard error over scenes.
 Needs Pillow in ParaView's Python (Debian: python3-pil).
 """
 import argparse
@@ -26,6 +28,15 @@ sys.path.insert(0, str(ROOT / "Models" / "TinyLlava" / "training"))
 import scenes  # noqa: E402
 from paraview import servermanager, simple  # noqa: E402
 from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: E402
+
+WEIGHTINGS = {
+    "attention": dict(Weighting="None"),
+    "attention x gradient": dict(Weighting="Gradient"),
+    "relative attention": dict(Weighting="Relative"),
+    "attention relative to a question of the training": dict(Weighting="Relative", GenericQuestion="Describe the image."),
+}
+REFERENCE = "relevancy, exact: decoder"
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -77,14 +88,18 @@ class Pipeline:
         self.trace.CaptureFullLayers = list(range(layers))
         self.trace.UpdatePipeline()
         self.tokens = LVLMTokens(Input=self.trace)
-        self.layers = LVLMLayerVolume(Input=self.trace)
+        self.choices = {"mean of layers": [], **{f"layer {layer}": [layer] for layer in range(layers)}}
+        self.weighted = {name: LVLMAttentionMap(Input=self.trace, **how) for name, how in WEIGHTINGS.items()}
+        self.heads = LVLMHeadSummary(Input=self.trace)
+        self.head = LVLMAttentionMap(Input=self.trace)
         self.filters = {
-            "attention": LVLMAttentionMap(Input=self.trace),
-            "rollout, mean": LVLMRelevancy(Input=self.trace, Method="RolloutMean"),
-            "rollout, maximum": LVLMRelevancy(Input=self.trace, Method="RolloutMax"),
-            "exact": LVLMRelevancy(Input=self.trace, Mode="Exact"),
-            "compatible": LVLMRelevancy(Input=self.trace, Mode="Compatible"),
+            "attention, the head that looks most": (LVLMAttentionMap(Input=self.trace, Reduction="StrongestHead"), 0),
+            "logit lens, largest over the layers": (LVLMLogitLens(Input=self.trace), 2),
+            "token activation map": (LVLMRelevancy(Input=self.trace, Method="TokenActivation"), 0),
+            "rollout, mean": (LVLMRelevancy(Input=self.trace, Method="RolloutMean"), 0),
+            "rollout, maximum": (LVLMRelevancy(Input=self.trace, Method="RolloutMax"), 0),
         }
+        self.relevancy = {f"relevancy, {mode.lower()}": LVLMRelevancy(Input=self.trace, Mode=mode) for mode in ("Exact", "Compatible")}
 
     def token_of(self, word: str) -> int:
         """Index of the answer token that is the word."""
@@ -95,27 +110,39 @@ class Pipeline:
                 return index
         raise ValueError(f"the answer has no token '{word}'")
 
+    def first_head(self, token: int) -> tuple[int, int]:
+        """Layer and head that rank first among those that localize."""
+        self.heads.AnswerTokens = [token]
+        table = servermanager.Fetch(self.heads, idx=2)
+        return tuple(table.GetValueByName(0, name).ToInt() for name in ("layer", "head"))
+
     def maps(self, token: int) -> dict[str, np.ndarray]:
         """[rows, cols] each, row 0 at the top."""
         found = {}
-        for name, source in self.filters.items():
+        for name, source in self.weighted.items():
+            source.AnswerTokens = [token]
+            for choice, layers in self.choices.items():
+                source.Layers = layers
+                found[f"{name}, {choice}"] = cells_of(servermanager.Fetch(source), 0)
+        layer, head = self.first_head(token)
+        self.head.AnswerTokens, self.head.Layers, self.head.Heads = [token], [layer], [head]
+        found["attention, first localization head"] = cells_of(servermanager.Fetch(self.head), 0)
+        for name, (source, port) in self.filters.items():
+            source.AnswerTokens = [token]
+            found[name] = cells_of(servermanager.Fetch(source, idx=port), 0)
+        for name, source in self.relevancy.items():
             source.AnswerTokens = [token]
             image = servermanager.Fetch(source)
-            cols, rows = (n - 1 for n in image.GetDimensions()[:2])
-            cells = image.GetCellData()
-            for i in range(cells.GetNumberOfArrays()):
-                if cells.GetArrayName(i).startswith("patch"):  # where a cell is, not a map
-                    continue
-                label = name if name not in ("exact", "compatible") else f"relevancy, {name}: {cells.GetArrayName(i)}"
-                found[label] = vtk_to_numpy(cells.GetArray(i)).reshape(rows, cols)[::-1].astype(float)
-        found["attention, mean of layers"] = found.pop("attention")
-        self.layers.AnswerTokens = [token]
-        image = servermanager.Fetch(self.layers)
-        cols, rows, layers = image.GetDimensions()
-        stack = vtk_to_numpy(image.GetPointData().GetArray("attention")).reshape(layers, rows, cols)[:, ::-1]
-        for layer, values in enumerate(stack):
-            found[f"attention, layer {layer}"] = values.astype(float)
+            for i in range(image.GetCellData().GetNumberOfArrays()):
+                array = image.GetCellData().GetArrayName(i)
+                if not array.startswith("patch"):  # where a cell is, not a map
+                    found[f"{name}: {array}"] = cells_of(image, i)
         return found
+
+
+def cells_of(image, index: int) -> np.ndarray:
+    cols, rows = (n - 1 for n in image.GetDimensions()[:2])
+    return vtk_to_numpy(image.GetCellData().GetArray(index)).reshape(rows, cols)[::-1].astype(float)
 
 
 def coverage(mask: np.ndarray, shape) -> np.ndarray:
@@ -127,17 +154,25 @@ def coverage(mask: np.ndarray, shape) -> np.ndarray:
     return mask.reshape(rows, height, cols, width).mean(axis=(1, 3))
 
 
+def average(values: np.ndarray) -> tuple:
+    """Means over the scenes, and their standard errors."""
+    return values.mean(axis=0), values.std(axis=0) / np.sqrt(len(values))
+
+
 def table(scores: dict[str, list]) -> str:
     means = {name: np.mean(pairs, axis=0) for name, pairs in scores.items()}
-    single = [name for name in means if name.startswith("attention, layer")]
-    best = max(single, key=lambda name: tuple(means[name]))
-    lines = ["| map | pointing game | energy in the mask |", "|---|---|---|"]
-    for name in sorted(means, key=lambda n: (n != "chance", not n.startswith("attention"), not n.startswith("rollout"))):
-        if name in single and name != best:
-            continue
-        error = np.std(scores[name], axis=0) / np.sqrt(len(scores[name]))
-        label = f"attention, best layer ({best.split()[-1]})" if name == best else name
-        lines.append(f"| {label} | {means[name][0]:.1%} ± {error[0]:.1%} | {means[name][1]:.1%} ± {error[1]:.1%} |")
+    lines = ["| map | pointing game | energy in the mask | hits against relevancy | energy against relevancy |", "|---|---|---|---|---|"]
+    for name in means:
+        label, kind = name, name.split(", layer ")[0]
+        if kind != name:
+            rivals = [other for other in means if other.startswith(kind + ", layer ")]
+            if name != max(rivals, key=lambda other: tuple(means[other])):
+                continue
+            label = f"{kind}, best layer ({name.split()[-1]})"
+        values = np.array(scores[name], float)
+        cells = [f"{mean:.1%} ± {error:.1%}" for mean, error in zip(*average(values))]
+        cells += [f"{mean:+.1%} ± {error:.1%}" for mean, error in zip(*average(values - np.array(scores[REFERENCE], float)))]
+        lines.append(" | ".join(["| " + label, *cells]) + " |")
     return "\n".join(lines)
 
 

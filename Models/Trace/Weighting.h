@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Weighting.h
+/// Attention that is weighted before it is reduced to a map (Zhang et al., "MLLMs Know Where to
+/// Look", ICLR 2025): by its gradient, or relative to what another question pays.
+#ifndef LVLM_TRACE_WEIGHTING_H
+#define LVLM_TRACE_WEIGHTING_H
+
+#include "Analysis.h"
+
+#include <map>
+
+namespace lvlm
+{
+
+/// By answer token: d log p(token) / dA of the row that predicts it, at the picture's patches,
+/// float32 [layers of this process, Hd, rows*cols].
+using TokenGradients = std::map<std::int64_t, Tensor>;
+
+/// A max(0, gradient) at the picture's patches, as a trace that layerMaps() takes: its answer
+/// tokens are those of `gradients`, in their order. Throws Error where the shapes are not the
+/// trace's.
+Trace gradientAttention(const Trace& trace, const TokenGradients& gradients);
+
+/// Maps over maps, layer by layer, both reduced over their own tokens and heads: what is left to
+/// reduce are the layers. 0 where `other` is 0, as attention is that float32 cannot tell from it.
+/// Throws Error for maps of other layers or patches.
+LayerParts relativeMaps(const LayerParts& maps, const LayerParts& other, Reduction reduction);
+
+} // namespace lvlm
+
+#endif
