@@ -100,7 +100,7 @@ class Page:
             raise RuntimeError("%s: %s" % (expression, answer["exceptionDetails"].get("exception", {}).get("description")))
         return answer["result"].get("value")
 
-    async def wait(self, expression, seconds=30):
+    async def wait(self, expression, seconds=120):
         """Until a JavaScript expression is true; returns its value."""
         async def look():
             try:

@@ -4,6 +4,7 @@
 #include "Models/Trace/Error.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lvlm::llava
 {
@@ -132,10 +133,11 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, Worksp
   const Rope asking{ rowsOf(rope.cos, wanted), rowsOf(rope.sin, wanted) };
   const at::Tensor q = this->heads(
     this->Query, this->QueryNorm, config.heads, rowsOf(x, wanted), asking, workspace); // [Hd, m, d]
-  const at::Tensor k =
+  at::Tensor k =
     this->heads(this->Key, this->KeyNorm, config.keyValueHeads, x, rope, workspace); // [Hkv, n, d]
-  const at::Tensor v = splitHeads(applyInBlocks(this->Value, x, workspace), config.keyValueHeads);
-  return applyInBlocks(this->Out, mixer(q, k, v), workspace); // [n, D]
+  at::Tensor v = splitHeads(applyInBlocks(this->Value, x, workspace), config.keyValueHeads);
+  // Given away: what a cache has a copy of need not be kept beside it.
+  return applyInBlocks(this->Out, mixer(q, std::move(k), std::move(v)), workspace); // [n, D]
 }
 
 at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) const

@@ -40,8 +40,8 @@ public:
     LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const;
 
   /// Queries [Hd, n, d], keys and values [Hkv, n, d] of rows -> what the rows see, [n, Hd * d].
-  using Mixer = std::function<at::Tensor(
-    const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values)>;
+  using Mixer =
+    std::function<at::Tensor(const at::Tensor& queries, at::Tensor keys, at::Tensor values)>;
   /// Rows of any positions, as `rope` has them, and of any sequences: [n, D] -> [n, D]. Who sees
   /// whom is the mixer's matter. With `wanted` rows [m], nothing but keys and values is computed of
   /// the others: the mixer gets m queries, the result is [m, D].
