@@ -7,10 +7,10 @@ import socket
 import subprocess
 import unittest
 
-import aiohttp
-
-import web_testing as wt
+import web_testing as wt  # first: it skips the test where the packages of the page are missing
 from browser import until
+
+import aiohttp
 
 FORMATS = wt.SOURCE / "Testing" / "Data" / "image" / "formats"
 MEGABYTE = 1 << 20
