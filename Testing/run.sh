@@ -12,4 +12,4 @@ cmake -S . -B "$build" -G Ninja -DBUILD_TESTING=ON
 cmake --build "$build" --parallel
 # Threads that wait for others sleep: spinning, as they would on an idle machine, they took fifty times as long on a busy one.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
-ctest --test-dir "$build" --output-on-failure --no-tests=error
+ctest --test-dir "$build" --parallel 2 --output-on-failure --no-tests=error

@@ -201,6 +201,7 @@ class Drawn(unittest.TestCase):
 
     async def two_visitors(self, browser):
         """Neither sees the other's; when one's process is killed, the other goes on; a third finds no place."""
+        await until(lambda: len(self.server.processes()) == 1, 120, "the visitor of another test has left")
         first, second = [await Visit.open(browser, self.server.address) for _ in range(2)]
         await self.upload(second.page)
         await second.page.click(".lv-thumb:nth-child(3)")
