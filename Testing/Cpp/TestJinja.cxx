@@ -8,6 +8,7 @@
 #include "Models/Text/Jinja/Template.h"
 #include "Models/Trace/Error.h"
 
+#include <ctime>
 #include <string>
 
 using lvlm::text::jinja::List;
@@ -44,6 +45,22 @@ Value valueOf(const nlohmann::ordered_json& json)
                                : Value(nullptr);
 }
 
+/// The golden text with today's date where it has {now:FORMAT}.
+std::string today(std::string text)
+{
+  const std::time_t now = std::time(nullptr);
+  for (std::size_t begin = text.find("{now:"); begin != std::string::npos;
+       begin = text.find("{now:"))
+  {
+    const std::size_t end = text.find('}', begin);
+    const std::string format = text.substr(begin + 5, end - begin - 5);
+    char date[64];
+    const std::size_t size = std::strftime(date, sizeof date, format.c_str(), std::localtime(&now));
+    text.replace(begin, end + 1 - begin, date, size);
+  }
+  return text;
+}
+
 void testCase(const std::string& source, const nlohmann::ordered_json& variables,
   const nlohmann::ordered_json& golden)
 {
@@ -57,7 +74,7 @@ void testCase(const std::string& source, const nlohmann::ordered_json& variables
     problem = error.what();
   }
   const bool refused = golden.contains("error");
-  if (!CHECK(refused == !problem.empty()) || !CHECK(refused || ours == golden["text"]))
+  if (!CHECK(refused == !problem.empty()) || !CHECK(refused || ours == today(golden["text"])))
   {
     std::cerr << source.substr(0, 1500) << "\n  ours   " << nlohmann::json(ours).dump() << " "
               << problem << "\n  theirs " << golden.dump() << std::endl;

@@ -132,7 +132,7 @@ two lines end
 
 def outcome(template: str, variables: dict) -> dict:
     try:
-        return dict(text=_compile_jinja_template(template).render(**variables))
+        return dict(text=_compile_jinja_template(template).render(**variables, strftime_now=lambda form: "{now:%s}" % form))
     except Exception:
         return dict(error=True)
 
