@@ -1,10 +1,10 @@
 # What Debian's packages of ParaView 5.13 and later leave out of the CMake files that they install. Included before
 # find_package(ParaView); does nothing where those files are whole.
 
-# VTK's and ParaView's Python modules carry Python's own suffix (vtkCommonCore.cpython-313-x86_64-linux-gnu.so), the export
-# files know them without it and stop. An export whose targets exist is passed over, so that empty ones stand in: nothing
-# here links a Python module.
-function (lvlm_skip_python_exports folder)
+# lvlm_complete_paraview(FOLDER): FOLDER is that of paraview-config.cmake. VTK's and ParaView's Python modules carry
+# Python's own suffix (vtkCommonCore.cpython-313-x86_64-linux-gnu.so), the export files know them without it and stop. An
+# export whose targets exist is passed over, so that empty ones stand in: nothing here links a Python module.
+function (lvlm_complete_paraview folder)
   get_filename_component(prefix "${folder}/../../../.." ABSOLUTE)
   if (NOT EXISTS "${prefix}/lib/python3/dist-packages/vtkmodules" OR
       EXISTS "${prefix}/lib/python3/dist-packages/vtkmodules/vtkCommonCore.so")
@@ -18,6 +18,12 @@ function (lvlm_skip_python_exports folder)
       add_library("${target}" INTERFACE IMPORTED GLOBAL)
     endforeach ()
   endforeach ()
+  # Targets that VTK's own export links and nothing defines there. No header or symbol of these libraries is used here.
+  foreach (target IN ITEMS hdf5::hdf5 hdf5::hdf5_hl NetCDF::NetCDF)
+    if (NOT TARGET ${target})
+      add_library(${target} INTERFACE IMPORTED GLOBAL)
+    endif ()
+  endforeach ()
 endfunction ()
 
 if (ParaView_DIR)
@@ -26,12 +32,5 @@ else ()
   file(GLOB lvlm_paraview_folders "/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/cmake/paraview-*")
 endif ()
 foreach (folder IN LISTS lvlm_paraview_folders)
-  lvlm_skip_python_exports("${folder}")
-endforeach ()
-
-# Targets that VTK's own export links and nothing defines. No header or symbol of these libraries is used here.
-foreach (target IN ITEMS hdf5::hdf5 hdf5::hdf5_hl NetCDF::NetCDF)
-  if (NOT TARGET ${target})
-    add_library(${target} INTERFACE IMPORTED GLOBAL)
-  endif ()
+  lvlm_complete_paraview("${folder}")
 endforeach ()

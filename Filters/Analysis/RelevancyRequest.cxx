@@ -105,8 +105,7 @@ void append(std::string& bytes, Number number)
 std::string inputsOf(const Trace& trace, const RelevancyRequest& request)
 {
   std::string bytes = request.compatible ? "compatible" : "exact";
-  const auto temperature = trace.extra.find("temperature");
-  bytes += request.compatible && temperature != trace.extra.end() ? temperature->second : "";
+  bytes += request.compatible ? trace.told("temperature") : std::string();
   append(bytes, trace.promptLength);
   append(bytes, trace.imageStart);
   for (const char* name : { tn::Image, tn::TokenId, tn::AnswerLogprob })

@@ -18,7 +18,7 @@ namespace
 /// The temperature that the answer was sampled with; 0, a greedy answer, when nothing is said.
 double temperatureOf(const Trace& trace)
 {
-  const std::string text = extraOf(trace, "temperature");
+  const std::string text = trace.told("temperature");
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
   if (end != text.c_str() + text.size() || !(value >= 0))

@@ -13,7 +13,7 @@ namespace
 {
 llava::Precision precisionOf(const Trace& trace)
 {
-  const std::string name = extraOf(trace, "precision");
+  const std::string name = trace.told("precision");
   if (name == "BFloat16")
   {
     return llava::Precision::BFloat16;
@@ -31,17 +31,11 @@ llava::Precision precisionOf(const Trace& trace)
 }
 }
 
-std::string extraOf(const Trace& trace, const char* key)
-{
-  const auto found = trace.extra.find(key);
-  return found == trace.extra.end() ? std::string() : found->second;
-}
-
 std::shared_ptr<const llava::LlavaModel> openTraceModel(const Trace& trace,
   const std::string& given, const std::string& device, const std::string& lacks,
   const ranks::Team& team)
 {
-  const std::string recorded = extraOf(trace, "model_directory");
+  const std::string recorded = trace.told("model_directory");
   const std::string directory = given.empty() ? recorded : modelFolder(given);
   if (directory.empty())
   {
@@ -53,7 +47,7 @@ std::shared_ptr<const llava::LlavaModel> openTraceModel(const Trace& trace,
   options.precision = precisionOf(trace);
   options.rank = team.rank();
   options.ranks = team.size();
-  const std::string recordedDevice = extraOf(trace, "device");
+  const std::string recordedDevice = trace.told("device");
   options.device = !device.empty() ? device : recordedDevice.empty() ? "cpu" : recordedDevice;
   try
   {

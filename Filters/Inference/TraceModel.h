@@ -11,9 +11,6 @@
 namespace lvlm
 {
 
-/// What the trace says of itself under that key, or "".
-std::string extraOf(const Trace& trace, const char* key);
-
 /// In the precision and, unless `device` names another one, on the device of the trace; from
 /// `directory`, or where the trace was made. `lacks` says what the trace would need no model for,
 /// e.g. "no relevancy". For this rank's layers; call it inside team.together(). Throws Error.

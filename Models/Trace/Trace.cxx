@@ -254,6 +254,12 @@ Role roleFromName(const std::string& name)
   return static_cast<Role>(found - std::begin(RoleNames));
 }
 
+std::string Trace::told(const std::string& key) const
+{
+  const auto found = this->extra.find(key);
+  return found == this->extra.end() ? std::string() : found->second;
+}
+
 const Tensor& Trace::tensor(const std::string& name) const
 {
   const auto found = this->tensors.find(name);

@@ -96,6 +96,8 @@ struct Trace
   /// The same of `hidden.states`: numbers of `hidden.layers`. States belong to the process that has
   /// the model layer that they come out of, the embeddings to the one with the first layer.
   std::vector<std::int64_t> hiddenLayers() const;
+  /// What `extra` has under a key, or "".
+  std::string told(const std::string& key) const;
   bool has(const std::string& name) const { return this->tensors.count(name) != 0; }
   /// Throws Error that names the missing tensor.
   const Tensor& tensor(const std::string& name) const;

@@ -12,6 +12,11 @@
 
 namespace lvlm_test
 {
+/// Of Data/llava: plain, biased in bfloat16, a tower without class token, scaled norms,
+/// multipliers.
+inline constexpr const char* OneOfEachKind[] = { "multihead-f32", "bias-bf16-qwen2", "siglip-llama",
+  "gemma", "granite" };
+
 inline std::shared_ptr<const lvlm::llava::LlavaModel> openModel(const std::string& name,
   lvlm::llava::Precision precision = lvlm::llava::Precision::Float32, int rank = 0, int ranks = 1)
 {

@@ -26,8 +26,6 @@ using lvlm_test::ThreadRanks;
 namespace tn = tensor_name;
 
 const std::string Data = LVLM_TEST_DATA;
-const char* const Cases[] = { "multihead-f32", "bias-bf16-qwen2", "siglip-llama", "gemma",
-  "granite" };
 
 Lens lastOf(const LlavaModel& model, const Trace& trace)
 {
@@ -175,7 +173,7 @@ int main()
 {
   try
   {
-    for (const char* name : Cases)
+    for (const char* name : lvlm_test::OneOfEachKind)
     {
       compare(name, Precision::Float32);
       compare(name, Precision::Float64);

@@ -13,10 +13,9 @@ namespace
 /// machines to 1e-3 in the logits; bfloat16 has 8 bits, float16 11.
 double logprobTolerance(const LlavaModel::Impl& model, const Trace& trace)
 {
-  const auto recorded = trace.extra.find("precision");
-  const bool coarse = model.options.precision == Precision::BFloat16 ||
-    (recorded != trace.extra.end() &&
-      (recorded->second == "BFloat16" || recorded->second == "Float16"));
+  const std::string recorded = trace.told("precision");
+  const bool coarse = model.options.precision == Precision::BFloat16 || recorded == "BFloat16" ||
+    recorded == "Float16";
   return coarse ? 0.5 : 0.01;
 }
 }

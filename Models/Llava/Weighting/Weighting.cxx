@@ -67,20 +67,13 @@ std::size_t groupSize(
   return static_cast<std::size_t>(std::max<std::int64_t>(1, RelevancyGroupBytes / bytes));
 }
 
-/// What the trace says of itself under that key, or "".
-std::string told(const Trace& trace, const char* key)
-{
-  const auto found = trace.extra.find(key);
-  return found == trace.extra.end() ? std::string() : found->second;
-}
-
 /// The question in the words of the trace's own.
 Question worded(const Trace& trace, const std::string& text)
 {
   Question question;
   question.prompt = text;
-  question.system = told(trace, "system_prompt");
-  const std::string chat = told(trace, "chat_template");
+  question.system = trace.told("system_prompt");
+  const std::string chat = trace.told("chat_template");
   question.chatTemplate = chat == "Automatic" ? std::string() : chat;
   question.fullLayers.clear();
   return question;
