@@ -3,6 +3,7 @@
 #include "TraceBlocks.h"
 
 #include "Models/Trace/Error.h"
+#include "Models/Trace/Regions.h"
 
 #include "vtkCompositeDataSet.h"
 #include "vtkFieldData.h"
@@ -179,7 +180,7 @@ vtkSmartPointer<vtkTable> answerTable(const Trace& trace)
 void addMetadata(const Trace& trace, vtkFieldData* fields)
 {
   addString(fields, "format", Format);
-  addString(fields, "version", "1");
+  addString(fields, "version", trace.regions.empty() ? "1" : "2");
   addString(fields, "model", trace.model);
   addString(fields, "prompt", trace.prompt);
   addString(fields, "answer", trace.answer);
@@ -187,6 +188,10 @@ void addMetadata(const Trace& trace, vtkFieldData* fields)
     fields, "grid", std::to_string(trace.grid.rows) + "," + std::to_string(trace.grid.cols));
   addNumbers(fields, "prompt_length", { trace.promptLength });
   addNumbers(fields, "image_start", { trace.imageStart });
+  if (!trace.regions.empty())
+  {
+    addString(fields, "regions", textOfRegions(trace.regions));
+  }
   addNumbers(fields, "layer_begin", { trace.layerBegin });
   addNumbers(fields, "layer_total", { trace.layerTotal });
   for (const auto& [tensor, field] :

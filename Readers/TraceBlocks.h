@@ -37,7 +37,7 @@ inline constexpr const char* ExtraPrefix = "extra.";
 inline const std::set<std::string> OwnFields{ "format", "version", "model", "prompt", "answer",
   "tokens", "text", "roles", "prompt_length", "image_start", "grid", "heads", "layer_begin",
   "layer_total", "attention.full.layers", "attention.full.heads", "attention.vision.heads",
-  "hidden.layers", "hidden.width" };
+  "hidden.layers", "hidden.width", "regions" };
 
 /// The block of that name, or nullptr.
 vtkDataObject* findBlock(vtkMultiBlockDataSet* blocks, const std::string& name);

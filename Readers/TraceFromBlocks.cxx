@@ -3,6 +3,7 @@
 #include "TraceBlocks.h"
 
 #include "Models/Trace/Error.h"
+#include "Models/Trace/Regions.h"
 
 #include "vtkFieldData.h"
 #include "vtkImageData.h"
@@ -192,6 +193,10 @@ void takeMetadata(vtkFieldData* fields, Trace& trace)
   trace.grid = gridField(fields);
   trace.promptLength = numberField(fields, "prompt_length");
   trace.imageStart = numberField(fields, "image_start");
+  if (const std::string regions = stringField(fields, "regions"); !regions.empty())
+  {
+    trace.regions = parseRegions(regions);
+  }
   trace.layerBegin = numberField(fields, "layer_begin");
   trace.layerTotal = numberField(fields, "layer_total");
   for (int a = 0; a < fields->GetNumberOfArrays(); ++a)

@@ -4,12 +4,14 @@
 #include "vtkLVLMTrace.h"
 
 #include "Models/Ranks/Team.h"
+#include "Models/Trace/Regions.h"
 
 #include "vtkAlgorithm.h"
 #include "vtkAlgorithmOutput.h"
 #include "vtkDataObject.h"
 #include "vtkInformation.h"
 #include "vtkInformationIntegerVectorKey.h"
+#include "vtkInformationStringKey.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
 
 #include <algorithm>
@@ -28,12 +30,20 @@ vtkInformationIntegerVectorKey* shapeKey()
   static auto* key = vtkInformationIntegerVectorKey::MakeKey("TRACE_SHAPE", "LVLM", 9);
   return key;
 }
+
+/// The list of regions as text, where there is one.
+vtkInformationStringKey* regionsKey()
+{
+  static auto* key = vtkInformationStringKey::MakeKey("TRACE_REGIONS", "LVLM");
+  return key;
+}
 }
 
 TraceShape shapeOf(const Trace& trace)
 {
   TraceShape shape;
   shape.grid = trace.grid;
+  shape.regions = trace.regions;
   shape.answerTokens = trace.answerLength();
   if (trace.has(tn::Image))
   {
@@ -57,6 +67,17 @@ TraceShape shapeOf(const Trace& trace)
   return shape;
 }
 
+TraceShape withRegion(const TraceShape& shape, std::int64_t region)
+{
+  TraceShape one = shape;
+  if (region >= 0 && region < static_cast<std::int64_t>(shape.regions.size()))
+  {
+    one.regions = { shape.regions[static_cast<std::size_t>(region)] };
+    one.grid = one.regions[0].grid;
+  }
+  return one;
+}
+
 void announceTrace(vtkInformation* outInfo, const TraceShape& shape)
 {
   const auto clamp = [](std::int64_t value)
@@ -65,6 +86,11 @@ void announceTrace(vtkInformation* outInfo, const TraceShape& shape)
     clamp(shape.height), clamp(shape.answerTokens), clamp(shape.layers), clamp(shape.heads),
     clamp(shape.hiddenLayers), clamp(shape.hiddenDepth) };
   outInfo->Set(shapeKey(), values, 9);
+  outInfo->Remove(regionsKey());
+  if (!shape.regions.empty())
+  {
+    outInfo->Set(regionsKey(), textOfRegions(shape.regions));
+  }
   setAnswerTime(outInfo, shape.answerTokens);
 }
 
@@ -91,6 +117,10 @@ bool announcedTrace(vtkInformation* info, TraceShape& shape)
   shape.heads = values[6];
   shape.hiddenLayers = values[7];
   shape.hiddenDepth = values[8];
+  if (info->Has(regionsKey()))
+  {
+    shape.regions = parseRegions(info->Get(regionsKey()));
+  }
   return true;
 }
 

@@ -10,6 +10,7 @@
 #include "lvlmReadersModule.h"
 
 #include <cstdint>
+#include <vector>
 
 class vtkAlgorithm;
 class vtkInformation;
@@ -26,6 +27,7 @@ class Team;
 struct TraceShape
 {
   PatchGrid grid;
+  std::vector<Region> regions;    ///< empty: `grid` over the whole picture
   std::int64_t width = 0;         ///< of the picture, pixels
   std::int64_t height = 0;        ///< of the picture, pixels
   std::int64_t answerTokens = -1; ///< T
@@ -37,6 +39,8 @@ struct TraceShape
 };
 
 LVLMREADERS_EXPORT TraceShape shapeOf(const Trace& trace);
+/// As withRegion() of a trace. -1, or a number that is out of range: the same shape.
+LVLMREADERS_EXPORT TraceShape withRegion(const TraceShape& shape, std::int64_t region);
 
 /// For a source's RequestInformation: tells the filters downstream what will come, and gives the
 /// answer's tokens as time steps 0..T-1 once T is known.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CausalTables.h"
 
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Words.h"
 
 #include "Filters/Common/OutputVTK.h"
@@ -128,19 +129,21 @@ void fillHeadTable(const HeadExplanations& heads, const Trace& trace, vtkTable* 
 
 std::vector<float> weightMap(const HeadExplanations& heads, const Trace& trace)
 {
-  std::vector<double> sums(static_cast<std::size_t>(trace.grid.count()), 0.0);
+  const ImageMap image(trace);
+  std::vector<double> sums(static_cast<std::size_t>(image.count()), 0.0), scratch; // by position
   for (const causal::HeadExplanation& one : heads)
   {
     for (const causal::ExplanationNode& node : one.nodes)
     {
-      const std::int64_t patch = patchAt(trace, node.position);
-      if (patch >= 0 && node.radius > 0)
+      const bool seen = trace.roles[static_cast<std::size_t>(node.position)] == Role::Image;
+      if (seen && node.radius > 0)
       {
-        sums[static_cast<std::size_t>(patch)] += node.weight;
+        sums[static_cast<std::size_t>(node.position - image.first())] += node.weight;
       }
     }
   }
-  return { sums.begin(), sums.end() };
+  const std::vector<double>& map = image.of(sums, scratch);
+  return { map.begin(), map.end() };
 }
 
 } // namespace lvlm

@@ -2,6 +2,7 @@
 #include "LensOutputs.h"
 
 #include "Filters/Common/OutputVTK.h"
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
@@ -129,18 +130,18 @@ void LensOutputs::fillVolume(vtkImageData* volume) const
 void LensOutputs::fillPositions(vtkTable* table) const
 {
   const auto K = static_cast<std::size_t>(this->Seen.positions);
+  const Region region = mapRegion(this->Recorded);
   Indices layer, position, patch;
   std::vector<std::string> role, text;
   for (const std::int64_t l : this->Seen.layers)
   {
     for (std::size_t p = 0; p < K; ++p)
     {
-      const std::int64_t cell = static_cast<std::int64_t>(p) - this->Recorded.imageStart;
       layer.push_back(l);
       position.push_back(static_cast<std::int64_t>(p));
       role.emplace_back(nameOf(this->Recorded.roles[p]));
       text.push_back(textAt(this->Recorded, p));
-      patch.push_back(cell >= 0 && cell < this->Recorded.grid.count() ? cell : -1);
+      patch.push_back(region.patchAt(static_cast<std::int64_t>(p)));
     }
   }
   addColumn(table, "layer", layer);

@@ -2,6 +2,7 @@
 #include "WeightingRequest.h"
 
 #include "Models/Ranks/Team.h"
+#include "Models/Trace/Regions.h"
 
 #include <algorithm>
 #include <iterator>
@@ -23,7 +24,7 @@ OpenWeightingModel& registered()
 std::int64_t gradientBytes(const Trace& trace)
 {
   return trace.layerTotal * trace.tensor(tensor_name::AttentionAnswer).extent(1) *
-    trace.grid.count() * static_cast<std::int64_t>(sizeof(float));
+    ImageMap(trace).count() * static_cast<std::int64_t>(sizeof(float));
 }
 }
 

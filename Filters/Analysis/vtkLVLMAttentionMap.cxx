@@ -6,6 +6,7 @@
 
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Trace/Lens.h"
+#include "Models/Trace/Regions.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
@@ -128,11 +129,12 @@ lvlm::LayerParts vtkLVLMAttentionMap::GetMaps(const lvlm::Trace& trace, vtkDataO
   {
     const lvlm::TokenGradients gradients =
       this->Known->gradients(request, shared, this->GetRanks(), progress);
-    return lvlm::layerMaps(lvlm::gradientAttention(trace, gradients), all, reduction, own);
+    const lvlm::Trace weighted = lvlm::gradientAttention(*shared, gradients);
+    return lvlm::layerMaps(lvlm::withRegion(weighted, this->Region), all, reduction, own);
   }
   const lvlm::Trace& other = this->Known->other(request, shared, this->GetRanks(), progress);
   return lvlm::relativeMaps(lvlm::layerMaps(trace, shown, reduction, own),
-    lvlm::layerMaps(other, all, reduction, own), reduction);
+    lvlm::layerMaps(lvlm::withRegion(other, this->Region), all, reduction, own), reduction);
 }
 
 void vtkLVLMAttentionMap::DropSinks(const lvlm::Trace& trace, std::vector<float>& map)

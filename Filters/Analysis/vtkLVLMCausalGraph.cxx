@@ -9,6 +9,7 @@
 #include "Models/Causal/ExplanationBytes.h"
 #include "Models/Ranks/Team.h"
 #include "Models/Trace/Analysis.h"
+#include "Models/Trace/Regions.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 
@@ -221,14 +222,33 @@ void vtkLVLMCausalGraph::CheckSettings() const
   checkRange("Threads", this->Threads, 0, 1024);
 }
 
+namespace
+{
+lvlm::causal::TokenLayout layoutOf(const lvlm::Trace& trace, std::int64_t token)
+{
+  const lvlm::ImageMap image(trace);
+  lvlm::causal::TokenLayout layout;
+  layout.imageStart = static_cast<int>(image.first());
+  layout.imageCount = static_cast<int>(image.count());
+  layout.promptLength = static_cast<int>(trace.promptLength);
+  layout.answerToken = static_cast<int>(token);
+  for (int p = layout.imageStart; p < layout.imageStart + layout.imageCount; ++p)
+  {
+    if (trace.roles[static_cast<std::size_t>(p)] != lvlm::Role::Image)
+    {
+      layout.notPatches.push_back(p);
+    }
+  }
+  return layout;
+}
+}
+
 lvlm::HeadExplanations vtkLVLMCausalGraph::Explain(const lvlm::Trace& trace, std::int64_t slab,
   const std::vector<std::int64_t>& heads, std::int64_t token)
 {
   const lvlm::Progress progress = this->GetRankProgress();
   const LayerAttention attention(trace, slab, heads, progress);
-  const lvlm::causal::TokenLayout layout{ static_cast<int>(trace.imageStart),
-    static_cast<int>(trace.grid.count()), static_cast<int>(trace.promptLength),
-    static_cast<int>(token) };
+  const lvlm::causal::TokenLayout layout = layoutOf(trace, token);
   lvlm::causal::ExplanationOptions options;
   options.attentionThreshold = this->AttentionThreshold;
   options.alpha = this->Alpha;

@@ -5,6 +5,7 @@
 
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Trace/Lens.h"
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
@@ -58,15 +59,15 @@ void addCells(
 
 void fillPositions(vtkTable* table, const lvlm::Trace& trace, const Sinks& sinks)
 {
+  const lvlm::Region region = lvlm::mapRegion(trace);
   lvlm::Indices position, patch;
   std::vector<std::string> role, text;
   for (std::int64_t p = 0; p < trace.keys(); ++p)
   {
-    const std::int64_t cell = p - trace.imageStart;
     position.push_back(p);
     role.emplace_back(lvlm::nameOf(trace.roles[static_cast<std::size_t>(p)]));
     text.push_back(lvlm::textAt(trace, static_cast<std::size_t>(p)));
-    patch.push_back(cell >= 0 && cell < trace.grid.count() ? cell : -1);
+    patch.push_back(region.patchAt(p));
   }
   lvlm::addColumn(table, "position", position);
   lvlm::addColumn(table, "role", role);

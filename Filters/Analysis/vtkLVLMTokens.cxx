@@ -3,6 +3,7 @@
 
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Trace/Analysis.h"
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Words.h"
 
 #include "vtkInformation.h"
@@ -34,10 +35,15 @@ std::vector<T> besideAnswer(
 Integers indicesOfPatches(const lvlm::Trace& trace, bool rows)
 {
   Integers column(trace.tokens.size(), -1);
-  for (std::int64_t patch = 0; patch < trace.grid.count(); ++patch)
+  const std::vector<lvlm::Region> all =
+    trace.regions.empty() ? std::vector<lvlm::Region>{ lvlm::mapRegion(trace) } : trace.regions;
+  for (const lvlm::Region& region : all)
   {
-    column[static_cast<std::size_t>(trace.imageStart + patch)] =
-      rows ? patch / trace.grid.cols : patch % trace.grid.cols;
+    for (std::int64_t patch = 0; patch < region.grid.count(); ++patch)
+    {
+      column[static_cast<std::size_t>(region.position(patch))] =
+        rows ? patch / region.grid.cols : patch % region.grid.cols;
+    }
   }
   return column;
 }

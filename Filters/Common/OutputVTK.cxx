@@ -2,6 +2,7 @@
 #include "OutputVTK.h"
 
 #include "Models/Trace/Error.h"
+#include "Models/Trace/Regions.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMTrace.h"
@@ -67,7 +68,15 @@ ImageGeometry gridCells(const TraceShape& shape)
   ImageGeometry geometry;
   geometry.extent[1] = static_cast<int>(shape.grid.cols);
   geometry.extent[3] = static_cast<int>(shape.grid.rows);
-  if (shape.width > 0 && shape.height > 0)
+  if (!shape.regions.empty())
+  {
+    const auto& [left, top, right, bottom] = finestRegion(shape.regions).box;
+    geometry.spacing[0] = (right - left) / static_cast<double>(shape.grid.cols);
+    geometry.spacing[1] = (bottom - top) / static_cast<double>(shape.grid.rows);
+    geometry.origin[0] = left;
+    geometry.origin[1] = std::max(0.0, static_cast<double>(shape.height) - bottom); // y is up
+  }
+  else if (shape.width > 0 && shape.height > 0)
   {
     geometry.spacing[0] = static_cast<double>(shape.width) / static_cast<double>(shape.grid.cols);
     geometry.spacing[1] = static_cast<double>(shape.height) / static_cast<double>(shape.grid.rows);
@@ -90,7 +99,7 @@ ImageGeometry gridPoints(const TraceShape& shape, std::int64_t planes)
   geometry.spacing[2] = std::max(width, height) / static_cast<double>(planes);
   for (int axis = 0; axis < 3; ++axis)
   {
-    geometry.origin[axis] = 0.5 * geometry.spacing[axis];
+    geometry.origin[axis] += 0.5 * geometry.spacing[axis];
   }
   return geometry;
 }

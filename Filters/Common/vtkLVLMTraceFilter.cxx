@@ -6,6 +6,7 @@
 
 #include "Models/Trace/Analysis.h"
 #include "Models/Trace/MappedFile.h"
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Trace.h"
 #include "Readers/AlgorithmTeam.h"
 #include "Readers/RankExecutive.h"
@@ -112,6 +113,7 @@ void vtkLVLMTraceFilter::PrintSelf(ostream& os, vtkIndent indent)
   printList(os, indent, "Layers", this->Layers);
   printList(os, indent, "Heads", this->Heads);
   os << indent << "FollowTime: " << this->FollowTime << endl;
+  os << indent << "Region: " << this->Region << endl;
 }
 
 void vtkLVLMTraceFilter::AddAnswerToken(int token)
@@ -202,7 +204,9 @@ void vtkLVLMTraceFilter::Announce(const lvlm::TraceShape&, vtkInformationVector*
 
 int vtkLVLMTraceFilter::RequestInformation(vtkInformationVector* outputs)
 {
-  const lvlm::TraceShape shape = lvlm::inputShape(this);
+  const lvlm::TraceShape whole = lvlm::inputShape(this);
+  this->RegionRange[1] = static_cast<int>(whole.regions.size()) - 1;
+  const lvlm::TraceShape shape = lvlm::withRegion(whole, this->Region);
   setRange(this->AnswerTokenRange, shape.answerTokens);
   setRange(this->LayerRange, shape.layers);
   setRange(this->HeadRange, shape.heads);
@@ -321,7 +325,14 @@ void vtkLVLMTraceFilter::ComputeIntact(
   // Before, so that as a rule nothing is computed from what is no trace any more; and after, since
   // the file may have been changed meanwhile.
   lvlm::requireIntact(trace->tensors);
-  this->Compute(*trace, data, inputs, outputs);
+  if (this->Region == -1)
+  {
+    this->Compute(*trace, data, inputs, outputs);
+  }
+  else
+  {
+    this->Compute(lvlm::withRegion(*trace, this->Region), data, inputs, outputs);
+  }
   lvlm::requireIntact(trace->tensors);
 }
 

@@ -75,12 +75,20 @@ public:
   ///@}
 
   ///@{
+  /** Of a trace whose picture has several regions, the one that maps show, on its own grid; -1
+   * (default): all together, on the grid of the finest one. */
+  vtkSetMacro(Region, int);
+  vtkGetMacro(Region, int);
+  ///@}
+
+  ///@{
   /** Lowest and highest index that the input's trace accepts, e.g. -5 and 4 for five tokens; 0 and
    * 0 as long as nothing is known. For the domains of the properties. */
   vtkGetVector2Macro(AnswerTokenRange, int);
   vtkGetVector2Macro(LayerRange, int);
   vtkGetVector2Macro(HeadRange, int);
   vtkGetVector2Macro(PatchRange, int);
+  vtkGetVector2Macro(RegionRange, int);
   ///@}
 
   ///@{
@@ -134,6 +142,8 @@ protected:
   int LayerRange[2] = { 0, 0 };
   int HeadRange[2] = { 0, 0 };
   int PatchRange[2] = { 0, 0 };
+  int RegionRange[2] = { -1, -1 };
+  int Region = -1;
 
 private:
   vtkLVLMTraceFilter(const vtkLVLMTraceFilter&) = delete;

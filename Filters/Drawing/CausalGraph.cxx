@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CausalGraph.h"
 
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Words.h"
 
 #include "ShortText.h"
@@ -166,8 +167,7 @@ void keepExplanation(GraphDrawing& graph)
 
 std::int64_t patchAt(const Trace& trace, std::int64_t position)
 {
-  const std::int64_t patch = position - trace.imageStart;
-  return patch >= 0 && patch < trace.grid.count() ? patch : -1;
+  return patchAtPosition(trace, position);
 }
 
 std::string nodeLabel(const Trace& trace, std::int64_t position, bool target)

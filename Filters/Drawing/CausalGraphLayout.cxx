@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CausalGraphLayout.h"
 
+#include "Models/Trace/Regions.h"
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -144,7 +146,7 @@ void labelNodes(GraphDrawing& graph, const Trace& trace)
 {
   for (GraphNode& node : graph.nodes)
   {
-    node.image = patchAt(trace, node.position) >= 0;
+    node.image = trace.roles[static_cast<std::size_t>(node.position)] == Role::Image;
     node.label = nodeLabel(trace, node.position, node.target);
   }
 }
@@ -172,8 +174,9 @@ void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& gr
 {
   const double dx = grid.spacing[0];
   const double dy = grid.spacing[1];
-  const double width = dx * static_cast<double>(trace.grid.cols);
-  const double height = dy * static_cast<double>(trace.grid.rows);
+  const Box picture = pictureBox(trace);
+  const double width = picture[2];
+  const double height = picture[3];
   graph.unit = std::min({ dx, dy, std::max(width, height) / UnitsPerPicture });
   labelNodes(graph, trace);
   for (GraphNode& node : graph.nodes)
@@ -181,11 +184,8 @@ void placeGraph(GraphDrawing& graph, const Trace& trace, const ImageGeometry& gr
     node.size = graph.unit * (node.target ? TargetRadius : DiscRadius);
     if (node.image)
     {
-      const std::int64_t patch = patchAt(trace, node.position);
-      const std::int64_t row = patch / trace.grid.cols;
-      const std::int64_t col = patch % trace.grid.cols;
-      node.at = { dx * (static_cast<double>(col) + 0.5),
-        height - dy * (static_cast<double>(row) + 0.5) };
+      const auto [x, down] = centreAtPosition(trace, node.position);
+      node.at = { x, height - down };
     }
   }
   placeColumn(graph, width + ColumnGap * graph.unit, height);

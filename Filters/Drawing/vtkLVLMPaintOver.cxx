@@ -5,6 +5,7 @@
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Trace/Analysis.h"
 #include "Models/Trace/PatchPixels.h"
+#include "Models/Trace/Regions.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMTrace.h"
 
@@ -41,9 +42,9 @@ std::uint8_t byteOf(double value)
     : std::uint8_t{ 0 };
 }
 
-void paint(const Pixels& pixels, std::int64_t patch, const lvlm::PatchGrid& grid, const Rgb& color)
+void paint(const Pixels& pixels, std::int64_t patch, const lvlm::Region& region, const Rgb& color)
 {
-  const lvlm::PixelBox box = lvlm::boxOfPatch(patch, grid, pixels.width, pixels.height);
+  const lvlm::PixelBox box = lvlm::boxOfPatch(patch, region);
   for (std::int64_t y = box.top; y < box.bottom; ++y)
   {
     std::uint8_t* line = pixels.values + 3 * (pixels.height - 1 - y) * pixels.width;
@@ -107,8 +108,9 @@ void vtkLVLMPaintOver::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   const Rgb mean = lvlm::meanColor(pixels.values, pixels.width * pixels.height);
   const Rgb fills[] = { mean, { 0, 0, 0 }, { 255, 255, 255 },
     { byteOf(this->Color[0]), byteOf(this->Color[1]), byteOf(this->Color[2]) } };
+  const lvlm::Region region = lvlm::mapRegion(trace);
   for (const std::int64_t patch : patches)
   {
-    paint(pixels, patch, trace.grid, fills[this->Fill]);
+    paint(pixels, patch, region, fills[this->Fill]);
   }
 }

@@ -8,6 +8,7 @@
 #include "ModelWeighting.h"
 #include "PictureFromVTK.h"
 
+#include "Models/Picture/Tiles.h"
 #include "Models/Trace/Analysis.h"
 #include "Models/Trace/ByteText.h"
 #include "Models/Trace/Trace.h"
@@ -97,7 +98,10 @@ struct vtkLLaVAInference::Internals
   {
     const lvlm::TraceShape last = lvlm::shapeOf(*vtkLVLMTrace::TraceOf(this->Answered));
     const auto key = [](const lvlm::TraceShape& a)
-    { return std::tie(a.grid.rows, a.grid.cols, a.layers, a.heads, a.hiddenLayers); };
+    {
+      return std::tie(
+        a.grid.rows, a.grid.cols, a.width, a.height, a.layers, a.heads, a.hiddenLayers);
+    };
     return key(last) == key(expected) ? last : expected;
   }
 
@@ -137,18 +141,24 @@ vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
   return values;
 }
 
-/// What the source has announced, without having read it; 0 if it has announced nothing.
-std::int64_t pixelsOf(vtkInformation* inInfo)
+/// What the source has announced, without having read it; empty if it has announced nothing.
+lvlm::picture::PictureSize sizeOf(vtkInformation* inInfo)
 {
   auto* key = vtkStreamingDemandDrivenPipeline::WHOLE_EXTENT();
-  const int* extent = inInfo->Has(key) ? inInfo->Get(key) : nullptr;
-  std::int64_t pixels = extent ? 1 : 0;
-  for (int axis = 0; extent && axis < 2; ++axis) // a picture has one slice, as is checked later
+  if (!inInfo || !inInfo->Has(key))
   {
-    const int begin = extent[axis == 0 ? 0 : 2], end = extent[axis == 0 ? 1 : 3];
-    pixels *= std::max<std::int64_t>(0, std::int64_t(end) - begin + 1);
+    return {};
   }
-  return pixels;
+  const int* extent = inInfo->Get(key); // a picture has one slice, as is checked later
+  const auto edge = [](int begin, int end)
+  { return std::max<std::int64_t>(0, std::int64_t(end) - begin + 1); };
+  return { edge(extent[0], extent[1]), edge(extent[2], extent[3]) };
+}
+
+std::int64_t pixelsOf(vtkInformation* inInfo)
+{
+  const lvlm::picture::PictureSize size = sizeOf(inInfo);
+  return size.width * size.height;
 }
 
 /// Without NUL characters, at which a property's text would end: signs for them instead.
@@ -162,16 +172,43 @@ std::string withoutNul(const std::string& text)
   return shown;
 }
 
+/// The grid of a picture in tiles; none while its size is not known.
+void expectTiles(const lvlm::checkpoint::LlavaConfig& config,
+  const lvlm::picture::PictureSize& given, lvlm::TraceShape& shape)
+{
+  shape.grid = {};
+  shape.width = shape.height = 0;
+  if (given.width < 1 || given.height < 1)
+  {
+    return;
+  }
+  std::vector<lvlm::picture::PictureSize> canvases;
+  for (const auto& [height, width] : config.canvases)
+  {
+    canvases.push_back({ width, height });
+  }
+  const auto plan = lvlm::picture::planTiles(given, canvases, config.vision.imageSize);
+  const lvlm::PatchGrid tile{ config.vision.gridEdge(), config.vision.gridEdge() };
+  shape.regions = lvlm::picture::tokensOfTiles(plan, { tile, 0 }, given).regions;
+  shape.grid = shape.regions.back().grid;
+  shape.width = plan.canvas().width;
+  shape.height = plan.canvas().height;
+}
+
 /// What config.json says of a trace that does not exist yet: enough for the domains downstream.
 /// `hidden`: the layers whose states will be captured, none: all of them.
-lvlm::TraceShape expectedShape(
-  const std::string& directory, bool capturesHidden, const std::vector<int>& hidden)
+lvlm::TraceShape expectedShape(const std::string& directory,
+  const lvlm::picture::PictureSize& given, bool capturesHidden, const std::vector<int>& hidden)
 {
   const lvlm::checkpoint::LlavaConfig config = lvlm::checkpoint::readLlavaConfig(directory);
   lvlm::TraceShape shape;
   shape.grid = { config.vision.gridEdge(), config.vision.gridEdge() };
   shape.width = config.vision.seenEdge();
   shape.height = config.vision.seenEdge();
+  if (config.readsTiles())
+  {
+    expectTiles(config, given, shape);
+  }
   shape.layers = config.text.layers;
   shape.heads = config.text.heads;
   shape.hiddenDepth = shape.layers + 1;
@@ -328,14 +365,15 @@ int vtkLLaVAInference::RequestDataObject(
 }
 
 int vtkLLaVAInference::RequestInformation(
-  vtkInformation*, vtkInformationVector**, vtkInformationVector* outputs)
+  vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
   vtkInformation* outInfo = outputs->GetInformationObject(0);
   lvlm::TraceShape shape;
   try
   {
     shape = expectedShape(lvlm::modelFolder(this->ModelDirectory),
-      this->CaptureHidden || this->CaptureLens, this->Self->HiddenLayers);
+      sizeOf(inputs[0]->GetInformationObject(0)), this->CaptureHidden || this->CaptureLens,
+      this->Self->HiddenLayers);
     if (this->Self->Answered)
     {
       shape = this->Self->shapeOfAnswer(shape);

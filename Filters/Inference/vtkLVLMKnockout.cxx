@@ -5,6 +5,7 @@
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Llava/Intervention.h"
 #include "Models/Trace/Faithfulness.h"
+#include "Models/Trace/Regions.h"
 #include "Readers/vtkLVLMTrace.h"
 
 #include "vtkInformation.h"
@@ -61,7 +62,7 @@ Indices positionsAt(int place, const Choice& choice, const lvlm::Trace& trace)
   switch (place)
   {
     case vtkLVLMKnockout::IMAGE:
-      found = span(trace.imageStart, trace.imageStart + trace.grid.count());
+      found = positionsOf(trace, lvlm::Role::Image);
       break;
     case vtkLVLMKnockout::QUESTION:
       found = positionsOf(trace, lvlm::Role::Question);
@@ -248,9 +249,10 @@ lvlm::Indices vtkLVLMKnockout::GetPatchPositions(
   {
     patches = lvlm::resolveIndices(patches, trace.grid.count(), "Patches");
   }
+  const lvlm::Region region = lvlm::mapRegion(trace);
   for (std::int64_t& patch : patches)
   {
-    patch += trace.imageStart;
+    patch = region.position(patch);
   }
   return patches;
 }

@@ -78,12 +78,15 @@ Correlation correlationOfPositions(
 
 double headImportance(const std::vector<float>& row, const TokenLayout& layout)
 {
-  const auto imageBegin = row.begin() + layout.imageStart;
-  const auto imageEnd = imageBegin + layout.imageCount;
+  const auto imageEnd = row.begin() + layout.imageStart + layout.imageCount;
   const auto largest = [](auto begin, auto end) {
     return begin == end ? 0.0 : std::max(0.0, static_cast<double>(*std::max_element(begin, end)));
   };
-  const double image = largest(imageBegin, imageEnd);
+  double image = 0;
+  for (int p = layout.imageStart; p < layout.imageStart + layout.imageCount; ++p)
+  {
+    image = layout.isImage(p) ? std::max(image, double{ row[static_cast<std::size_t>(p)] }) : image;
+  }
   const double later = largest(imageEnd, row.end());
   if (image == 0.0)
   {
@@ -136,11 +139,7 @@ private:
     }
     return result;
   }
-  bool isImage(int node) const
-  {
-    const int offset = this->position(node) - this->Layout.imageStart;
-    return offset >= 0 && offset < this->Layout.imageCount;
-  }
+  bool isImage(int node) const { return this->Layout.isImage(this->position(node)); }
 
   void describePairs(const LearnedStructure& learned)
   {
@@ -220,7 +219,10 @@ std::vector<int> selectPositions(const AttentionView& attention, int head,
   std::vector<int> image;
   for (int position = layout.imageStart; position < std::min(imageEnd, target); ++position)
   {
-    image.push_back(position);
+    if (layout.isImage(position))
+    {
+      image.push_back(position);
+    }
   }
   const auto attended = std::count_if(row.begin(), row.end(),
     [&](float w) { return static_cast<double>(w) > options.attentionThreshold; });

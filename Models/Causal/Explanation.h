@@ -14,6 +14,7 @@
 
 #include "Models/Trace/Error.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -49,11 +50,18 @@ struct AttentionView
 struct TokenLayout
 {
   int imageStart = 0;
-  int imageCount = 0;   ///< 0 for a question without an image
+  int imageCount = 0; ///< 0 for a question without an image
+  /// Of these positions, in their order, those that are no patch: ends of rows, for example.
+  std::vector<int> notPatches;
   int promptLength = 1; ///< P
   int answerToken = 0;  ///< t
   /// The query that predicts answer token t.
   int target() const { return this->promptLength - 1 + this->answerToken; }
+  bool isImage(int position) const
+  {
+    return position >= this->imageStart && position < this->imageStart + this->imageCount &&
+      !std::binary_search(this->notPatches.begin(), this->notPatches.end(), position);
+  }
 };
 
 struct ExplanationOptions

@@ -27,7 +27,8 @@ constexpr Renaming Renamings[] = { { "language_model.model.", "decoder." },
   { "model.language_model.", "decoder." }, { "language_model.lm_head.", "lm_head." },
   { "model.vision_tower.vision_model.", "vision." }, { "vision_tower.vision_model.", "vision." },
   { "model.vision_tower.", "vision." }, { "vision_tower.", "vision." },
-  { "model.multi_modal_projector.", "projector." }, { "multi_modal_projector.", "projector." } };
+  { "model.multi_modal_projector.", "projector." }, { "multi_modal_projector.", "projector." },
+  { "model.image_newline", "image_newline" } };
 
 /// The shard of each tensor that the index names. Each must be a plain name inside the folder.
 std::map<std::string, std::string> weightMapOf(const std::string& index)

@@ -374,6 +374,45 @@ void readProjector(const ConfigSection& root, LlavaConfig& config)
     *std::max_element(config.featureLayers.begin(), config.featureLayers.end());
 }
 
+/// Sizes that a picture in tiles may be brought to.
+void readCanvases(const ConfigSection& root, LlavaConfig& config)
+{
+  constexpr const char* key = "image_grid_pinpoints";
+  constexpr std::size_t most = 1024;
+  const Json standard = Json::parse("[[336,672],[672,336],[672,672],[1008,336],[336,1008]]");
+  const Json* value = root.find(key);
+  const Json& list = value ? *value : standard;
+  if (!list.is_array() || list.empty() || list.size() > most)
+  {
+    fail(root.where, ": ", key, " is not a list of 1 to ", most, " sizes");
+  }
+  for (const Json& size : list)
+  {
+    if (!size.is_array() || size.size() != 2)
+    {
+      fail(root.where, ": ", key, " holds ", excerpt(size), ", which is not [height, width]");
+    }
+    std::array<std::int64_t, 2> edges{};
+    for (std::size_t i = 0; i < edges.size(); ++i)
+    {
+      const Json named = { { key, size[i] } };
+      edges[i] = ConfigSection{ named, root.where }.integer(key, 0, 1, 1 << 14);
+      if (edges[i] % config.vision.imageSize != 0)
+      {
+        fail(root.where, ": ", key, " holds ", excerpt(size),
+          ", which is no multiple of the tower's ", config.vision.imageSize, " pixels");
+      }
+    }
+    config.canvases.push_back(edges);
+  }
+  if (config.leadingFeatures() > 0)
+  {
+    fail(root.where,
+      ": vision_feature_select_strategy 'full' of a tower with a class token is not "
+      "supported for pictures in tiles ('default' is)");
+  }
+}
+
 /// What people have under the name of LLaVA that is not a plain checkpoint of Hugging Face's class.
 void refuseOtherForms(const ConfigSection& root)
 {
@@ -409,9 +448,10 @@ LlavaConfig configOf(const ConfigSection& root)
 {
   refuseOtherForms(root);
   const std::string type = root.text("model_type", "");
-  if (type != "llava" && type != "vipllava")
+  if (type != "llava" && type != "vipllava" && type != "llava_next")
   {
-    fail(root.where, ": architecture '", type, "' is not supported (llava, vipllava are)");
+    fail(
+      root.where, ": architecture '", type, "' is not supported (llava, llava_next, vipllava are)");
   }
   LlavaConfig config;
   // LlavaConfig's own default tower is CLIP ViT-L/14-336, not CLIPVisionConfig's defaults.
@@ -431,6 +471,10 @@ LlavaConfig configOf(const ConfigSection& root)
     root.integer("image_token_id", config.imageTokenId, 0, MaximumVocabulary), 0,
     MaximumVocabulary);
   readProjector(root, config);
+  if (type == "llava_next")
+  {
+    readCanvases(root, config);
+  }
   return config;
 }
 

@@ -7,6 +7,7 @@
 
 #include "GenerationConfig.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -115,11 +116,16 @@ struct LlavaConfig
   bool dropClassToken = true;        ///< vision_feature_select_strategy "default"
   Activation projectorActivation = Activation::Gelu;
   bool projectorBias = true;
+  /// llava_next: the picture is read in tiles, which are cut from a canvas of one of these sizes
+  /// (height, width in pixels); empty: in one piece.
+  std::vector<std::array<std::int64_t, 2>> canvases;
   bool projectorNorm = false; ///< a LayerNorm of what the projector reads, as vipllava has it
   double projectorNormEps = 1e-5;
   GenerationConfig generation;
 
-  std::int64_t imageTokens() const { return this->vision.patches() + this->leadingFeatures(); }
+  bool readsTiles() const { return !this->canvases.empty(); }
+  /// Of what the tower makes of one picture or tile.
+  std::int64_t tileTokens() const { return this->vision.patches() + this->leadingFeatures(); }
   /// Image tokens ahead of the first patch's: CLS, where it is there and kept.
   std::int64_t leadingFeatures() const
   {

@@ -114,8 +114,8 @@ public:
   /// One line for people: layers, heads, grid, size and type of the weights.
   virtual std::string description() const;
 
-  /// P: positions of a question's prompt, image tokens included. Throws Error as ask() does for a
-  /// bad prompt.
+  /// P: positions of a question's prompt, image tokens included; without a picture those of the
+  /// largest that the model reads. Throws Error as ask() does for a bad prompt.
   virtual std::int64_t promptLength(const Question& question) const;
 
   /// Cost of a question whose prompt has P positions. Throws Error for layers out of range.

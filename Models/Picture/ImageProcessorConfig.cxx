@@ -171,7 +171,7 @@ void readSizes(const Fields& fields, ImageProcessorConfig& config)
   }
 }
 
-/// Other processors cut the picture into tiles or choose a resolution: not what this code does.
+/// Other processors choose a resolution or make something else of the picture.
 void readType(const Fields& fields, ImageProcessorConfig& config)
 {
   const Json* value = fields.find("image_processor_type");
@@ -180,17 +180,19 @@ void readType(const Fields& fields, ImageProcessorConfig& config)
   {
     return;
   }
-  static const std::array<const char*, 10> supported = { "CLIPImageProcessor",
+  static const std::array<const char*, 13> supported = { "CLIPImageProcessor",
     "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor",
     "LlavaImageProcessor", "LlavaImageProcessorFast", "LlavaImageProcessorPil",
+    "LlavaNextImageProcessor", "LlavaNextImageProcessorFast", "LlavaNextImageProcessorPil",
     "SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil" };
   if (std::find(supported.begin(), supported.end(), *value) == supported.end())
   {
     fields.refuse("image_processor_type", *value,
-      "CLIPImageProcessor, LlavaImageProcessor or SiglipImageProcessor");
+      "CLIPImageProcessor, LlavaImageProcessor, LlavaNextImageProcessor or SiglipImageProcessor");
   }
   const auto name = value->get<std::string>();
-  if (name.rfind("Llava", 0) == 0)
+  config.tiles = name.rfind("LlavaNext", 0) == 0;
+  if (name.rfind("LlavaImage", 0) == 0)
   {
     fields.read("do_pad", config.pad);
   }
@@ -201,6 +203,30 @@ void readType(const Fields& fields, ImageProcessorConfig& config)
     config.centerCrop = false;
     config.mean.fill(0.5);
     config.std.fill(0.5);
+  }
+}
+
+/// Of a picture in tiles.
+void readCanvases(const Fields& fields, ImageProcessorConfig& config)
+{
+  constexpr const char* name = "image_grid_pinpoints";
+  constexpr std::size_t most = 1024;
+  const Json* value = fields.find(name);
+  if (!config.tiles || !value)
+  {
+    return;
+  }
+  if (!value->is_array() || value->empty() || value->size() > most)
+  {
+    fields.refuse(name, *value, "a list of [height, width]");
+  }
+  for (const Json& size : *value)
+  {
+    if (!size.is_array() || size.size() != 2)
+    {
+      fields.refuse(name, size, "[height, width]");
+    }
+    config.canvases.push_back({ fields.edge(name, size[0]), fields.edge(name, size[1]) });
   }
 }
 
@@ -226,6 +252,7 @@ ImageProcessorConfig fromJson(const Json& json, const std::string& source)
   {
     config.rescaleFactor = fields.number("rescale_factor", *value, 0.0);
   }
+  readCanvases(fields, config);
   fields.read("image_mean", config.mean, 0.0);
   fields.read("image_std", config.std, SmallestDivisor);
   return config;

@@ -3,6 +3,7 @@
 
 #include "Json.h"
 #include "MemoryAdvice.h"
+#include "Regions.h"
 #include "Words.h"
 
 #include <algorithm>
@@ -87,10 +88,27 @@ private:
   std::vector<float> Row;
 };
 
-AnswerRows imageRows(const Trace& trace)
+/// Rows as maps of the picture.
+class ImageRows : public AnswerRows
 {
-  return { trace, trace.imageStart, trace.grid.count() };
-}
+public:
+  explicit ImageRows(const Trace& trace) : ImageRows(trace, ImageMap(trace)) {}
+
+  std::size_t cells() const { return this->Map.cells(); }
+  const std::vector<float>& readMap(std::int64_t layer, std::int64_t head, std::int64_t token)
+  {
+    return this->Map.of(this->read(layer, head, token), this->Cells);
+  }
+
+private:
+  ImageRows(const Trace& trace, const ImageMap& map)
+    : AnswerRows(trace, map.first(), map.count()), Map(map)
+  {
+  }
+
+  ImageMap Map;
+  std::vector<float> Cells;
+};
 
 void accumulate(const std::vector<float>& row, Reduction reduction, double* values)
 {
@@ -169,10 +187,10 @@ void reportLayer(const LayerParts& parts, std::size_t l, const Progress& progres
 LayerParts layerMaps(
   const Trace& trace, const Selection& selection, Reduction reduction, const Progress& progress)
 {
-  AnswerRows rows = imageRows(trace);
+  ImageRows rows(trace);
   const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
   const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
-  const auto cells = static_cast<std::size_t>(trace.grid.count());
+  const std::size_t cells = rows.cells();
   LayerParts maps = emptyParts(
     resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows, cells, reduction);
   maps.samples = static_cast<std::int64_t>(heads.size() * tokens.size());
@@ -185,7 +203,7 @@ LayerParts layerMaps(
       for (const std::int64_t token : tokens)
       {
         accumulate(
-          rows.read(maps.layers[l], head, token), reduction, maps.values.data() + l * cells);
+          rows.readMap(maps.layers[l], head, token), reduction, maps.values.data() + l * cells);
       }
     }
   }
@@ -195,10 +213,10 @@ LayerParts layerMaps(
 LayerParts headMaps(const Trace& trace, const Selection& selection, std::int64_t layer,
   Reduction reduction, const Progress& progress)
 {
-  AnswerRows rows = imageRows(trace);
+  ImageRows rows(trace);
   const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
   const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
-  const auto cells = static_cast<std::size_t>(trace.grid.count());
+  const std::size_t cells = rows.cells();
   LayerParts maps = emptyParts(
     resolveIndices({ layer }, trace.layerTotal, "Layer"), rows, heads.size() * cells, reduction);
   maps.samples = static_cast<std::int64_t>(tokens.size());
@@ -210,7 +228,7 @@ LayerParts headMaps(const Trace& trace, const Selection& selection, std::int64_t
     for (const std::int64_t token : tokens)
     {
       accumulate(
-        rows.read(maps.layers[0], heads[h], token), reduction, maps.values.data() + h * cells);
+        rows.readMap(maps.layers[0], heads[h], token), reduction, maps.values.data() + h * cells);
     }
   }
   return maps;
@@ -220,8 +238,7 @@ LayerParts patchSums(
   const Trace& trace, const Indices& patches, const Selection& selection, const Progress& progress)
 {
   const Indices chosen = resolveIndices(patches, trace.grid.count(), "Patches");
-  const auto [low, high] = std::minmax_element(chosen.begin(), chosen.end());
-  AnswerRows rows(trace, trace.imageStart + *low, *high - *low + 1);
+  ImageRows rows(trace);
   const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
   const auto T = static_cast<std::size_t>(rows.tokens());
   LayerParts sums = emptyParts(resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows,
@@ -236,10 +253,10 @@ LayerParts patchSums(
       rows.prepare(sums.layers[l], head, T);
       for (std::size_t t = 0; t < T; ++t, ++sum)
       {
-        const auto& row = rows.read(sums.layers[l], head, static_cast<std::int64_t>(t));
+        const auto& map = rows.readMap(sums.layers[l], head, static_cast<std::int64_t>(t));
         for (const std::int64_t patch : chosen)
         {
-          *sum += row[static_cast<std::size_t>(patch - *low)];
+          *sum += map[static_cast<std::size_t>(patch)];
         }
       }
     }

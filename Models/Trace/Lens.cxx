@@ -238,17 +238,19 @@ std::vector<float> wordProbability(const Lens& lens, const Indices& words)
 std::vector<SeenWord> seenWords(const Lens& lens, const Trace& trace)
 {
   std::map<std::int64_t, SeenWord> best; // by id
+  const Indices positions = patchPositions(trace);
   for (std::size_t layer = 0; layer < lens.layers.size(); ++layer)
   {
-    for (std::int64_t patch = 0; patch < trace.grid.count(); ++patch)
+    for (std::size_t patch = 0; patch < positions.size(); ++patch)
     {
       const std::int64_t position =
-        static_cast<std::int64_t>(layer) * lens.positions + trace.imageStart + patch;
+        static_cast<std::int64_t>(layer) * lens.positions + positions[patch];
       for (std::int64_t n = 0; n < lens.best; ++n)
       {
         const auto i = static_cast<std::size_t>(position * lens.best + n);
         const float probability = std::exp(lens.logprobs[i]);
-        const SeenWord here{ lens.ids[i], probability, lens.layers[layer], patch };
+        const SeenWord here{ lens.ids[i], probability, lens.layers[layer],
+          static_cast<std::int64_t>(patch) };
         const auto [word, isNew] = best.try_emplace(here.id, here);
         if (!isNew && probability > word->second.probability)
         {

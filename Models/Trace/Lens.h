@@ -7,6 +7,7 @@
 #define LVLM_TRACE_LENS_H
 
 #include "Analysis.h"
+#include "Regions.h"
 
 #include <map>
 
@@ -65,16 +66,19 @@ struct SeenWord
 /// Every word that is among the best of a patch in any layer, the most probable first.
 std::vector<SeenWord> seenWords(const Lens& lens, const Trace& trace);
 
-/// The parts of [layers, K] that are patches: [layers, rows*cols].
+/// Of [layers, K], what is at the map's patches: [layers, rows*cols].
 template <typename T>
 std::vector<T> patchesOf(const std::vector<T>& values, const Trace& trace)
 {
   const auto K = static_cast<std::size_t>(trace.keys());
+  const Indices positions = patchPositions(trace);
   std::vector<T> patches;
   for (std::size_t row = 0; row + K <= values.size(); row += K)
   {
-    const auto first = values.begin() + static_cast<std::ptrdiff_t>(row) + trace.imageStart;
-    patches.insert(patches.end(), first, first + trace.grid.count());
+    for (const std::int64_t position : positions)
+    {
+      patches.push_back(values[row + static_cast<std::size_t>(position)]);
+    }
   }
   return patches;
 }

@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "PatchPixels.h"
 
+#include <cmath>
+
 namespace lvlm
 {
 
 namespace
 {
-/// First pixel of the patch `index` of `count` along an edge; the next one's first pixel ends it.
-std::int64_t edgeOf(std::int64_t index, std::int64_t count, std::int64_t pixels)
+/// First pixel of the patch `index` of `count` from `low` to `high`; the next one's ends it.
+std::int64_t edgeOf(std::int64_t index, std::int64_t count, double low, double high)
 {
-  return (2 * index * pixels + count) / (2 * count); // rounded
+  const double edge = low + static_cast<double>(index) * (high - low) / static_cast<double>(count);
+  return static_cast<std::int64_t>(std::floor(edge + 0.5));
 }
 }
 
-PixelBox boxOfPatch(
-  std::int64_t patch, const PatchGrid& grid, std::int64_t width, std::int64_t height)
+PixelBox boxOfPatch(std::int64_t patch, const Region& region)
 {
-  const std::int64_t row = patch / grid.cols, col = patch % grid.cols;
-  return { edgeOf(col, grid.cols, width), edgeOf(col + 1, grid.cols, width),
-    edgeOf(row, grid.rows, height), edgeOf(row + 1, grid.rows, height) };
+  const auto& [rows, cols] = region.grid;
+  const auto& [left, top, right, bottom] = region.box;
+  const std::int64_t row = patch / cols, col = patch % cols;
+  return { edgeOf(col, cols, left, right), edgeOf(col + 1, cols, left, right),
+    edgeOf(row, rows, top, bottom), edgeOf(row + 1, rows, top, bottom) };
 }
 
 std::array<std::uint8_t, 3> meanColor(const std::uint8_t* pixels, std::int64_t count)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Rollout.h"
 
+#include "Regions.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -138,17 +140,20 @@ void Rollout::descend(std::int64_t layer)
 std::vector<float> imageSpan(const Trace& trace, const std::vector<float>& rows)
 {
   const auto K = static_cast<std::size_t>(trace.keys());
-  const auto start = static_cast<std::size_t>(trace.imageStart);
-  const auto cells = static_cast<std::size_t>(trace.grid.count());
-  if (K == 0 || rows.size() % K != 0 || start + cells > K)
+  const ImageMap image(trace);
+  const auto start = static_cast<std::size_t>(image.first());
+  const auto count = static_cast<std::size_t>(image.count());
+  if (K == 0 || rows.size() % K != 0 || start + count > K)
   {
     fail(rows.size(), " values are not rows over ", K, " positions with the image at ", start);
   }
-  std::vector<float> span;
-  for (std::size_t row = 0; row < rows.size(); row += K)
+  std::vector<float> span, row(count), scratch;
+  for (std::size_t at = 0; at < rows.size(); at += K)
   {
-    const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(row + start);
-    span.insert(span.end(), begin, begin + static_cast<std::ptrdiff_t>(cells));
+    const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(at + start);
+    std::copy_n(begin, count, row.begin());
+    const std::vector<float>& map = image.of(row, scratch);
+    span.insert(span.end(), map.begin(), map.end());
   }
   return span;
 }

@@ -42,7 +42,7 @@ private:
   Indices Slabs; ///< of `attention.full` by layer, -1 where it is in another process
 };
 
-/// The image span of such rows: [n, K] -> [n, rows*cols].
+/// Such rows as maps of the picture: [n, K] -> [n, rows*cols].
 std::vector<float> imageSpan(const Trace& trace, const std::vector<float>& rows);
 
 } // namespace lvlm

@@ -2,6 +2,7 @@
 #include "TokenActivation.h"
 
 #include "Error.h"
+#include "Regions.h"
 
 #include <algorithm>
 #include <array>
@@ -70,9 +71,9 @@ public:
   Values map(std::int64_t word, const Trace& trace) const
   {
     Values values;
-    for (std::int64_t patch = 0; patch < trace.grid.count(); ++patch)
+    for (const std::int64_t position : patchPositions(trace))
     {
-      values.push_back(this->at(word, trace.imageStart + patch));
+      values.push_back(this->at(word, position));
     }
     return values;
   }
@@ -218,7 +219,11 @@ std::vector<double> tokenActivation(const Trace& trace, const Lens& last, std::i
   const auto cells = static_cast<std::ptrdiff_t>(trace.grid.count());
   const Values map = rankGaussian(Values(all.begin(), all.begin() + cells), trace.grid);
   std::vector<double> row(static_cast<std::size_t>(trace.keys()), 0.0);
-  std::copy(map.begin(), map.end(), row.begin() + trace.imageStart);
+  const Indices positions = patchPositions(trace);
+  for (std::size_t patch = 0; patch < map.size(); ++patch)
+  {
+    row[static_cast<std::size_t>(positions[patch])] = map[patch];
+  }
   for (std::size_t i = 0; i < words.size(); ++i)
   {
     row[static_cast<std::size_t>(words[i].shown)] = all[static_cast<std::size_t>(cells) + i];

@@ -2,6 +2,7 @@
 #include "Trace.h"
 
 #include "Error.h"
+#include "Regions.h"
 
 #include <algorithm>
 #include <set>
@@ -54,6 +55,31 @@ void checkType(const Trace& trace, const char* name, DType type)
   }
 }
 
+void checkGrid(const Trace& trace)
+{
+  const PatchGrid& grid = trace.grid;
+  constexpr std::int64_t MaximumEdge = 1 << 16;
+  if (grid.rows < 1 || grid.cols < 1 || grid.rows > MaximumEdge || grid.cols > MaximumEdge)
+  {
+    fail("impossible grid ", grid.rows, ",", grid.cols);
+  }
+  if (trace.imageStart < 0 || trace.imageStart > trace.promptLength - grid.count())
+  {
+    fail("image span of ", grid.count(), " positions from ", trace.imageStart,
+      " is not inside the prompt of ", trace.promptLength, " positions");
+  }
+  for (std::int64_t p = 0; p < trace.promptLength; ++p)
+  {
+    const bool inImage = p >= trace.imageStart && p < trace.imageStart + grid.count();
+    const Role role = trace.roles[static_cast<std::size_t>(p)];
+    if (inImage != (role == Role::Image))
+    {
+      fail("position ", p, " has role '", nameOf(role),
+        "', which contradicts prompt_length, image_start and grid");
+    }
+  }
+}
+
 void checkSequence(const Trace& trace)
 {
   const std::int64_t positions = trace.positions();
@@ -70,28 +96,16 @@ void checkSequence(const Trace& trace)
   {
     fail(trace.texts.size(), " texts for ", positions, " positions");
   }
-  const PatchGrid& grid = trace.grid;
-  constexpr std::int64_t MaximumEdge = 1 << 16;
-  if (grid.rows < 1 || grid.cols < 1 || grid.rows > MaximumEdge || grid.cols > MaximumEdge)
-  {
-    fail("impossible grid ", grid.rows, ",", grid.cols);
-  }
-  if (trace.imageStart < 0 || trace.imageStart > trace.promptLength - grid.count())
-  {
-    fail("image span of ", grid.count(), " positions from ", trace.imageStart,
-      " is not inside the prompt of ", trace.promptLength, " positions");
-  }
   for (std::int64_t p = 0; p < positions; ++p)
   {
-    const bool inImage = p >= trace.imageStart && p < trace.imageStart + grid.count();
-    const bool inAnswer = p >= trace.promptLength;
     const Role role = trace.roles[static_cast<std::size_t>(p)];
-    if (inImage != (role == Role::Image) || inAnswer != (role == Role::Answer))
+    if ((p >= trace.promptLength) != (role == Role::Answer))
     {
-      fail("position ", p, " has role '", nameOf(role),
-        "', which contradicts prompt_length, image_start and grid");
+      fail("position ", p, " has role '", nameOf(role), "', which contradicts prompt_length ",
+        trace.promptLength);
     }
   }
+  trace.regions.empty() ? checkGrid(trace) : checkRegions(trace);
 }
 
 void checkAnswerTensors(const Trace& trace)

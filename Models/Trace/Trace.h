@@ -7,6 +7,7 @@
 
 #include "Tensor.h"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -36,6 +37,47 @@ struct PatchGrid
   std::int64_t count() const { return this->rows * this->cols; }
 };
 
+/// Left, top, right, bottom in pixels of a picture, from its top left.
+using Box = std::array<double, 4>;
+
+/// One grid of image tokens and the part of a picture that it covers.
+struct Region
+{
+  std::int64_t image = 0; ///< of which picture: 0 is `image`, 1 is `image.1` ...
+  std::int64_t start = 0; ///< position of the first patch
+  PatchGrid grid;
+  std::int64_t stride = 0; ///< positions from a row to the next: the columns, and a newline token
+                           ///< where rows end with one
+  Box box{};
+
+  std::int64_t position(std::int64_t patch) const
+  {
+    return this->start + patch / this->grid.cols * this->stride + patch % this->grid.cols;
+  }
+  /// -1 where none is.
+  std::int64_t patchAt(std::int64_t position) const
+  {
+    const std::int64_t offset = position - this->start;
+    const bool inside =
+      offset >= 0 && position < this->end() && offset % this->stride < this->grid.cols;
+    return inside ? offset / this->stride * this->grid.cols + offset % this->stride : -1;
+  }
+  /// x, y of a patch's middle, in pixels of the picture.
+  std::array<double, 2> centre(std::int64_t patch) const
+  {
+    const auto& [left, top, right, bottom] = this->box;
+    const auto part = [](std::int64_t index, std::int64_t count)
+    { return (static_cast<double>(index) + 0.5) / static_cast<double>(count); };
+    return { left + (right - left) * part(patch % this->grid.cols, this->grid.cols),
+      top + (bottom - top) * part(patch / this->grid.cols, this->grid.rows) };
+  }
+  /// One past the last patch's position.
+  std::int64_t end() const
+  {
+    return this->start + (this->grid.rows - 1) * this->stride + this->grid.cols;
+  }
+};
+
 /// The model layer that hidden states number `hidden` (0: the embeddings) come with.
 inline std::int64_t layerOfHidden(std::int64_t hidden)
 {
@@ -46,6 +88,7 @@ inline std::int64_t layerOfHidden(std::int64_t hidden)
 namespace tensor_name
 {
 inline constexpr const char* Image = "image";                      // u8  [H, W, 3]
+inline constexpr const char* ImageTiles = "image.tiles";           // u8  [tiles, h, w, 3]
 inline constexpr const char* TokenId = "tokens.id";                // i64 [P+T]
 inline constexpr const char* AnswerLogprob = "answer.logprob";     // f32 [T]
 inline constexpr const char* AnswerLogits = "answer.logits";       // f32 [T, V], on request
@@ -76,8 +119,12 @@ struct Trace
   std::vector<std::string> texts;
   std::vector<Role> roles;       ///< [P+T]
   std::int64_t promptLength = 0; ///< P
-  std::int64_t imageStart = 0;   ///< first image position
+  /// Of the grid that maps have, the first patch's position and its size. Regions.h has what
+  /// belongs to which patch.
+  std::int64_t imageStart = 0;
   PatchGrid grid;
+  /// Empty: the picture is one grid in one piece of the sequence, `grid` from `imageStart`.
+  std::vector<Region> regions;
   /// Tensors by the names above. In a parallel run `attention.answer` holds this rank's layers only
   /// (possibly none), and so do `attention.full` and `hidden.states`; `attention.full.layers` and
   /// `hidden.layers` list those of all ranks. Everything else is the same on all ranks.

@@ -3,6 +3,7 @@
 
 #include "Error.h"
 #include "Json.h"
+#include "Regions.h"
 #include "Utf8.h"
 
 #include <charconv>
@@ -17,8 +18,9 @@ using Metadata = std::map<std::string, std::string>;
 
 constexpr const char* FormatName = "lvlm-trace";
 constexpr const char* FormatVersion = "1";
+constexpr const char* VersionWithRegions = "2";
 const std::set<std::string> OwnKeys{ "format", "version", "model", "prompt", "answer", "tokens",
-  "text", "roles", "prompt_length", "image_start", "grid" };
+  "text", "roles", "prompt_length", "image_start", "grid", "regions" };
 
 const std::string& required(const Metadata& metadata, const std::string& key)
 {
@@ -83,10 +85,12 @@ std::vector<std::string> stringList(const Metadata& metadata, const std::string&
 Trace traceOf(const SafetensorsFile& file)
 {
   const Metadata& metadata = file.metadata();
-  if (required(metadata, "format") != FormatName || required(metadata, "version") != FormatVersion)
+  const std::string& version = required(metadata, "version");
+  if (required(metadata, "format") != FormatName ||
+    (version != FormatVersion && version != VersionWithRegions))
   {
-    fail("format '", metadata.at("format"), "' version '", optional(metadata, "version"),
-      "' is not '", FormatName, "' version '", FormatVersion, "'");
+    fail("format '", metadata.at("format"), "' version '", version, "' is not '", FormatName,
+      "' version '", FormatVersion, "' or '", VersionWithRegions, "'");
   }
   Trace trace;
   trace.model = optional(metadata, "model");
@@ -102,8 +106,6 @@ Trace traceOf(const SafetensorsFile& file)
     trace.roles.push_back(roleFromName(role));
   }
   trace.promptLength = integer(required(metadata, "prompt_length"), "prompt_length");
-  trace.imageStart = integer(required(metadata, "image_start"), "image_start");
-  trace.grid = gridOf(required(metadata, "grid"));
   for (const auto& [key, value] : metadata)
   {
     if (OwnKeys.count(key) == 0)
@@ -112,6 +114,16 @@ Trace traceOf(const SafetensorsFile& file)
     }
   }
   trace.tensors = file.tensors();
+  if (version == VersionWithRegions && metadata.count("regions") != 0)
+  {
+    trace.regions = parseRegions(metadata.at("regions"));
+    settleRegions(trace);
+  }
+  else
+  {
+    trace.imageStart = integer(required(metadata, "image_start"), "image_start");
+    trace.grid = gridOf(required(metadata, "grid"));
+  }
   if (trace.has(tensor_name::AttentionAnswer))
   {
     const Tensor& attention = trace.tensor(tensor_name::AttentionAnswer);
@@ -132,7 +144,7 @@ Metadata metadataOf(const Trace& trace)
   }
   Metadata metadata = trace.extra;
   metadata["format"] = FormatName;
-  metadata["version"] = FormatVersion;
+  metadata["version"] = trace.regions.empty() ? FormatVersion : VersionWithRegions;
   metadata["model"] = trace.model;
   metadata["prompt"] = trace.prompt;
   metadata["answer"] = trace.answer;
@@ -143,6 +155,11 @@ Metadata metadataOf(const Trace& trace)
   }
   metadata["roles"] = text(roles);
   metadata["prompt_length"] = std::to_string(trace.promptLength);
+  if (!trace.regions.empty())
+  {
+    metadata["regions"] = textOfRegions(trace.regions);
+    return metadata;
+  }
   metadata["image_start"] = std::to_string(trace.imageStart);
   metadata["grid"] = std::to_string(trace.grid.rows) + "," + std::to_string(trace.grid.cols);
   return metadata;

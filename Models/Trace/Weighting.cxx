@@ -2,6 +2,7 @@
 #include "Weighting.h"
 
 #include "Error.h"
+#include "Regions.h"
 
 #include <algorithm>
 
@@ -18,7 +19,8 @@ Trace gradientAttention(const Trace& trace, const TokenGradients& gradients)
   const Tensor& attention = trace.tensor(tn::AttentionAnswer); // [L, Hd, T, K]
   const std::int64_t slabs = attention.extent(0) * attention.extent(1);
   const std::int64_t T = attention.extent(2), K = attention.extent(3);
-  const std::int64_t cells = trace.grid.count();
+  const ImageMap image(trace);
+  const std::int64_t cells = image.count();
   const auto n = static_cast<std::int64_t>(gradients.size());
   const std::vector<std::int64_t> wanted{ attention.extent(0), attention.extent(1), cells };
   std::vector<float> weighted(static_cast<std::size_t>(slabs * n * cells));
@@ -33,7 +35,7 @@ Trace gradientAttention(const Trace& trace, const TokenGradients& gradients)
     }
     for (std::int64_t slab = 0; slab < slabs; ++slab)
     {
-      attention.toFloat((slab * T + token) * K + trace.imageStart, cells, row.data());
+      attention.toFloat((slab * T + token) * K + image.first(), cells, row.data());
       const float* slope = gradient.as<float>() + slab * cells;
       float* into = weighted.data() + (slab * n + place) * cells;
       for (std::size_t i = 0; i < row.size(); ++i)
@@ -45,6 +47,12 @@ Trace gradientAttention(const Trace& trace, const TokenGradients& gradients)
   }
   Trace result;
   result.grid = trace.grid;
+  result.imageStart = trace.imageStart - image.first();
+  result.regions = trace.regions;
+  for (Region& region : result.regions)
+  {
+    region.start -= image.first();
+  }
   result.layerBegin = trace.layerBegin;
   result.layerTotal = trace.layerTotal;
   result.tensors[tn::AttentionAnswer] =

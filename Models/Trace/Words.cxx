@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -191,8 +192,7 @@ TextRelevancy textRelevancy(
     fail("answer token ", answerToken, " is out of range: the answer has tokens 0 to ",
       trace.answerLength() - 1);
   }
-  if (static_cast<std::int64_t>(row.size()) != trace.keys() ||
-    trace.imageStart + trace.grid.count() > trace.keys() || trace.grid.count() < 1)
+  if (static_cast<std::int64_t>(row.size()) != trace.keys() || trace.grid.count() < 1)
   {
     fail("a relevancy row of ", row.size(), " values, the sequence has ", trace.keys(), " keys");
   }
@@ -217,14 +217,19 @@ TextRelevancy textRelevancy(
   {
     total += value;
   }
-  result.imageMaximum = row[static_cast<std::size_t>(trace.imageStart)];
-  for (std::int64_t i = 0; i < trace.grid.count(); ++i)
+  std::int64_t patches = 0;
+  result.imageMaximum = std::numeric_limits<double>::lowest();
+  for (std::size_t p = 0; p < row.size(); ++p)
   {
-    const double value = row[static_cast<std::size_t>(trace.imageStart + i)];
-    image += value;
-    result.imageMaximum = std::max(result.imageMaximum, value);
+    if (trace.roles[p] == Role::Image)
+    {
+      const double value = row[p];
+      image += value;
+      result.imageMaximum = std::max(result.imageMaximum, value);
+      ++patches;
+    }
   }
-  result.imageMean = image / static_cast<double>(trace.grid.count());
+  result.imageMean = image / static_cast<double>(patches);
   result.imageShare = total == 0 ? 0 : image / total;
   const auto most = static_cast<std::size_t>(
     compatible ? std::min(CompetingWords, trace.answerLength()) : CompetingWords);

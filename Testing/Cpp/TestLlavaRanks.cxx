@@ -333,11 +333,11 @@ void testRelevancyFailures()
 
 int main()
 {
-  for (const char* name :
-    { "multihead-f32", "grouped-bf16-sharded", "tied-f32", "new-names-tied-bf16",
-      "window-f16-mistral", "siglip-qwen2", "vipllava", "gemma", "qwen3", "phi3", "granite" })
+  for (const char* name : { "multihead-f32", "grouped-bf16-sharded", "tied-f32",
+         "new-names-tied-bf16", "window-f16-mistral", "siglip-qwen2", "vipllava", "gemma", "qwen3",
+         "phi3", "granite", "next-granite" })
   {
-    for (const int size : { 2, 3, 5 }) // the models have three layers
+    for (const int size : { 2, 3, 5 }) // the models have two or three layers
     {
       testAnswers(Root + "/" + name, size, question());
     }

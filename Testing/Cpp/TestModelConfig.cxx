@@ -39,7 +39,7 @@ void testLlava15()
   CHECK(config.text.keyValueHeads == 32 && config.text.headSize == 128);
   CHECK(config.text.intermediate == 11008 && config.text.vocabulary == 32064);
   CHECK(config.text.rmsNormEps == 1e-5 && config.text.ropeTheta == 1e4);
-  CHECK(config.vision.gridEdge() == 24 && config.imageTokens() == 576);
+  CHECK(config.vision.gridEdge() == 24 && config.tileTokens() == 576);
   CHECK(config.visionLayersUsed == 23);
   CHECK(config.vision.activation == Activation::QuickGelu);
   CHECK(config.generation.endTokens == std::set<std::int64_t>{ 2 });
@@ -60,7 +60,7 @@ void testDefaults()
     7);
   CHECK(parse(llava("", R"(,"vision_feature_layer":-1)")).visionLayersUsed == 3);
   CHECK(parse(llava("", R"(,"vision_feature_layer":1)")).visionLayersUsed == 1);
-  CHECK(parse(llava("", R"(,"vision_feature_select_strategy":"full")")).imageTokens() == 10);
+  CHECK(parse(llava("", R"(,"vision_feature_select_strategy":"full")")).tileTokens() == 10);
   CHECK(parse(llava("", R"(,"image_token_id":77)")).imageTokenId == 77);
   CHECK(parse(llava(""), R"({"eos_token_id":[3,4]})").generation.endTokens ==
     (std::set<std::int64_t>{ 3, 4 }));
@@ -78,7 +78,7 @@ void testTowers()
   const LlavaConfig config = siglip(R"(,"vision_feature_select_strategy":"full")");
   CHECK(config.vision.patchSize == 16 && config.vision.layerNormEps == 1e-6);
   CHECK(config.vision.activation == Activation::GeluTanh);
-  CHECK(config.imageTokens() == 196 && config.vision.tokens() == 196);
+  CHECK(config.tileTokens() == 196 && config.vision.tokens() == 196);
   CHECK(config.leadingFeatures() == 0);
   CHECK_THROWS(siglip(""), "'default' would drop the first patch, as siglip_vision_model has no");
   const LlavaConfig joined = parse(llava("", R"(,"vision_feature_layer":[-1,0,-1])"));
@@ -87,7 +87,7 @@ void testTowers()
   CHECK(!joined.projectorNorm);
   const LlavaConfig vip = parse(R"({"model_type":"vipllava"})");
   CHECK((vip.featureLayers == std::vector<std::int64_t>{ 23, 20, 17, 14, 6 }));
-  CHECK(vip.projectorNorm && vip.projectorNormEps == 1e-5 && vip.imageTokens() == 576);
+  CHECK(vip.projectorNorm && vip.projectorNormEps == 1e-5 && vip.tileTokens() == 576);
   const LlavaConfig old = parse(R"({"model_type":"vipllava","vision_feature_layers":[-2,3]})");
   CHECK((old.featureLayers == std::vector<std::int64_t>{ 23, 3 })); // transformers before 4.52
   CHECK_THROWS(
@@ -199,7 +199,8 @@ void testOtherForms()
     { "mllama", "fast_vlm", "llava_next", "llava_qwen2", "pixtral", "paligemma" })
   {
     CHECK_THROWS(parse(R"({"model_type":")" + std::string(type) + "\"}"),
-      "architecture '" + std::string(type) + "' is not supported (llava, vipllava are)");
+      "architecture '" + std::string(type) +
+        "' is not supported (llava, llava_next, vipllava are)");
   }
   for (const char* tower : { "pixtral", "siglip2_vision_model", "timm_wrapper", "fastvit" })
   {
@@ -214,8 +215,8 @@ void testBad()
   CHECK_THROWS(parse("{"), "malformed");
   CHECK_THROWS(parse("[]"), "not a JSON object");
   CHECK_THROWS(parse("{}"), "architecture ''");
-  CHECK_THROWS(
-    parse(R"({"model_type":"blip-2"})"), "'blip-2' is not supported (llava, vipllava are)");
+  CHECK_THROWS(parse(R"({"model_type":"blip-2"})"),
+    "'blip-2' is not supported (llava, llava_next, vipllava are)");
   CHECK_THROWS(parse(R"({"model_type":7})"), "model_type = 7");
   CHECK_THROWS(parse(llava(R"("model_type":"gpt2")")), "'gpt2' is not supported");
   CHECK_THROWS(

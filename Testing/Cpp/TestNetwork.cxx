@@ -90,8 +90,8 @@ void compareIn(Precision precision, const std::string& folder, const std::string
   options.precision = precision;
   const auto opened = LlavaModel::open(folder, options);
   const LlavaModel::Impl& model = opened->impl();
-  const at::Tensor pixels =
-    model.pixels(model.see(picture::readImage(picture), picture::ImageMode::Default)); // [3, H, W]
+  const at::Tensor pixels = model.pixels(
+    model.see(picture::readImage(picture), picture::ImageMode::Default).shown); // [3, H, W]
   const at::Tensor theirPixels = torchTensor(golden.tensor("pixel_values"));
   CHECK(at::equal(pixels, theirPixels.to(pixels.scalar_type())));
 

@@ -203,7 +203,8 @@ void testMetadata(const TempFolder& folder)
     readTrace(folder.path("bad.lvlm"));
   };
   CHECK_THROWS(with("format", "other"), "format 'other'");
-  CHECK_THROWS(with("version", "2"), "version '2'");
+  CHECK_THROWS(with("version", "3"), "version '3'");
+  with("version", "2"); // without regions it has image_start and grid as before
   CHECK_THROWS(with("tokens", "[1]"), "not a string");
   CHECK_THROWS(with("tokens", "{"), "malformed");
   CHECK_THROWS(with("roles", R"(["robot"])"), "robot");

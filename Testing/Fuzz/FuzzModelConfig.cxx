@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
     {
       const lvlm::checkpoint::LlavaConfig config =
         lvlm::checkpoint::parseLlavaConfig(text.substr(0, end), generation, "config.json");
-      lvlm_fuzz::require(config.imageTokens() > 0 && config.vision.headSize() > 0);
+      lvlm_fuzz::require(config.tileTokens() > 0 && config.vision.headSize() > 0);
       lvlm_fuzz::require(config.text.headSize > 0 && config.text.keyValueHeads > 0 &&
         config.text.heads % config.text.keyValueHeads == 0);
       lvlm_fuzz::require(

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "AnswerTrace.h"
 
+#include "Models/Trace/Regions.h"
+
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Ranks/MessageHead.h"
 #include "Models/Text/Chat/ChatTemplate.h"
@@ -78,7 +80,7 @@ std::vector<std::string> textsOf(
   const LlavaModel::Impl& model, const Prompt& prompt, const std::vector<std::int64_t>& ids)
 {
   const auto first = ids.begin() + static_cast<std::ptrdiff_t>(prompt.featureStart);
-  const auto more = static_cast<std::size_t>(model.config.imageTokens() - 1);
+  const auto more = static_cast<std::size_t>(prompt.image.count() - 1);
   std::vector<std::int64_t> once(ids.begin(), first);
   once.insert(once.end(), first + static_cast<std::ptrdiff_t>(more), ids.end());
   std::vector<std::string> texts = text::pieceTexts(model.tokenizer, once);
@@ -92,6 +94,27 @@ std::vector<std::string> textsOf(
 Tensor imageTensor(const picture::RgbImage& seen)
 {
   return Tensor::of(seen.pixels, { seen.height, seen.width, 3 });
+}
+
+Tensor tilesTensor(const std::vector<picture::RgbImage>& tiles)
+{
+  std::vector<std::uint8_t> pixels;
+  for (const picture::RgbImage& tile : tiles)
+  {
+    append(pixels, tile.pixels);
+  }
+  const auto count = static_cast<std::int64_t>(tiles.size());
+  return Tensor::of(pixels, { count, tiles.at(0).height, tiles.at(0).width, 3 });
+}
+
+std::vector<Region> regionsOf(const Prompt& prompt)
+{
+  std::vector<Region> regions = prompt.image.regions;
+  for (Region& region : regions)
+  {
+    region.start += prompt.featureStart;
+  }
+  return regions;
 }
 
 ranks::Message scoredToken(
@@ -122,25 +145,28 @@ void Answer::add(const ranks::Message& token)
   }
 }
 
-Prompt promptOf(const LlavaModel::Impl& model, const Question& question)
+Prompt promptOf(
+  const LlavaModel::Impl& model, const Question& question, const picture::PictureSize& picture)
 {
-  const std::string imageToken = model.tokenizer.piece(model.config.imageTokenId);
+  const std::int64_t imageId = model.config.imageTokenId;
+  const std::string imageToken = model.tokenizer.piece(imageId);
+  const picture::ImageTokens image = model.imageTokens(picture);
   const auto own =
     question.chatTemplate.empty() ? text::CheckpointTemplate::find(model.directory) : std::nullopt;
   if (own)
   {
     return makePrompt(own->apply(question.prompt, question.system, imageToken), model.tokenizer,
-      model.config, own->beginToken());
+      imageId, image, own->beginToken());
   }
   const text::ChatTemplate chat{
     question.chatTemplate.empty() ? text::layoutForModel(model.directory) : question.chatTemplate
   };
   return makePrompt(
-    chat.apply(question.prompt, question.system, imageToken), model.tokenizer, model.config);
+    chat.apply(question.prompt, question.system, imageToken), model.tokenizer, imageId, image);
 }
 
 Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt,
-  const Answer& answer, const picture::RgbImage& seen)
+  const Answer& answer, const picture::SeenPicture& seen, const picture::PictureSize& given)
 {
   namespace tn = tensor_name;
   const std::int64_t T = answer.length();
@@ -158,11 +184,16 @@ Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Pro
     trace.roles.push_back(Role::Answer);
   }
   trace.promptLength = static_cast<std::int64_t>(prompt.ids.size());
-  trace.imageStart = prompt.imageStart;
-  trace.grid = { model.config.vision.gridEdge(), model.config.vision.gridEdge() };
   trace.texts = textsOf(model, prompt, ids);
   const auto positions = static_cast<std::int64_t>(ids.size());
-  trace.tensors[tn::Image] = imageTensor(seen);
+  trace.tensors[tn::Image] = imageTensor(seen.shown);
+  if (!seen.tiles.empty())
+  {
+    trace.tensors[tn::ImageTiles] = tilesTensor(seen.tiles);
+    trace.extra["picture_size"] = std::to_string(given.width) + "," + std::to_string(given.height);
+  }
+  trace.regions = regionsOf(prompt);
+  settleRegions(trace);
   trace.tensors[tn::TokenId] = Tensor::of(ids, { positions });
   trace.tensors[tn::AnswerLogprob] = Tensor::of(answer.logprob, { T });
   const std::int64_t k = static_cast<std::int64_t>(answer.topkId.size()) / T;

@@ -34,12 +34,18 @@ ranks::Message scoredToken(
 
 /// u8 [H, W, 3]
 Tensor imageTensor(const picture::RgbImage& seen);
+/// u8 [tiles, h, w, 3]
+Tensor tilesTensor(const std::vector<picture::RgbImage>& tiles);
 
 /// The trace without attention. Throws Error when it contradicts itself.
 Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt,
-  const Answer& answer, const picture::RgbImage& seen);
-/// The question as the model reads it. Throws Error unless it holds exactly one image token.
-Prompt promptOf(const LlavaModel::Impl& model, const Question& question);
+  const Answer& answer, const picture::SeenPicture& seen, const picture::PictureSize& given);
+/// The question as the model reads it, about a picture of that size. Throws Error unless it holds
+/// exactly one image token.
+Prompt promptOf(
+  const LlavaModel::Impl& model, const Question& question, const picture::PictureSize& picture);
+/// The regions of a prompt's picture, in positions of the sequence.
+std::vector<Region> regionsOf(const Prompt& prompt);
 
 } // namespace lvlm::llava
 

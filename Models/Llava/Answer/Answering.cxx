@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Answering.h"
 
+#include "Models/Llava/Network/ImageFeatures.h"
 #include "Models/Llava/Network/LensRows.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
@@ -48,7 +49,7 @@ void Answering::prepare()
       ", asked on rank ", this->Team.rank(), " of ", this->Team.size());
   }
   checkQuestion(this->Asked);
-  this->Input = promptOf(this->Model, this->Asked);
+  this->Input = promptOf(this->Model, this->Asked, this->Given);
   this->checkMemory();
   this->Processors.emplace(this->Model.config.generation,
     static_cast<std::int64_t>(this->Input.ids.size()), this->Asked.maxNewTokens,
@@ -110,23 +111,40 @@ void Answering::checkAlike() const
     });
 }
 
+/// The picture is rank 0's, and how many tokens it has may depend on its size.
+void Answering::sharePictureSize()
+{
+  const ranks::Message size = this->Team.fromFirst(
+    [this]
+    {
+      const picture::RgbImage& own = this->Asked.image;
+      const std::vector<std::int64_t> edges{ own.width, own.height };
+      return ranks::Message{ {}, { Tensor::of(edges, { 2 }) } };
+    });
+  const auto edges = ranks::listOf<std::int64_t>(size);
+  this->Given = { edges.at(0), edges.at(1) };
+}
+
 void Answering::sharePicture()
 {
   const ranks::Message seen = this->Team.fromFirst(
     [this]
     {
-      const picture::RgbImage own = this->Model.see(this->Asked.image, this->Asked.imageMode);
-      return ranks::Message{ {}, { imageTensor(own) } };
+      const picture::SeenPicture own = this->Model.see(this->Asked.image, this->Asked.imageMode);
+      ranks::Message all{ {}, { imageTensor(own.shown) } };
+      if (!own.tiles.empty())
+      {
+        all.tensors.push_back(tilesTensor(own.tiles));
+      }
+      return all;
     });
-  this->Seen.height = seen.tensors.at(0).extent(0);
-  this->Seen.width = seen.tensors.at(0).extent(1);
-  this->Seen.pixels = ranks::listOf<std::uint8_t>(seen);
+  this->Seen = seenAs(this->Model, seen.tensors, this->Input.image);
 }
 
 /// What enters the first layer: the prompt, or the last token.
 at::Tensor Answering::embed(const Answer& soFar, const Progress& progress)
 {
-  return soFar.ids.empty() ? this->Steps->embedPrompt(this->Model.pixels(this->Seen), progress)
+  return soFar.ids.empty() ? this->Steps->embedPrompt(this->Seen, progress)
                            : this->Steps->embedToken(soFar.ids.back());
 }
 
@@ -179,7 +197,7 @@ void Answering::addLens(Trace& trace, const Progress& progress)
 
 Trace Answering::finish(const Answer& answer, const Progress& progress)
 {
-  Trace trace = traceOf(this->Model, this->Asked, this->Input, answer, this->Seen);
+  Trace trace = traceOf(this->Model, this->Asked, this->Input, answer, this->Seen, this->Given);
   this->Steps->moveCapture(trace, answer.length());
   if (this->Asked.captureLens)
   {
@@ -195,6 +213,7 @@ Trace Answering::finish(const Answer& answer, const Progress& progress)
 
 Trace Answering::run(const Progress& progress)
 {
+  this->sharePictureSize();
   this->Team.together([this] { translated([this] { this->prepare(); }); });
   this->checkAlike();
   this->sharePicture();

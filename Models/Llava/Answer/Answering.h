@@ -30,6 +30,7 @@ private:
   void prepare();
   void checkMemory() const;
   void checkAlike() const;
+  void sharePictureSize();
   void sharePicture();
   ranks::Message turn(const Answer& soFar, const ranks::Message& given, const Progress& progress);
   std::int64_t choose(const Answer& soFar, const at::Tensor& logits);
@@ -42,7 +43,8 @@ private:
   const Question& Asked;
   ranks::Team& Team;
   Prompt Input;
-  picture::RgbImage Seen; ///< on all ranks
+  picture::PictureSize Given; ///< of the picture; this and what is seen of it on all ranks
+  picture::SeenPicture Seen;
   std::optional<Generation> Steps;
   std::optional<LogitsProcessors> Processors;
   std::optional<Sampler> Choice;

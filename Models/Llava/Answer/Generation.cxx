@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Generation.h"
 
+#include "Models/Llava/Network/ImageFeatures.h"
 #include "Models/Trace/Error.h"
 
 #include <algorithm>
@@ -218,19 +219,19 @@ at::TensorOptions Generation::tensorOptions() const
   return at::TensorOptions(this->Model.weights.type()).device(this->Model.weights.device());
 }
 
-at::Tensor Generation::embedPrompt(const at::Tensor& pixels, const Progress& progress)
+at::Tensor Generation::embedPrompt(const picture::SeenPicture& seen, const Progress& progress)
 {
   const VisionTower::LayerTap tap = [&](std::int64_t layer, std::int64_t row, const at::Tensor& a)
   {
     this->Buffers.pulse.beat();
-    if (this->Vision)
+    if (this->Vision && a.defined())
     {
       writeRows(*this->Vision, layer, row, a.size(2), a);
     }
     return at::Tensor();
   };
   const at::Tensor image =
-    this->Model.vision.forward(pixels, this->Buffers, tap, progress); // [patches, D]
+    imageFeatures(this->Model, seen, this->Buffers, tap, progress); // [image tokens, D]
   this->Model.checkpoint->requireIntact();
   checkFinite(image, this->Model.directory, "the vision tower");
   std::vector<std::int64_t> ids = this->Input.ids;

@@ -35,7 +35,7 @@ public:
   Generation(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt);
 
   /// First rank: vision tower, projector and embeddings of the prompt, [P, D].
-  at::Tensor embedPrompt(const at::Tensor& pixels, const Progress& progress);
+  at::Tensor embedPrompt(const picture::SeenPicture& seen, const Progress& progress);
   /// First rank: embedding of an answer token, [1, D].
   at::Tensor embedToken(std::int64_t token) const;
   /// This rank's layers on the next n positions: [n, D] -> [n, D].

@@ -190,10 +190,8 @@ LlavaModel::Impl::Impl(const std::string& folder, const ModelOptions& modelOptio
   }
 }
 
-picture::RgbImage LlavaModel::Impl::see(
-  const picture::RgbImage& picture, picture::ImageMode mode) const
+picture::RgbImage LlavaModel::Impl::underPatches(const picture::RgbImage& whole) const
 {
-  const picture::RgbImage whole = picture::processImage(picture, this->imageConfig, mode).seen;
   const checkpoint::VisionConfig& vision = this->config.vision;
   if (whole.width != vision.imageSize || whole.height != vision.imageSize)
   {
@@ -206,6 +204,59 @@ picture::RgbImage LlavaModel::Impl::see(
     const auto begin = whole.pixels.begin() + row * whole.width * 3;
     seen.pixels.insert(seen.pixels.end(), begin, begin + seen.width * 3);
   }
+  return seen;
+}
+
+picture::TilePlan LlavaModel::Impl::planOf(const picture::PictureSize& size) const
+{
+  const auto& own = this->imageConfig.canvases;
+  if (!this->imageConfig.tiles || (!own.empty() && own != this->config.canvases))
+  {
+    fail(this->directory, ": config.json reads pictures in tiles, the image processor ",
+      this->imageConfig.tiles ? "cuts other ones (image_grid_pinpoints)" : "makes none");
+  }
+  std::vector<picture::PictureSize> canvases;
+  for (const auto& [height, width] : this->config.canvases)
+  {
+    canvases.push_back({ width, height });
+  }
+  return picture::planTiles(size, canvases, this->config.vision.imageSize);
+}
+
+picture::ImageTokens LlavaModel::Impl::imageTokens(const picture::PictureSize& size) const
+{
+  const checkpoint::VisionConfig& vision = this->config.vision;
+  const PatchGrid grid{ vision.gridEdge(), vision.gridEdge() };
+  const picture::TileTokens tile{ grid, this->config.leadingFeatures() };
+  return this->config.readsTiles()
+    ? picture::tokensOfTiles(this->planOf(size), tile, size)
+    : picture::tokensOfOne(tile, { vision.seenEdge(), vision.seenEdge() });
+}
+
+picture::SeenPicture LlavaModel::Impl::see(
+  const picture::RgbImage& picture, picture::ImageMode mode) const
+{
+  picture::SeenPicture seen;
+  if (!this->config.readsTiles())
+  {
+    seen.shown = this->underPatches(picture::processImage(picture, this->imageConfig, mode).seen);
+  }
+  else
+  {
+    if (mode != picture::ImageMode::Default)
+    {
+      fail(this->directory,
+        ": ImageMode must be Default: this model reads a picture in tiles, "
+        "which fit its shape");
+    }
+    seen = picture::cutTiles(
+      picture, this->planOf({ picture.width, picture.height }), this->imageConfig);
+    for (picture::RgbImage& tile : seen.tiles)
+    {
+      tile = this->underPatches(tile);
+    }
+  }
+  seen.tokens = this->imageTokens({ picture.width, picture.height });
   return seen;
 }
 
@@ -281,7 +332,8 @@ std::string LlavaModel::description() const
        << config.text.heads << " heads, width " << config.text.hidden
        << (config.vision.classToken ? "; CLIP tower: " : "; SigLIP tower: ")
        << config.visionLayersUsed << " of " << config.vision.layers << " layers, "
-       << config.vision.gridEdge() << " x " << config.vision.gridEdge() << " patches; "
+       << config.vision.gridEdge() << " x " << config.vision.gridEdge()
+       << (config.readsTiles() ? " patches a tile; " : " patches; ")
        << byteText(this->Self->checkpoint->bytes()) << " of "
        << nameOf(this->Self->checkpoint->storedType());
   if (const ModelOptions& options = this->options(); options.ranks > 1)
@@ -294,7 +346,13 @@ std::string LlavaModel::description() const
 
 std::int64_t LlavaModel::promptLength(const Question& question) const
 {
-  return static_cast<std::int64_t>(promptOf(*this->Self, question).ids.size());
+  picture::PictureSize size{ question.image.width, question.image.height };
+  for (const auto& [height, width] : this->config().canvases)
+  {
+    const bool larger = width * height > size.width * size.height;
+    size = question.image.width < 1 && larger ? picture::PictureSize{ width, height } : size;
+  }
+  return static_cast<std::int64_t>(promptOf(*this->Self, question, size).ids.size());
 }
 
 Trace LlavaModel::ask(const Question& question, const Progress& progress) const

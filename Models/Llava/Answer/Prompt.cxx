@@ -70,9 +70,10 @@ std::vector<Role> rolesOf(const std::vector<std::int64_t>& ids,
 }
 
 Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer,
-  const checkpoint::LlavaConfig& config, const std::string& beginToken)
+  std::int64_t imageTokenId, const picture::ImageTokens& image, const std::string& beginToken)
 {
   Prompt prompt;
+  prompt.image = image;
   for (const text::PromptPart& part : parts)
   {
     prompt.text += part.text;
@@ -81,29 +82,31 @@ Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokeni
   const Encode encode = [&tokenizer, complete](const std::string& text)
   { return tokenizer.encode(text, !complete); };
   const std::vector<std::int64_t> ids = encode(prompt.text);
-  const auto images = std::count(ids.begin(), ids.end(), config.imageTokenId);
+  const auto images = std::count(ids.begin(), ids.end(), imageTokenId);
   if (images != 1)
   {
-    fail("the prompt has ", images, " image tokens ('", tokenizer.piece(config.imageTokenId),
+    fail("the prompt has ", images, " image tokens ('", tokenizer.piece(imageTokenId),
       "'), exactly one is needed");
   }
   const std::vector<Role> roles = rolesOf(ids, parts, tokenizer, encode);
-  const std::int64_t repeats = config.imageTokens();
   for (std::size_t i = 0; i < ids.size(); ++i)
   {
-    const bool image = ids[i] == config.imageTokenId;
-    if (image)
+    const bool isImage = ids[i] == imageTokenId;
+    if (isImage)
     {
       prompt.featureStart = static_cast<std::int64_t>(prompt.ids.size());
-      prompt.imageStart = prompt.featureStart + config.leadingFeatures();
     }
-    const auto count = static_cast<std::size_t>(image ? repeats : 1);
+    const auto count = static_cast<std::size_t>(isImage ? image.count() : 1);
     prompt.ids.insert(prompt.ids.end(), count, ids[i]);
     prompt.pieces.insert(prompt.pieces.end(), count, tokenizer.piece(ids[i]));
-    prompt.roles.insert(prompt.roles.end(), count, image ? Role::Image : roles[i]);
-    if (image && config.leadingFeatures() > 0)
+    prompt.roles.insert(prompt.roles.end(), count, isImage ? Role::Special : roles[i]);
+  }
+  for (const Region& region : image.regions)
+  {
+    for (std::int64_t patch = 0; patch < region.grid.count(); ++patch)
     {
-      prompt.roles[static_cast<std::size_t>(prompt.featureStart)] = Role::Special;
+      prompt.roles[static_cast<std::size_t>(prompt.featureStart + region.position(patch))] =
+        Role::Image;
     }
   }
   return prompt;

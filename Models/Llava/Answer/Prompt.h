@@ -4,7 +4,7 @@
 #ifndef LVLM_LLAVA_PROMPT_H
 #define LVLM_LLAVA_PROMPT_H
 
-#include "Models/Checkpoint/ModelConfig.h"
+#include "Models/Picture/Tiles.h"
 #include "Models/Text/Chat/ChatTemplate.h"
 #include "Models/Text/Tokenizer.h"
 #include "Models/Trace/Trace.h"
@@ -21,16 +21,17 @@ struct Prompt
   std::vector<std::int64_t> ids;   ///< [P], the image token repeated for each image position
   std::vector<std::string> pieces; ///< [P]
   std::vector<Role> roles;         ///< [P]
-  std::int64_t imageStart = 0;     ///< first patch (a kept CLS token before it has role `special`)
   std::int64_t featureStart = 0;   ///< first image position
+  picture::ImageTokens image;      ///< what the positions from there on are
 };
 
 /// Tokenizes the whole text at once, as Hugging Face's processor does, then repeats the image
-/// token. Roles: template text before the question is `system`, after it `special`. Throws Error
+/// token. Roles: template text before the question is `system`, after it `special`, and so is an
+/// image token that is no patch (CLS, the end of a row). Throws Error
 /// when the text does not hold exactly one image token. A text that starts with `beginToken` has
 /// the special tokens in it; the tokenizer adds none then, as in Hugging Face's processors.
 Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer,
-  const checkpoint::LlavaConfig& config, const std::string& beginToken = {});
+  std::int64_t imageTokenId, const picture::ImageTokens& image, const std::string& beginToken = {});
 
 } // namespace lvlm::llava
 

@@ -21,7 +21,7 @@ Progress part(const Progress& progress, double from, double size)
 }
 
 PromptPass::PromptPass(const LlavaModel& model, Prompt prompt, const Question& capture,
-  picture::RgbImage picture, ranks::Team& team)
+  picture::SeenPicture picture, ranks::Team& team)
   : Model(model.impl()), Team(team), Input(std::move(prompt)), Asked(capture),
     Seen(std::move(picture))
 {
@@ -61,7 +61,7 @@ ranks::Message PromptPass::turn(
 {
   const Decoder& decoder = this->Model.decoder;
   const at::Tensor entering = decoder.hasFirst()
-    ? this->Steps->embedPrompt(this->Model.pixels(this->Seen), part(progress, 0, 0.5))
+    ? this->Steps->embedPrompt(this->Seen, part(progress, 0, 0.5))
     : received(given.tensors.at(0), { this->Steps->promptLength(), decoder.config().hidden },
         this->Steps->tensorOptions());                                                     // [P, D]
   const at::Tensor hidden = this->Steps->layers(entering, part(progress, 0.5, 0.5), what); // [P, D]

@@ -18,7 +18,7 @@ class PromptPass
 public:
   /// Inside team.together(). `picture` is what the model sees. Throws Error for too little memory.
   PromptPass(const LlavaModel& model, Prompt prompt, const Question& capture,
-    picture::RgbImage picture, ranks::Team& team);
+    picture::SeenPicture picture, ranks::Team& team);
   PromptPass(const PromptPass&) = delete;
   PromptPass& operator=(const PromptPass&) = delete;
 
@@ -39,7 +39,7 @@ private:
   ranks::Team& Team;
   Prompt Input;
   Question Asked;
-  picture::RgbImage Seen;
+  picture::SeenPicture Seen;
   std::optional<Generation> Steps;
   at::Tensor Last; ///< [1, D], what leaves the last layer at the last position
 };

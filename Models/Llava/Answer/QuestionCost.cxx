@@ -111,7 +111,9 @@ QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLengt
   // What the C library keeps between pieces that live on: more where LibTorch makes the products.
   const std::int64_t kept = prompt / (element > 4 ? 3 : 8);
   const std::int64_t angles = 2 * n * text.headSize * element;
-  const std::int64_t tower = decoder.hasFirst() ? towerBytes(vision, element) : 0;
+  // In tiles the image tokens are there twice, tile by tile and in their order, and so are pixels.
+  const std::int64_t tiles = this->config().readsTiles() ? 2 * n * text.hidden * element : 0;
+  const std::int64_t tower = decoder.hasFirst() ? towerBytes(vision, element) + tiles : 0;
   cost.buffers =
     static_cast<std::size_t>(widenedBytes(*this->Self) + std::max(prompt + kept + angles, tower));
   cost.picture = 2 * question.image.pixels.size();

@@ -5,12 +5,14 @@
 #include "BranchedDecoder.h"
 #include "HiddenPatches.h"
 
+#include "Models/Llava/Network/ImageFeatures.h"
 #include "Models/Llava/Network/Products.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Relevancy/TracedSequence.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Ranks/Team.h"
 #include "Models/Trace/ByteText.h"
+#include "Models/Trace/Regions.h"
 
 #include <algorithm>
 #include <cmath>
@@ -70,10 +72,13 @@ void checkSight(
   }
 }
 
-void checkVariant(const Variant& variant, const LlavaModel::Impl& model, std::int64_t S)
+void checkVariant(
+  const Variant& variant, const LlavaModel::Impl& model, const TracedSequence& sequence)
 {
   const checkpoint::TextConfig& text = model.config.text;
-  checkRange(variant.patches, model.config.vision.patches(), "patch");
+  const std::int64_t S = sequence.keys();
+  const Region& fine = finestRegion(sequence.picture().tokens.regions);
+  checkRange(variant.patches, fine.grid.count(), "patch");
   Indices layers;
   for (const AttentionCut& cut : variant.cuts)
   {
@@ -108,8 +113,9 @@ private:
   std::int64_t positions() const { return this->Sequence.keys(); }
   std::int64_t firstChange(const Variant& variant) const;
   std::vector<Group> groups() const;
-  at::Tensor tower(const picture::RgbImage& seen, const Progress& progress);
+  at::Tensor tower(const picture::SeenPicture& seen, const Progress& progress);
   at::Tensor embed(const Progress& progress);
+  at::Tensor patchTokens() const;
   at::Tensor imageOf(const Variant& variant, const Progress& progress);
   at::Tensor embed(const Group& group, const Progress& progress);
   /// Log-probabilities of the answer's tokens, of rows that predict it again and again.
@@ -135,7 +141,7 @@ Scoring::Scoring(const LlavaModel::Impl& model, const TracedSequence& sequence,
   const std::vector<Variant>& variants, ranks::Team& team)
   : Model(model), Sequence(sequence), Variants(variants), Team(team),
     Decoding(model, sequence.keys(), sequence.answerLength(), this->Buffers),
-    Picture(sequence.picture(), { model.config.vision.gridEdge(), model.config.vision.gridEdge() })
+    Picture(sequence.picture())
 {
 }
 
@@ -146,10 +152,10 @@ std::int64_t Scoring::firstChange(const Variant& variant) const
   std::int64_t first = this->Sequence.position(0);
   if (!variant.patches.empty())
   {
-    first = std::min(first,
-      hidesEmbeddings(variant.fill) ? this->Sequence.imageStart() +
-          *std::min_element(variant.patches.begin(), variant.patches.end())
-                                    : this->Sequence.featureStart());
+    const Indices tokens = this->Picture.tokensOf(variant.patches);
+    const std::int64_t token =
+      hidesEmbeddings(variant.fill) ? *std::min_element(tokens.begin(), tokens.end()) : 0;
+    first = std::min(first, this->Sequence.featureStart() + token);
   }
   for (const AttentionCut& cut : variant.cuts)
   {
@@ -182,14 +188,14 @@ std::vector<Group> Scoring::groups() const
 }
 
 /// The tower's and the projector's: [image tokens, D]
-at::Tensor Scoring::tower(const picture::RgbImage& seen, const Progress& progress)
+at::Tensor Scoring::tower(const picture::SeenPicture& seen, const Progress& progress)
 {
   const VisionTower::LayerTap beat = [this](std::int64_t, std::int64_t, const at::Tensor&)
   {
     this->Buffers.pulse.beat();
     return at::Tensor();
   };
-  return this->Model.vision.forward(this->Model.pixels(seen), this->Buffers, beat, progress);
+  return imageFeatures(this->Model, seen, this->Buffers, beat, progress);
 }
 
 at::Tensor Scoring::embed(const Progress& progress)
@@ -200,6 +206,20 @@ at::Tensor Scoring::embed(const Progress& progress)
   return this->Embedded;
 }
 
+/// Which image tokens are patches.
+at::Tensor Scoring::patchTokens() const
+{
+  Indices tokens;
+  for (const Region& region : this->Sequence.picture().tokens.regions)
+  {
+    for (std::int64_t patch = 0; patch < region.grid.count(); ++patch)
+    {
+      tokens.push_back(region.position(patch));
+    }
+  }
+  return at::tensor(tokens, at::kLong).to(this->Embedded.device());
+}
+
 /// The image tokens of a variant.
 at::Tensor Scoring::imageOf(const Variant& variant, const Progress& progress)
 {
@@ -208,20 +228,17 @@ at::Tensor Scoring::imageOf(const Variant& variant, const Progress& progress)
     return this->tower(this->Picture.without(variant.patches, variant.fill), progress);
   }
   at::Tensor image =
-    this->Embedded.narrow(0, this->Sequence.featureStart(), this->Model.config.imageTokens())
-      .clone();
-  at::Tensor patches =
-    image.narrow(0, this->Model.config.leadingFeatures(), this->Model.config.vision.patches());
-  const at::Tensor mean = patches.mean(0); // [D]
-  for (const std::int64_t patch : variant.patches)
+    this->Embedded.narrow(0, this->Sequence.featureStart(), this->Sequence.imageTokens()).clone();
+  const at::Tensor mean = image.index_select(0, this->patchTokens()).mean(0); // [D]
+  for (const std::int64_t token : this->Picture.tokensOf(variant.patches))
   {
     if (variant.fill == PatchFill::ZeroEmbedding)
     {
-      patches[patch].zero_();
+      image[token].zero_();
     }
     else
     {
-      patches[patch].copy_(mean);
+      image[token].copy_(mean);
     }
   }
   return image;
@@ -239,7 +256,7 @@ at::Tensor Scoring::embed(const Group& group, const Progress& progress)
     };
     const std::int64_t first = group.branches[i - group.begin].first;
     at::Tensor rows = this->Embedded.clone();
-    rows.narrow(0, this->Sequence.featureStart(), this->Model.config.imageTokens())
+    rows.narrow(0, this->Sequence.featureStart(), this->Sequence.imageTokens())
       .copy_(this->imageOf(this->Variants[i], own));
     parts.push_back(rows.narrow(0, first, this->positions() - first));
   }
@@ -432,7 +449,7 @@ AnswerScores answerScores(const LlavaModel& model, const Trace& trace,
       sequence = std::make_unique<TracedSequence>(impl, trace);
       for (const Variant& variant : variants)
       {
-        checkVariant(variant, impl, sequence->keys());
+        checkVariant(variant, impl, *sequence);
       }
       checkMemory(impl, sequence->keys());
       translated([&] { scoring = std::make_unique<Scoring>(impl, *sequence, variants, team); });

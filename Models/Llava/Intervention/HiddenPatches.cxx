@@ -2,6 +2,7 @@
 #include "HiddenPatches.h"
 
 #include "Models/Trace/PatchPixels.h"
+#include "Models/Trace/Regions.h"
 
 #include <algorithm>
 #include <array>
@@ -83,38 +84,126 @@ picture::RgbImage blurred(const picture::RgbImage& picture, double deviation)
   return result;
 }
 
-const picture::RgbImage& HiddenPatches::cover(PatchFill fill)
+HiddenPatches::HiddenPatches(picture::SeenPicture seen)
+  : Seen(std::move(seen)), Fine(finestRegion(this->Seen.tokens.regions))
+{
+}
+
+const std::vector<picture::RgbImage>& HiddenPatches::covers(PatchFill fill)
 {
   const auto found = this->Covers.find(fill);
   if (found != this->Covers.end())
   {
     return found->second;
   }
-  const double patch = static_cast<double>(this->Seen.width) / static_cast<double>(this->Grid.cols);
-  picture::RgbImage cover = fill == PatchFill::Blur
-    ? blurred(this->Seen, patch)
-    : evenPicture(this->Seen,
-        fill == PatchFill::MeanColor
-          ? meanColor(this->Seen.pixels.data(), this->Seen.width * this->Seen.height)
-          : std::array<std::uint8_t, 3>{});
-  return this->Covers[fill] = std::move(cover);
+  // The first tile is the picture without the black beside it.
+  const picture::RgbImage& whole =
+    this->Seen.tiles.empty() ? this->Seen.shown : this->Seen.tiles[0];
+  const std::array<std::uint8_t, 3> color = fill == PatchFill::MeanColor
+    ? meanColor(whole.pixels.data(), whole.width * whole.height)
+    : std::array<std::uint8_t, 3>{};
+  const double patch =
+    (this->Fine.box[2] - this->Fine.box[0]) / static_cast<double>(this->Fine.grid.cols);
+  std::vector<picture::RgbImage> all;
+  const auto add = [&](const picture::RgbImage& picture, const Box& view)
+  {
+    const double scale = static_cast<double>(picture.width) / (view[2] - view[0]);
+    all.push_back(
+      fill == PatchFill::Blur ? blurred(picture, patch * scale) : evenPicture(picture, color));
+  };
+  add(this->Seen.shown, { 0, 0, static_cast<double>(this->Seen.shown.width), 0 });
+  for (std::size_t tile = 0; tile < this->Seen.tiles.size(); ++tile)
+  {
+    add(this->Seen.tiles[tile], this->viewOf(tile));
+  }
+  return this->Covers[fill] = std::move(all);
 }
 
-picture::RgbImage HiddenPatches::without(const Indices& patches, PatchFill fill)
+Box HiddenPatches::viewOf(std::size_t tile) const
 {
-  picture::RgbImage result = this->Seen;
-  const picture::RgbImage& cover = this->cover(fill);
+  const std::vector<Region>& regions = this->Seen.tokens.regions;
+  if (tile == 0) // the whole picture, whose grid is a region
+  {
+    return regions.front().box;
+  }
+  const picture::RgbImage& canvas = this->Seen.shown;
+  const std::int64_t edge = this->Seen.edge;
+  const std::int64_t cols = canvas.width / edge;
+  const auto left = static_cast<double>((static_cast<std::int64_t>(tile) - 1) % cols * edge);
+  const auto top = static_cast<double>((static_cast<std::int64_t>(tile) - 1) / cols * edge);
+  return { left, top, left + static_cast<double>(edge), top + static_cast<double>(edge) };
+}
+
+void HiddenPatches::fill(
+  picture::RgbImage& picture, const Box& view, const Box& box, const picture::RgbImage& cover)
+{
+  const auto pixel = [](double place, double low, double high, std::int64_t pixels)
+  {
+    const double at = std::floor((place - low) / (high - low) * static_cast<double>(pixels) + 0.5);
+    return static_cast<std::int64_t>(std::clamp(at, 0.0, static_cast<double>(pixels)));
+  };
+  const std::int64_t left = pixel(box[0], view[0], view[2], picture.width);
+  const std::int64_t right = pixel(box[2], view[0], view[2], picture.width);
+  const std::int64_t bottom = pixel(box[3], view[1], view[3], picture.height);
+  for (std::int64_t y = pixel(box[1], view[1], view[3], picture.height); y < bottom; ++y)
+  {
+    const std::int64_t begin = 3 * (y * picture.width + left);
+    std::copy_n(cover.pixels.begin() + begin, 3 * (right - left), picture.pixels.begin() + begin);
+  }
+}
+
+picture::SeenPicture HiddenPatches::without(const Indices& patches, PatchFill fill)
+{
+  picture::SeenPicture result = this->Seen;
+  const std::vector<picture::RgbImage>& covers = this->covers(fill);
   for (const std::int64_t patch : patches)
   {
-    const PixelBox box = boxOfPatch(patch, this->Grid, result.width, result.height);
-    for (std::int64_t y = box.top; y < box.bottom; ++y)
+    const PixelBox pixels = boxOfPatch(patch, this->Fine);
+    const Box box{ static_cast<double>(pixels.left), static_cast<double>(pixels.top),
+      static_cast<double>(pixels.right), static_cast<double>(pixels.bottom) };
+    const Box whole{ 0, 0, static_cast<double>(result.shown.width),
+      static_cast<double>(result.shown.height) };
+    HiddenPatches::fill(result.shown, whole, box, covers[0]);
+    for (std::size_t tile = 0; tile < result.tiles.size(); ++tile)
     {
-      const std::int64_t begin = 3 * (y * result.width + box.left);
-      std::copy_n(
-        cover.pixels.begin() + begin, 3 * (box.right - box.left), result.pixels.begin() + begin);
+      HiddenPatches::fill(result.tiles[tile], this->viewOf(tile), box, covers[tile + 1]);
     }
   }
   return result;
+}
+
+Indices HiddenPatches::tokensOf(const Indices& patches) const
+{
+  Indices tokens;
+  std::vector<bool> hidden(static_cast<std::size_t>(this->patches()));
+  for (const std::int64_t patch : patches)
+  {
+    tokens.push_back(this->Fine.position(patch));
+    hidden[static_cast<std::size_t>(patch)] = true;
+  }
+  const auto& [left, top, right, bottom] = this->Fine.box;
+  const auto place = [](double at, double low, double high, std::int64_t count)
+  {
+    return static_cast<std::int64_t>(
+      std::floor((at - low) / (high - low) * static_cast<double>(count)));
+  };
+  for (const Region& region : this->Seen.tokens.regions)
+  {
+    for (std::int64_t patch = 0; region.start != this->Fine.start && patch < region.grid.count();
+         ++patch)
+    {
+      const auto [x, y] = region.centre(patch);
+      const std::int64_t col = place(x, left, right, this->Fine.grid.cols);
+      const std::int64_t row = place(y, top, bottom, this->Fine.grid.rows);
+      const bool inside =
+        col >= 0 && row >= 0 && col < this->Fine.grid.cols && row < this->Fine.grid.rows;
+      if (inside && hidden[static_cast<std::size_t>(row * this->Fine.grid.cols + col)])
+      {
+        tokens.push_back(region.position(patch));
+      }
+    }
+  }
+  return tokens;
 }
 
 } // namespace lvlm::llava

@@ -40,7 +40,7 @@ Trace readOnceMore(const LlavaModel& model, const Trace& trace, const Indices& l
       const TracedSequence sequence(model.impl(), trace);
       Prompt input;
       input.ids = sequence.ids(sequence.keys());
-      input.imageStart = sequence.imageStart();
+      input.image = sequence.picture().tokens;
       input.featureStart = sequence.featureStart();
       Question wanted; // a row of attention a layer tells whose the layers are
       wanted.fullLayers.clear();

@@ -9,6 +9,7 @@
 #include "Models/Llava/Network/Decoder.h"
 #include "Models/Llava/Network/VisionTower.h"
 #include "Models/Llava/Network/WeightStore.h"
+#include "Models/Picture/Tiles.h"
 #include "Models/Text/Tokenizer.h"
 
 namespace lvlm::llava
@@ -28,13 +29,20 @@ struct LlavaModel::Impl
 
   Impl(const std::string& directory, const ModelOptions& options);
 
-  /// The part of a picture that lies under patches, after preprocessing. Throws Error if that makes
-  /// pictures of another size than the tower takes.
-  picture::RgbImage see(const picture::RgbImage& picture, picture::ImageMode mode) const;
+  /// What the model sees of a picture after preprocessing: the part that lies under patches, or the
+  /// whole of it and its tiles. Throws Error if that is of another size than the tower takes, and
+  /// for a mode that tiles do not have.
+  picture::SeenPicture see(const picture::RgbImage& picture, picture::ImageMode mode) const;
+  /// The tokens of a picture of that size, as see() gives them.
+  picture::ImageTokens imageTokens(const picture::PictureSize& size) const;
 
-  /// The seen picture as the tower's input: [3, H, W] in the compute type. Throws Error on a wrong
-  /// size.
+  /// A seen picture or tile as the tower's input: [3, H, W] in the compute type. Throws Error on a
+  /// wrong size.
   at::Tensor pixels(const picture::RgbImage& seen) const;
+
+private:
+  picture::TilePlan planOf(const picture::PictureSize& size) const;
+  picture::RgbImage underPatches(const picture::RgbImage& whole) const;
 };
 
 /// Runs `work`; what Torch throws becomes Error without its backtrace, and bad_alloc an Error too.

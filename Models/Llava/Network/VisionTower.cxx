@@ -90,6 +90,11 @@ VisionTower::VisionTower(
   }
   this->Projector1 = projector("projector.linear_1", config.featureWidth());
   this->Projector2 = projector("projector.linear_2", config.text.hidden);
+  if (config.readsTiles())
+  {
+    this->Newline = scaled(weights.small("image_newline", { config.text.hidden }).unsqueeze(0),
+      config.text.featureScale);
+  }
 }
 
 at::Tensor VisionTower::embed(const at::Tensor& pixels, Workspace& workspace) const

@@ -60,6 +60,8 @@ public:
   at::Tensor featureGradient(const at::Tensor& gradient, std::int64_t state) const;
   /// Features [N, F] -> image tokens in the decoder's width [patches, Dt].
   at::Tensor project(const at::Tensor& features, Workspace& workspace) const;
+  /// The token that closes a row of a picture in tiles, [1, Dt]; undefined where there are none.
+  const at::Tensor& newline() const { return this->Newline; }
   /// Pixels -> image tokens. Reports once per layer; throws Aborted.
   at::Tensor forward(const at::Tensor& pixels, Workspace& workspace, const LayerTap& tap,
     const Progress& progress) const;
@@ -73,6 +75,7 @@ private:
   std::vector<VisionLayer> Layers;
   at::Tensor ProjectorNormWeight, ProjectorNormBias; ///< [F], undefined where there is no norm
   Linear Projector1, Projector2;
+  at::Tensor Newline;
 };
 
 } // namespace lvlm::llava

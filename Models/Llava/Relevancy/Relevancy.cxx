@@ -418,7 +418,8 @@ AnswerMaps relevancyMaps(const LlavaModel& model, const Trace& trace, const Indi
     {
       const at::NoGradGuard guard;
       useThreads(model.options().threads);
-      MapMaker maker(model.impl(), *sequence, wanted, options.tower, team, progress);
+      const bool tower = options.tower && !model.config().readsTiles();
+      MapMaker maker(model.impl(), *sequence, wanted, tower, team, progress);
       if (options.mode == RelevancyMode::Exact)
       {
         maker.exact();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "RelevancySweep.h"
 
+#include "Models/Llava/Network/ImageFeatures.h"
 #include "Models/Llava/Network/Products.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
@@ -188,7 +189,7 @@ void RelevancySweep::forwardVision(const Progress& progress)
 {
   const VisionTower& tower = this->Model.vision;
   this->VisionInputs.push_back(
-    tower.embed(this->Model.pixels(this->Sequence.picture()), this->Buffers)
+    tower.embed(this->Model.pixels(this->Sequence.picture().shown), this->Buffers)
       .to(gradientType(this->Model.weights.type()))); // [N, D]
   for (std::int64_t i = 0; i < tower.layers(); ++i)
   {
@@ -223,13 +224,29 @@ ranks::Message RelevancySweep::pass(
     progress);
 }
 
+/// In tiles the gradient ends before the tower, whose layers need not be kept then.
+at::Tensor RelevancySweep::imageTokens(const Progress& progress)
+{
+  if (this->Model.config.readsTiles())
+  {
+    const VisionTower::LayerTap beat = [this](std::int64_t, std::int64_t, const at::Tensor&)
+    {
+      this->Buffers.pulse.beat();
+      return at::Tensor();
+    };
+    return imageFeatures(this->Model, this->Sequence.picture(), this->Buffers, beat, progress)
+      .to(gradientType(this->Model.weights.type()));
+  }
+  this->forwardVision(progress);
+  return ProjectorGradient(
+    this->Model.vision, this->Model.vision.features(this->VisionInputs), this->Buffers)
+    .output();
+}
+
 /// What enters the decoder: [S, D]
 at::Tensor RelevancySweep::embed(const Progress& progress)
 {
-  this->forwardVision(progress);
-  const at::Tensor image = ProjectorGradient(
-    this->Model.vision, this->Model.vision.features(this->VisionInputs), this->Buffers)
-                             .output();
+  const at::Tensor image = this->imageTokens(progress); // [image tokens, D]
   at::Tensor hidden = this->Model.decoder.embed(this->Ids).to(image.scalar_type()); // [S, D]
   hidden.narrow(0, this->Sequence.featureStart(), image.size(0)).copy_(image);
   return hidden;
@@ -391,8 +408,7 @@ void RelevancySweep::decoder(std::vector<GradientJob>& jobs, bool toImage, const
     if (toImage && !job.ownOnly && this->Team.isFirst())
     {
       job.gradient =
-        job.gradient.narrow(0, this->Sequence.featureStart(), this->Model.config.imageTokens())
-          .clone();
+        job.gradient.narrow(0, this->Sequence.featureStart(), this->Sequence.imageTokens()).clone();
     }
   }
 }

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "TracedSequence.h"
 
+#include "Models/Llava/Network/ImageFeatures.h"
+#include "Models/Trace/Regions.h"
+
 #include <algorithm>
+#include <cinttypes>
 #include <cmath>
+#include <cstdio>
 
 namespace lvlm::llava
 {
@@ -58,8 +63,9 @@ TracedSequence::TracedSequence(const LlavaModel::Impl& model, const Trace& trace
   const auto end = this->Ids.begin() + this->P;
   this->FeatureStart =
     std::find(this->Ids.begin(), end, model.config.imageTokenId) - this->Ids.begin();
-  this->checkIds(where);
   this->takePicture(where, trace);
+  this->checkIds(where);
+  this->checkRegions(where, trace);
 }
 
 void TracedSequence::checkIds(const std::string& where) const
@@ -76,41 +82,88 @@ void TracedSequence::checkIds(const std::string& where) const
     }
   }
   const std::int64_t images = std::count_if(this->Ids.begin(), end, isImage);
-  const std::int64_t wanted = config.imageTokens();
+  const std::int64_t wanted = this->imageTokens();
   const auto first = this->Ids.begin() + this->FeatureStart;
   if (images != wanted || this->FeatureStart + wanted > this->P ||
-    !std::all_of(first, first + wanted, isImage) ||
-    this->ImageStart != this->FeatureStart + config.leadingFeatures())
+    !std::all_of(first, first + wanted, isImage))
   {
     fail(where, images, " positions of image token ", config.imageTokenId, " from position ",
-      this->FeatureStart, ", image_start ", this->ImageStart, "; the model needs ", wanted,
-      " in one piece");
+      this->FeatureStart, "; the model needs ", wanted, " in one piece");
   }
+}
+
+/// The patches are where the model has them.
+void TracedSequence::checkRegions(const std::string& where, const Trace& trace) const
+{
+  const std::vector<Region> own =
+    trace.regions.empty() ? std::vector<Region>{ mapRegion(trace) } : trace.regions;
+  const std::vector<Region>& wanted = this->Seen.tokens.regions;
+  const auto alike = [this](const Region& a, const Region& b)
+  {
+    return a.image == b.image && a.start == b.start + this->FeatureStart && a.stride == b.stride &&
+      a.grid.rows == b.grid.rows && a.grid.cols == b.grid.cols;
+  };
+  if (!std::equal(own.begin(), own.end(), wanted.begin(), wanted.end(), alike))
+  {
+    const Region& last = wanted.back();
+    fail(where, "its patches (image_start ", trace.imageStart, ", ", trace.grid.rows, " x ",
+      trace.grid.cols, ") are not those of the model: ", last.grid.rows, " x ", last.grid.cols,
+      " from position ", last.start + this->FeatureStart);
+  }
+}
+
+namespace
+{
+/// From the metadata key `picture_size`: width, height.
+picture::PictureSize givenSize(const Trace& trace, const std::string& where)
+{
+  picture::PictureSize size;
+  const std::string text = trace.told("picture_size");
+  int read = 0;
+  if (std::sscanf(text.c_str(), "%" SCNd64 ",%" SCNd64 "%n", &size.width, &size.height, &read) !=
+      2 ||
+    static_cast<std::size_t>(read) != text.size())
+  {
+    fail(where,
+      "it lacks picture_size (width,height), which a model that reads pictures in tiles "
+      "needs");
+  }
+  return size;
+}
 }
 
 void TracedSequence::takePicture(const std::string& where, const Trace& trace)
 {
-  const checkpoint::VisionConfig& vision = this->Model.config.vision;
-  const std::int64_t edge = vision.gridEdge(), size = vision.seenEdge();
-  if (trace.grid.rows != edge || trace.grid.cols != edge)
+  const bool inTiles = this->Model.config.readsTiles();
+  const std::int64_t size = this->Model.config.vision.seenEdge();
+  this->Given = inTiles ? givenSize(trace, where) : picture::PictureSize{ size, size };
+  const picture::ImageTokens tokens = this->Model.imageTokens(this->Given);
+  std::vector<Tensor> pictures{ trace.tensor(tensor_name::Image) };
+  if (inTiles)
   {
-    fail(where, "a grid of ", trace.grid.rows, " x ", trace.grid.cols, " patches, the model has ",
-      edge, " x ", edge);
+    const Tensor& tiles = trace.tensor(tensor_name::ImageTiles);
+    pictures.push_back(tiles);
+    const std::int64_t patches = this->Model.config.vision.patches();
+    const std::int64_t last = *std::max_element(tokens.sources.begin(), tokens.sources.end());
+    if (tiles.dtype != DType::U8 || tiles.shape.size() != 4 || tiles.extent(0) <= last / patches ||
+      tiles.extent(1) != size || tiles.extent(2) != size || tiles.extent(3) != 3)
+    {
+      fail(where, "tiles of shape ", shapeText(tiles.shape), ", the model sees at least ",
+        last / patches + 1, " of ", size, " x ", size);
+    }
   }
-  const Tensor& image = trace.tensor(tensor_name::Image);
-  if (image.shape != std::vector<std::int64_t>{ size, size, 3 })
+  else if (pictures[0].shape != std::vector<std::int64_t>{ size, size, 3 })
   {
-    fail(
-      where, "a picture of shape ", shapeText(image.shape), ", the model sees ", size, " x ", size);
+    fail(where, "a picture of shape ", shapeText(pictures[0].shape), ", the model sees ", size,
+      " x ", size);
   }
-  this->Seen.width = this->Seen.height = size;
-  this->Seen.pixels.assign(image.as<std::uint8_t>(), image.as<std::uint8_t>() + image.count());
+  this->Seen = seenAs(this->Model, pictures, tokens);
 }
 
 std::vector<std::int64_t> TracedSequence::ids(std::int64_t S) const
 {
   std::vector<std::int64_t> ids(this->Ids.begin(), this->Ids.begin() + S);
-  std::fill_n(ids.begin() + this->FeatureStart, this->Model.config.imageTokens(), 0);
+  std::fill_n(ids.begin() + this->FeatureStart, this->imageTokens(), 0);
   return ids;
 }
 

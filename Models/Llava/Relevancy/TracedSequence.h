@@ -39,7 +39,8 @@ public:
   /// K, the positions that were ever fed to the decoder.
   std::int64_t keys() const { return static_cast<std::int64_t>(this->Ids.size()) - 1; }
   std::int64_t featureStart() const { return this->FeatureStart; } ///< first image position
-  std::int64_t imageStart() const { return this->ImageStart; }     ///< first patch
+  /// First patch of the map's region.
+  std::int64_t imageStart() const { return this->ImageStart; }
   /// Of the query that predicts an answer token.
   std::int64_t position(std::int64_t token) const { return this->P - 1 + token; }
   std::int64_t answerId(std::int64_t token) const
@@ -48,11 +49,15 @@ public:
   }
   /// Of positions [0, S), 0 where the picture's features go.
   std::vector<std::int64_t> ids(std::int64_t S) const;
-  const picture::RgbImage& picture() const { return this->Seen; }
+  const picture::SeenPicture& picture() const { return this->Seen; }
+  /// Of the picture as it was given, where the model reads it in tiles.
+  const picture::PictureSize& pictureSize() const { return this->Given; }
+  std::int64_t imageTokens() const { return this->Seen.tokens.count(); }
   const RecordedLogprobs& logprobs() const { return this->Logprobs; }
 
 private:
   void checkIds(const std::string& where) const;
+  void checkRegions(const std::string& where, const Trace& trace) const;
   void takePicture(const std::string& where, const Trace& trace);
 
   const LlavaModel::Impl& Model;
@@ -60,7 +65,8 @@ private:
   std::int64_t P;
   std::int64_t ImageStart;
   std::int64_t FeatureStart;
-  picture::RgbImage Seen;
+  picture::SeenPicture Seen;
+  picture::PictureSize Given;
   RecordedLogprobs Logprobs;
 };
 

@@ -6,6 +6,7 @@
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Relevancy/RelevancySweep.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Trace/Regions.h"
 
 #include <algorithm>
 #include <memory>
@@ -30,12 +31,12 @@ Progress part(const Progress& progress, double from, double size)
 class RowTap
 {
 public:
-  RowTap(const LlavaModel::Impl& model, const TracedSequence& sequence, std::int64_t token)
-    : Position(sequence.position(token)), ImageStart(sequence.imageStart()),
+  RowTap(const LlavaModel::Impl& model, const TracedSequence& sequence, const ImageMap& image,
+    std::int64_t token)
+    : Position(sequence.position(token)), ImageStart(image.first()),
       LayerBegin(model.decoder.span().begin),
       Rows(at::zeros(
-        { model.decoder.span().count(), model.config.text.heads, model.config.vision.patches() },
-        at::kFloat))
+        { model.decoder.span().count(), model.config.text.heads, image.count() }, at::kFloat))
   {
   }
 
@@ -94,7 +95,7 @@ void checkModel(const LlavaModel& model, const Trace& trace, const TracedSequenc
       Prompt own;
       own.ids = sequence.ids(trace.promptLength);
       own.featureStart = sequence.featureStart();
-      own.imageStart = sequence.imageStart();
+      own.image = sequence.picture().tokens;
       Question nothing;
       nothing.captureAnswer = false;
       nothing.fullLayers.clear();
@@ -129,6 +130,7 @@ TokenGradients attentionGradients(const LlavaModel& model, const Trace& trace,
     });
   const std::int64_t last = *std::max_element(wanted.begin(), wanted.end());
   RelevancySweep sweep(parts, *sequence, last, team, part(progress, 0, ReadingShare));
+  const ImageMap image(trace);
   TokenGradients found;
   const std::size_t largest = groupSize(parts, *sequence, last);
   for (std::size_t from = 0; from < wanted.size(); from += largest)
@@ -139,7 +141,7 @@ TokenGradients attentionGradients(const LlavaModel& model, const Trace& trace,
     for (std::size_t i = from; i < to; ++i)
     {
       jobs.push_back(sweep.logprob(wanted[i]));
-      taps.push_back(std::make_unique<RowTap>(parts, *sequence, wanted[i]));
+      taps.push_back(std::make_unique<RowTap>(parts, *sequence, image, wanted[i]));
       jobs.back().tap = [tap = taps.back().get()](std::int64_t layer, std::int64_t first,
                           const at::Tensor& gradient) { tap->take(layer, first, gradient); };
     }
@@ -168,12 +170,13 @@ Trace attentionOfQuestion(const LlavaModel& model, const Trace& trace, const std
     [&]
     {
       const Question asked = worded(trace, question);
-      pass.emplace(model, promptOf(model.impl(), asked), asked, sequence->picture(), team);
+      pass.emplace(model, promptOf(model.impl(), asked, sequence->pictureSize()), asked,
+        sequence->picture(), team);
     });
   pass->run("Reading the generic question", part(progress, 0.5, 0.5));
   Trace other;
-  other.grid = trace.grid;
-  other.imageStart = pass->prompt().imageStart;
+  other.regions = regionsOf(pass->prompt());
+  settleRegions(other);
   pass->moveCapture(other);
   return other;
 }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ImageFeatures.h"
+
+namespace lvlm::llava
+{
+
+namespace
+{
+picture::RgbImage imageAt(const std::uint8_t* pixels, std::int64_t height, std::int64_t width)
+{
+  return { width, height, { pixels, pixels + 3 * height * width } };
+}
+}
+
+picture::SeenPicture seenAs(const LlavaModel::Impl& model, const std::vector<Tensor>& pictures,
+  const picture::ImageTokens& tokens)
+{
+  const Tensor& image = pictures.at(0);
+  picture::SeenPicture seen;
+  seen.tokens = tokens;
+  seen.edge = model.config.vision.imageSize;
+  seen.shown = imageAt(image.as<std::uint8_t>(), image.extent(0), image.extent(1));
+  if (pictures.size() > 1)
+  {
+    const Tensor& tiles = pictures[1];
+    const std::int64_t height = tiles.extent(1), width = tiles.extent(2);
+    for (std::int64_t i = 0; i < tiles.extent(0); ++i)
+    {
+      seen.tiles.push_back(
+        imageAt(tiles.as<std::uint8_t>() + i * 3 * height * width, height, width));
+    }
+  }
+  return seen;
+}
+
+at::Tensor imageFeatures(const LlavaModel::Impl& model, const picture::SeenPicture& seen,
+  Workspace& workspace, const VisionTower::LayerTap& tap, const Progress& progress)
+{
+  if (seen.tiles.empty())
+  {
+    return model.vision.forward(model.pixels(seen.shown), workspace, tap, progress);
+  }
+  const VisionTower::LayerTap beat = [&tap](std::int64_t layer, std::int64_t row, const at::Tensor&)
+  { return tap ? tap(layer, row, at::Tensor()) : at::Tensor(); };
+  const double share = 1 / static_cast<double>(seen.tiles.size());
+  std::vector<at::Tensor> rows;
+  for (std::size_t i = 0; i < seen.tiles.size(); ++i)
+  {
+    const Progress own = [&](double fraction, const std::string& text)
+    {
+      return !progress ||
+        progress(share * (static_cast<double>(i) + fraction),
+          "Tile " + std::to_string(i + 1) + " of " + std::to_string(seen.tiles.size()) + ": " +
+            text);
+    };
+    rows.push_back(model.vision.forward(
+      model.pixels(seen.tiles[i]), workspace, i == 0 ? tap : beat, own)); // [patches, Dt]
+  }
+  rows.push_back(model.vision.newline());
+  const at::Tensor all = at::cat(rows, 0); // [tiles * patches + 1, Dt]
+  std::vector<std::int64_t> sources = seen.tokens.sources;
+  for (std::int64_t& source : sources)
+  {
+    source = source == picture::ImageTokens::Newline ? all.size(0) - 1 : source;
+  }
+  return all.index_select(0, at::tensor(sources, at::kLong).to(all.device()));
+}
+
+} // namespace lvlm::llava

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file Tiles.h
+/// Pictures that a model reads in several grids: the whole of it once, and tiles of a finer
+/// version of it (LLaVA-NeXT's "anyres", Liu et al. 2024, as Hugging Face's LlavaNextImageProcessor
+/// and LlavaNextModel do it). Where tiles are cut, and which image token stands for what.
+#ifndef LVLM_PICTURE_TILES_H
+#define LVLM_PICTURE_TILES_H
+
+#include "ImageProcessor.h"
+
+#include "Models/Trace/Trace.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace lvlm::picture
+{
+
+struct PictureSize
+{
+  std::int64_t width = 0;
+  std::int64_t height = 0;
+};
+
+/// How a picture is cut: it is resized to `content`, laid in the middle of a black canvas of
+/// rows x cols tiles, and cut along them.
+struct TilePlan
+{
+  std::int64_t edge = 0; ///< of a tile, in pixels
+  std::int64_t rows = 0, cols = 0;
+  std::int64_t left = 0, top = 0; ///< of the content on the canvas
+  PictureSize content;
+
+  PictureSize canvas() const { return { this->cols * this->edge, this->rows * this->edge }; }
+};
+
+/// Of the possible canvases the one that keeps most of the picture's pixels, and of these the
+/// smallest (Hugging Face's select_best_resolution). Throws Error for an empty list or picture, and
+/// canvases that are no multiple of the edge or larger than MaximumModelPixels.
+TilePlan planTiles(
+  const PictureSize& picture, const std::vector<PictureSize>& canvases, std::int64_t edge);
+
+/// Where the tokens of a picture come from, and where they lie.
+struct ImageTokens
+{
+  static constexpr std::int64_t Newline = -1;
+  /// By token: number of the tower's output, those of one tile (`perTile`) after another; or
+  /// Newline.
+  std::vector<std::int64_t> sources;
+  /// Positions count from the picture's first token, boxes are in pixels of SeenPicture::shown.
+  std::vector<Region> regions;
+
+  std::int64_t count() const { return static_cast<std::int64_t>(this->sources.size()); }
+};
+
+/// What a tower makes of a tile: a grid of patches, behind `leading` tokens that are kept and are
+/// no patch (CLS).
+struct TileTokens
+{
+  PatchGrid grid;
+  std::int64_t leading = 0;
+  std::int64_t perTile() const { return this->leading + this->grid.count(); }
+};
+
+/// Of a picture that is read in one piece, `seen` pixels large.
+ImageTokens tokensOfOne(const TileTokens& tile, const PictureSize& seen);
+
+/// Of a picture in tiles: first the whole of it (tile 0), then the other tiles' patches as one
+/// large grid, without the rows or columns that lie beside the picture, each row closed by a
+/// newline (`spatial_unpad`). `tile.leading` must be 0.
+ImageTokens tokensOfTiles(const TilePlan& plan, const TileTokens& tile, const PictureSize& picture);
+
+/// What a model sees of a picture.
+struct SeenPicture
+{
+  RgbImage shown;              ///< the picture, or the canvas that tiles are cut from
+  std::vector<RgbImage> tiles; ///< what the tower reads one by one; empty: `shown`
+  std::int64_t edge = 0;       ///< pixels of `shown` from a tile to the next
+  ImageTokens tokens;
+};
+
+/// The canvas, and the tiles: the whole picture resized to one, then those of the canvas row by
+/// row. `tokens` stays empty. Throws Error as processImage() does.
+SeenPicture cutTiles(
+  const RgbImage& image, const TilePlan& plan, const ImageProcessorConfig& config);
+
+} // namespace lvlm::picture
+
+#endif
