@@ -230,6 +230,12 @@ void blocksFromTrace(const Trace& trace, vtkMultiBlockDataSet* blocks)
   {
     addBlock(blocks, tn::Image, pictureFromTensor(trace.tensor(tn::Image)));
   }
+  if (trace.has(tn::ImageTiles))
+  {
+    Tensor tiles = trace.tensor(tn::ImageTiles); // [tiles, h, w, 3]
+    tiles.shape = { tiles.extent(0), tiles.extent(1), tiles.extent(2) * 3 };
+    addBlock(blocks, tn::ImageTiles, imageFromTensor(tiles, tn::ImageTiles));
+  }
   addBlock(blocks, TokensBlock, tokensTable(trace));
   addBlock(blocks, AnswerBlock, answerTable(trace));
   if (trace.has(tn::AttentionAnswer))

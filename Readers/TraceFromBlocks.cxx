@@ -235,6 +235,12 @@ Trace traceFromBlocks(vtkMultiBlockDataSet* blocks)
   {
     takeImage(blocks, name, Axes::Slabs, trace);
   }
+  takeImage(blocks, tn::ImageTiles, Axes::Slabs, trace);
+  if (trace.has(tn::ImageTiles))
+  {
+    Tensor& tiles = trace.tensors[tn::ImageTiles]; // [tiles, h, w * 3]
+    tiles.shape = { tiles.extent(0), tiles.extent(1), tiles.extent(2) / 3, 3 };
+  }
   takeAbsentLayers(fields, trace);
   for (const char* name :
     { tn::RelevancyDecoder, tn::RelevancyVision, tn::RelevancyJoint, tn::RelevancyJointToken })

@@ -14,6 +14,7 @@
  *   attention.full    vtkImageData: x = key, y = query, z = slab * heads + head
  *   attention.vision  the same for the vision tower
  *   relevancy.*       vtkImageData: x = key or patch (row-major), y = answer row
+ *   image.tiles       vtkImageData: x = color of a pixel, y = row (down), z = tile
  *   hidden.states     vtkImageData: x = number of the state, y = position, z = slab
  *   lens.*            vtkImageData: x = place among the best words, y = position, z = slab
  *

@@ -9,6 +9,7 @@
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkCellData.h"
 #include "vtkFieldData.h"
@@ -188,8 +189,15 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector**, vtkInformationVector* outputs)
 {
   const lvlm::RelevancyRequest request = this->GetRequest(trace, outputs);
+  const auto whole = vtkLVLMTrace::TraceOf(data); // `trace` may be one region's view of it
+  if (this->Method == TOKEN_ACTIVATION && trace.imageStart != whole->imageStart)
+  {
+    lvlm::fail("Region: ", this->Region,
+      ": a token activation map is made of the finest region "
+      "alone (-1)");
+  }
   const lvlm::AnswerMaps maps = lvlm::relevancyMaps(
-    request, trace, data, *this->Known, this->GetRanks(), lvlm::progressOf(this));
+    request, *whole, data, *this->Known, this->GetRanks(), lvlm::progressOf(this));
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   auto* image = vtkImageData::GetData(outputs, 0);
   lvlm::shapeImage(image, lvlm::gridCells(shape));

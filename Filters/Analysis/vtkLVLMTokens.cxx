@@ -152,6 +152,17 @@ void vtkLVLMTokens::Compute(
     addAlternatives(trace, table);
   }
   addShownColumns(trace, this->GetTokensToUse(trace, outputs), table);
+  lvlm::addText(
+    table, "grid", std::to_string(trace.grid.rows) + "," + std::to_string(trace.grid.cols));
+  if (!trace.regions.empty()) // the whole picture comes first
+  {
+    std::string content;
+    for (const double edge : trace.regions.front().box)
+    {
+      content += (content.empty() ? "" : ",") + std::to_string(std::lround(edge));
+    }
+    lvlm::addText(table, "content", content);
+  }
   lvlm::addText(table, "question", lvlm::questionOf(trace));
   lvlm::addText(table, "model", trace.model);
 }

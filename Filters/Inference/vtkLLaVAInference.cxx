@@ -11,6 +11,7 @@
 #include "Models/Picture/Tiles.h"
 #include "Models/Trace/Analysis.h"
 #include "Models/Trace/ByteText.h"
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Trace.h"
 #include "Readers/AlgorithmTeam.h"
 #include "Readers/RankExecutive.h"
@@ -190,7 +191,7 @@ void expectTiles(const lvlm::checkpoint::LlavaConfig& config,
   const auto plan = lvlm::picture::planTiles(given, canvases, config.vision.imageSize);
   const lvlm::PatchGrid tile{ config.vision.gridEdge(), config.vision.gridEdge() };
   shape.regions = lvlm::picture::tokensOfTiles(plan, { tile, 0 }, given).regions;
-  shape.grid = shape.regions.back().grid;
+  shape.grid = lvlm::finestRegion(shape.regions).grid;
   shape.width = plan.canvas().width;
   shape.height = plan.canvas().height;
 }

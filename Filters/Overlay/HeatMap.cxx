@@ -35,10 +35,18 @@ cv::Mat normalized(const std::vector<float>& heat, const PatchGrid& grid)
   }
   return result;
 }
+
+cv::Rect pixelsOf(const Box& box, const cv::Size& size)
+{
+  const auto pixel = [](double edge, int most)
+  { return static_cast<int>(std::lround(std::clamp(edge, 0.0, static_cast<double>(most)))); };
+  const cv::Point from(pixel(box[0], size.width), pixel(box[1], size.height));
+  return { from, cv::Point(pixel(box[2], size.width), pixel(box[3], size.height)) };
+}
 }
 
 picture::RgbImage blendHeat(const picture::RgbImage& picture, const std::vector<float>& heat,
-  const PatchGrid& grid, const HeatStyle& style)
+  const PatchGrid& grid, const Box& box, const HeatStyle& style)
 {
   if (picture.width < 1 || picture.height < 1 || picture.width > INT32_MAX ||
     picture.height > INT32_MAX ||
@@ -49,10 +57,15 @@ picture::RgbImage blendHeat(const picture::RgbImage& picture, const std::vector<
       picture.width, " x ", picture.height, " pixels");
   }
   const cv::Size size(static_cast<int>(picture.width), static_cast<int>(picture.height));
+  const cv::Rect part = pixelsOf(box, size);
+  if (part.width < 1 || part.height < 1)
+  {
+    fail("a map that lies beside its picture");
+  }
   try
   {
-    cv::Mat large; // [H, W]
-    cv::resize(normalized(heat, grid), large, size, 0, 0,
+    cv::Mat large; // [h, w] of the part
+    cv::resize(normalized(heat, grid), large, part.size(), 0, 0,
       style.smooth ? cv::INTER_CUBIC : cv::INTER_NEAREST);
     cv::Mat bytes;
     large.convertTo(bytes, CV_8U, 255.0); // saturates where the cubic overshoots
@@ -60,10 +73,9 @@ picture::RgbImage blendHeat(const picture::RgbImage& picture, const std::vector<
     cv::applyColorMap(bytes, colours, style.colorMap);
     cv::cvtColor(colours, colours, cv::COLOR_BGR2RGB);
     const cv::Mat below(size, CV_8UC3, const_cast<std::uint8_t*>(picture.pixels.data()));
-    picture::RgbImage result{ picture.width, picture.height, {} };
-    result.pixels.resize(picture.pixels.size());
-    cv::Mat blended(size, CV_8UC3, result.pixels.data());
-    cv::addWeighted(colours, style.opacity, below, 1.0 - style.opacity, 0.0, blended);
+    picture::RgbImage result = picture;
+    cv::Mat blended = cv::Mat(size, CV_8UC3, result.pixels.data())(part);
+    cv::addWeighted(colours, style.opacity, below(part), 1.0 - style.opacity, 0.0, blended);
     return result;
   }
   catch (const cv::Exception& error)

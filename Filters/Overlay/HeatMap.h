@@ -19,11 +19,12 @@ struct HeatStyle
   bool smooth = true;   ///< bicubic between the patches' centres, else blocks
 };
 
-/// Lays `heat` [rows*cols], row 0 at the top, over the picture. Colours span the map's own minimum
-/// to its maximum; what is not finite counts as the minimum. A map that is the same everywhere gets
-/// the lowest colour everywhere. Throws Error when sizes do not fit.
+/// Lays `heat` [rows*cols], row 0 at the top, over the part of the picture that `box` is, cut at
+/// the picture's edges; the rest stays as it is. Colours span the map's own minimum to its maximum;
+/// what is not finite counts as the minimum. A map that is the same everywhere gets the lowest
+/// colour everywhere. Throws Error when sizes do not fit.
 picture::RgbImage blendHeat(const picture::RgbImage& picture, const std::vector<float>& heat,
-  const PatchGrid& grid, const HeatStyle& style);
+  const PatchGrid& grid, const Box& box, const HeatStyle& style);
 
 } // namespace lvlm
 

@@ -116,6 +116,15 @@ std::vector<float> heatOf(vtkImageData* map, vtkDataArray* array, lvlm::PatchGri
   return lvlm::rowsUp(values, grid);
 }
 
+/// Where the map lies in its picture, whose pixels have their edges at whole numbers.
+lvlm::Box boxOf(vtkImageData* map, const lvlm::picture::RgbImage& picture)
+{
+  double bounds[6];
+  map->GetBounds(bounds);
+  const auto height = static_cast<double>(picture.height);
+  return { bounds[0], height - bounds[3], bounds[1], height - bounds[2] }; // VTK has y up
+}
+
 void write(const lvlm::picture::RgbImage& picture, vtkImageData* output)
 {
   lvlm::shapeImage(output, lvlm::pixelCentres(picture.width, picture.height));
@@ -215,9 +224,9 @@ int vtkLVLMOverlay::RequestData(
         vtkDataArray* array = this->ChooseArray(map);
         lvlm::PatchGrid grid;
         const std::vector<float> heat = heatOf(map, array, grid);
-        write(lvlm::blendHeat(
-                pictureOfMap(map), heat, grid, { this->Opacity, this->ColorMap, this->Smooth }),
-          output);
+        const lvlm::picture::RgbImage picture = pictureOfMap(map);
+        const lvlm::HeatStyle style{ this->Opacity, this->ColorMap, this->Smooth };
+        write(lvlm::blendHeat(picture, heat, grid, boxOf(map, picture), style), output);
       }
       else
       {

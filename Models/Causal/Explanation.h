@@ -51,10 +51,10 @@ struct TokenLayout
 {
   int imageStart = 0;
   int imageCount = 0; ///< 0 for a question without an image
-  /// Of these positions, in their order, those that are no patch: ends of rows, for example.
-  std::vector<int> notPatches;
   int promptLength = 1; ///< P
   int answerToken = 0;  ///< t
+  /// Of the image's positions, in their order, those that are no patch: ends of rows.
+  std::vector<int> notPatches{};
   /// The query that predicts answer token t.
   int target() const { return this->promptLength - 1 + this->answerToken; }
   bool isImage(int position) const

@@ -328,6 +328,11 @@ void Trace::validate() const
     checkShape(*this, tensor_name::Image, { -1, -1, 3 });
     checkType(*this, tensor_name::Image, DType::U8);
   }
+  if (this->has(tensor_name::ImageTiles))
+  {
+    checkShape(*this, tensor_name::ImageTiles, { -1, -1, -1, 3 });
+    checkType(*this, tensor_name::ImageTiles, DType::U8);
+  }
   checkAnswerTensors(*this);
   checkAttention(*this);
   checkHidden(*this);

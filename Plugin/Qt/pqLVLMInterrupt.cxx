@@ -38,7 +38,11 @@ pqLVLMInterrupt::pqLVLMInterrupt(QObject* parent) : Superclass(parent)
   {
     this->watch(source);
   }
-  QObject::connect(progress(), &pqProgressManager::abort, this, &pqLVLMInterrupt::abort);
+  // From 6.0 on ParaView has no such signal: it aborts the filter that reported last itself.
+  if (progress()->metaObject()->indexOfSignal("abort()") >= 0)
+  {
+    QObject::connect(progress(), SIGNAL(abort()), this, SLOT(abort()));
+  }
 }
 
 pqLVLMInterrupt::~pqLVLMInterrupt() = default;

@@ -39,7 +39,7 @@ void testGoldens()
   for (const auto& golden : goldens)
   {
     const auto ours = prompt(golden["template"], golden["prompt"], golden["system"]);
-    if (!CHECK(ours == golden["text"]))
+    if (!CHECK(ours == golden["text"].get<std::string>()))
     {
       std::cerr << golden.dump() << "\nours " << nlohmann::json(ours).dump() << std::endl;
     }

@@ -50,7 +50,8 @@ def check_patches(trace, patches):
 
 def grid_size(trace):
     """The number of patches."""
-    return len(traces.tokens(trace, "image"))
+    rows, cols = traces.grid(trace)
+    return rows * cols
 
 
 def selected_patches(trace=None):
@@ -85,9 +86,20 @@ def ask_without(trace=None, patches=None, question=None, fill="Mean Color"):
     """
     trace = traces.resolve(trace)
     question = traces.question(trace) if question is None else question
-    second = ask_again(trace, paint_over(trace, patches, fill), question)
+    second = ask_again(trace, without_black(trace, paint_over(trace, patches, fill)), question)
     compare(trace, second)
     return second
+
+
+def without_black(trace, painted):
+    """The painted picture; of one that was read in tiles the part that the picture was, to be cut into tiles again."""
+    box = traces.content(trace)
+    if box is None:
+        return painted
+    extent = pipeline.plain(painted).GetDataInformation(painted.Port).DataInformation.GetExtent()
+    left, top, right, bottom = box
+    return pipeline.register("Painted over (%s)" % pipeline.name_of(trace), "ExtractSubset", Input=painted,
+                             VOI=[left, right - 1, extent[3] + 1 - bottom, extent[3] - top, extent[4], extent[5]])
 
 
 def crop_and_ask(trace, x0, x1, y0, y1, question=None):

@@ -101,9 +101,22 @@ def model(trace=None):
     return _field(trace, "model")
 
 
+def grid(trace=None):
+    """Rows and columns of the patches that maps have."""
+    return tuple(int(number) for number in _field(trace, "grid").split(","))
+
+
+def content(trace=None):
+    """Of a picture that the model read in tiles, the part of the trace's picture that is not the black beside it: left, top,
+    right, bottom in pixels from the top left. None of another picture."""
+    box = _field(trace, "content")
+    return None if box is None else tuple(int(edge) for edge in box.split(","))
+
+
 def _field(trace, name):
     with _table(resolve(trace)) as table:
-        return servermanager.Fetch(table).GetFieldData().GetAbstractArray(name).GetValue(0)
+        field = servermanager.Fetch(table).GetFieldData().GetAbstractArray(name)
+        return None if field is None else field.GetValue(0)
 
 
 def answer(trace=None):
