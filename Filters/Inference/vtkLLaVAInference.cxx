@@ -190,7 +190,7 @@ void expectTiles(const lvlm::checkpoint::LlavaConfig& config,
   }
   const auto plan = lvlm::picture::planTiles(given, canvases, config.vision.imageSize);
   const lvlm::PatchGrid tile{ config.vision.gridEdge(), config.vision.gridEdge() };
-  shape.regions = lvlm::picture::tokensOfTiles(plan, { tile, 0 }, given).regions;
+  shape.regions = lvlm::picture::tokensOfTiles(plan, { tile, 0 }, given, config.mostTiles).regions;
   shape.grid = lvlm::finestRegion(shape.regions).grid;
   shape.width = plan.canvas().width;
   shape.height = plan.canvas().height;

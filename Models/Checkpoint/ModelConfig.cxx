@@ -3,6 +3,8 @@
 
 #include "ConfigSection.h"
 
+#include "Models/Trace/Utf8.h"
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -71,10 +73,9 @@ VisionConfig standardVision(const std::string& type, const std::string& where)
     "' is not supported (clip_vision_model, siglip_vision_model are)");
 }
 
-VisionConfig visionOf(const ConfigSection& section)
+VisionConfig visionOf(const ConfigSection& section, const char* standardType)
 {
-  VisionConfig vision =
-    standardVision(section.text("model_type", "clip_vision_model"), section.where);
+  VisionConfig vision = standardVision(section.text("model_type", standardType), section.where);
   vision.hidden = section.integer("hidden_size", vision.hidden, 1, MaximumWidth);
   vision.intermediate =
     section.integer("intermediate_size", vision.intermediate, 1, MaximumWidth * 8);
@@ -279,9 +280,9 @@ void checkText(const ConfigSection& section, const TextConfig& text)
   }
 }
 
-TextConfig textOf(const ConfigSection& section)
+TextConfig textOf(const ConfigSection& section, const char* standardType)
 {
-  TextConfig text = standardText(section.text("model_type", "llama"), section.where);
+  TextConfig text = standardText(section.text("model_type", standardType), section.where);
   text.hidden = section.integer("hidden_size", text.hidden, 1, MaximumWidth);
   text.intermediate = section.integer("intermediate_size", text.intermediate, 1, MaximumWidth * 8);
   text.layers = section.integer("num_hidden_layers", text.layers, 1, MaximumLayers);
@@ -335,7 +336,9 @@ std::vector<std::int64_t> featureLayersOf(
 /// Whether the first of the tower's tokens is left out: CLS, where it has one.
 bool dropsClassToken(const ConfigSection& root, const VisionConfig& vision)
 {
-  const std::string strategy = root.text("vision_feature_select_strategy", "default");
+  const bool oneVision = root.text("model_type", "") == "llava_onevision";
+  const std::string strategy =
+    root.text("vision_feature_select_strategy", oneVision ? "full" : "default");
   if (strategy != "default" && strategy != "full")
   {
     fail(root.where, ": vision_feature_select_strategy '", strategy, "' (default, full are known)");
@@ -366,7 +369,9 @@ void readProjector(const ConfigSection& root, LlavaConfig& config)
   }
   else
   {
-    config.featureLayers = featureLayersOf(root, "vision_feature_layer", -2, layers);
+    const bool oneVision = root.text("model_type", "") == "llava_onevision";
+    config.featureLayers =
+      featureLayersOf(root, "vision_feature_layer", oneVision ? -1 : -2, layers);
     config.dropClassToken = dropsClassToken(root, config.vision);
     config.projectorBias = root.flag("multimodal_projector_bias", true);
   }
@@ -374,12 +379,49 @@ void readProjector(const ConfigSection& root, LlavaConfig& config)
     *std::max_element(config.featureLayers.begin(), config.featureLayers.end());
 }
 
+/// The number in "anyres_max_9".
+std::int64_t mostTilesOf(const ConfigSection& root)
+{
+  const std::string text = root.text("vision_aspect_ratio", "anyres_max_9");
+  const std::string prefix = "anyres_max_";
+  const std::string number =
+    text.compare(0, prefix.size(), prefix) == 0 ? text.substr(prefix.size()) : std::string();
+  if (number.empty() || number.size() > 4 ||
+    number.find_first_not_of("0123456789") != std::string::npos || std::stoi(number) < 1)
+  {
+    fail(root.where, ": vision_aspect_ratio '", toValidUtf8(text.substr(0, 40)),
+      "' is not supported (anyres_max_9 and other numbers are)");
+  }
+  return std::stoi(number);
+}
+
+/// Hugging Face's defaults of image_grid_pinpoints.
+Json standardCanvases(bool oneVision)
+{
+  if (!oneVision)
+  {
+    return Json::parse("[[336,672],[672,336],[672,672],[1008,336],[336,1008]]");
+  }
+  constexpr int edge = 384, most = 6;
+  Json all = Json::array();
+  for (int rows = 1; rows <= most; ++rows)
+  {
+    for (int cols = 1; cols <= most; ++cols)
+    {
+      all.push_back({ rows * edge, cols * edge });
+    }
+  }
+  return all;
+}
+
 /// Sizes that a picture in tiles may be brought to.
 void readCanvases(const ConfigSection& root, LlavaConfig& config)
 {
   constexpr const char* key = "image_grid_pinpoints";
   constexpr std::size_t most = 1024;
-  const Json standard = Json::parse("[[336,672],[672,336],[672,672],[1008,336],[336,1008]]");
+  const bool oneVision = root.text("model_type", "") == "llava_onevision";
+  config.mostTiles = oneVision ? mostTilesOf(root) : 0;
+  const Json standard = standardCanvases(oneVision);
   const Json* value = root.find(key);
   const Json& list = value ? *value : standard;
   if (!list.is_array() || list.empty() || list.size() > most)
@@ -444,34 +486,42 @@ void refuseOtherForms(const ConfigSection& root)
   }
 }
 
+/// The towers that stand in for a missing vision_config: not those of the towers' own classes.
+void readMissingTower(bool oneVision, VisionConfig& vision)
+{
+  vision.hidden = oneVision ? 1152 : 1024;
+  vision.intermediate = oneVision ? 4304 : 4096;
+  vision.layers = oneVision ? 26 : 24;
+  vision.heads = 16;
+  vision.imageSize = oneVision ? 384 : 336;
+  vision.patchSize = 14;
+}
+
 LlavaConfig configOf(const ConfigSection& root)
 {
   refuseOtherForms(root);
   const std::string type = root.text("model_type", "");
-  if (type != "llava" && type != "vipllava" && type != "llava_next")
+  const bool oneVision = type == "llava_onevision";
+  if (type != "llava" && type != "vipllava" && type != "llava_next" && !oneVision)
   {
-    fail(
-      root.where, ": architecture '", type, "' is not supported (llava, llava_next, vipllava are)");
+    fail(root.where, ": architecture '", type,
+      "' is not supported (llava, llava_next, llava_onevision, vipllava are)");
   }
   LlavaConfig config;
-  // LlavaConfig's own default tower is CLIP ViT-L/14-336, not CLIPVisionConfig's defaults.
-  config.vision = visionOf(root.section("vision_config"));
+  config.vision = visionOf(
+    root.section("vision_config"), oneVision ? "siglip_vision_model" : "clip_vision_model");
   if (!root.find("vision_config"))
   {
-    config.vision.hidden = 1024;
-    config.vision.intermediate = 4096;
-    config.vision.layers = 24;
-    config.vision.heads = 16;
-    config.vision.imageSize = 336;
-    config.vision.patchSize = 14;
+    readMissingTower(oneVision, config.vision);
   }
-  config.text = textOf(root.section("text_config"));
+  config.text = textOf(root.section("text_config"), oneVision ? "qwen2" : "llama");
   config.text.tiedEmbedding = config.text.tiedEmbedding || root.flag("tie_word_embeddings", false);
+  config.imageTokenId = oneVision ? 151646 : config.imageTokenId;
   config.imageTokenId = root.integer("image_token_index",
     root.integer("image_token_id", config.imageTokenId, 0, MaximumVocabulary), 0,
     MaximumVocabulary);
   readProjector(root, config);
-  if (type == "llava_next")
+  if (type == "llava_next" || oneVision)
   {
     readCanvases(root, config);
   }

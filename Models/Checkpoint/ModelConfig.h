@@ -116,9 +116,10 @@ struct LlavaConfig
   bool dropClassToken = true;        ///< vision_feature_select_strategy "default"
   Activation projectorActivation = Activation::Gelu;
   bool projectorBias = true;
-  /// llava_next: the picture is read in tiles, which are cut from a canvas of one of these sizes
-  /// (height, width in pixels); empty: in one piece.
+  /// llava_next, llava_onevision: the picture is read in tiles, which are cut from a canvas of one
+  /// of these sizes (height, width in pixels); empty: in one piece.
   std::vector<std::array<std::int64_t, 2>> canvases;
+  std::int64_t mostTiles = 0; ///< above it their patches are shrunk; 0: never
   bool projectorNorm = false; ///< a LayerNorm of what the projector reads, as vipllava has it
   double projectorNormEps = 1e-5;
   GenerationConfig generation;

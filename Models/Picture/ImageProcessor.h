@@ -46,7 +46,8 @@ inline constexpr std::int64_t MaximumModelPixels = std::int64_t{ 1 } << 24;
 /// (or SiglipImageProcessor's, where it is one).
 struct ImageProcessorConfig
 {
-  bool tiles = false; ///< LlavaNextImageProcessor: Tiles.h does it, by the fields below ...
+  bool tiles = false; ///< LlavaNextImageProcessor and LlavaOnevision's: Tiles.h does it, by the
+                      ///< fields below ...
   /// ... and height, width of the canvases; empty: as config.json says.
   std::vector<std::array<std::int64_t, 2>> canvases;
   bool pad = false; ///< LlavaImageProcessor's `do_pad`: Default pads to a square first

@@ -180,18 +180,28 @@ void readType(const Fields& fields, ImageProcessorConfig& config)
   {
     return;
   }
-  static const std::array<const char*, 13> supported = { "CLIPImageProcessor",
+  static const std::array<const char*, 16> supported = { "CLIPImageProcessor",
     "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor",
     "LlavaImageProcessor", "LlavaImageProcessorFast", "LlavaImageProcessorPil",
     "LlavaNextImageProcessor", "LlavaNextImageProcessorFast", "LlavaNextImageProcessorPil",
-    "SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil" };
+    "LlavaOnevisionImageProcessor", "LlavaOnevisionImageProcessorFast",
+    "LlavaOnevisionImageProcessorPil", "SiglipImageProcessor", "SiglipImageProcessorFast",
+    "SiglipImageProcessorPil" };
   if (std::find(supported.begin(), supported.end(), *value) == supported.end())
   {
     fields.refuse("image_processor_type", *value,
-      "CLIPImageProcessor, LlavaImageProcessor, LlavaNextImageProcessor or SiglipImageProcessor");
+      "CLIPImageProcessor, LlavaImageProcessor, LlavaNextImageProcessor, "
+      "LlavaOnevisionImageProcessor or SiglipImageProcessor");
   }
   const auto name = value->get<std::string>();
-  config.tiles = name.rfind("LlavaNext", 0) == 0;
+  const bool oneVision = name.rfind("LlavaOnevision", 0) == 0;
+  config.tiles = oneVision || name.rfind("LlavaNext", 0) == 0;
+  if (oneVision)
+  {
+    config.shortestEdge = 0;
+    config.height = config.width = 384;
+    config.centerCrop = false;
+  }
   if (name.rfind("LlavaImage", 0) == 0)
   {
     fields.read("do_pad", config.pad);

@@ -111,44 +111,61 @@ TilePlan planTiles(
 ImageTokens tokensOfOne(const TileTokens& tile, const PictureSize& seen)
 {
   ImageTokens tokens;
-  for (std::int64_t i = 0; i < tile.perTile(); ++i)
-  {
-    tokens.sources.push_back(i);
-  }
+  tokens.count = tile.perTile();
   tokens.regions = { { 0, tile.leading, tile.grid, tile.grid.cols,
     { 0, 0, static_cast<double>(seen.width), static_cast<double>(seen.height) } } };
   return tokens;
 }
 
-ImageTokens tokensOfTiles(const TilePlan& plan, const TileTokens& tile, const PictureSize& picture)
+namespace
+{
+/// LLaVA-OneVision's bound on the patches of all tiles, each of them a square of `edge` patches.
+PatchGrid shrunkGrid(const PatchGrid& large, std::int64_t edge, std::int64_t mostTiles)
+{
+  constexpr double Tolerated = 1.1;
+  const double ratio = mostTiles > 0
+    ? std::sqrt(static_cast<double>(large.count()) / static_cast<double>(mostTiles * edge * edge))
+    : 0;
+  const auto part = [ratio](std::int64_t count)
+  { return static_cast<std::int64_t>(std::floor(static_cast<double>(count) / ratio)); };
+  return ratio > Tolerated ? PatchGrid{ part(large.rows), part(large.cols) } : large;
+}
+}
+
+ImageTokens tokensOfTiles(
+  const TilePlan& plan, const TileTokens& tile, const PictureSize& picture, std::int64_t mostTiles)
 {
   const PatchGrid& grid = tile.grid;
   const auto left = static_cast<double>(plan.left), top = static_cast<double>(plan.top);
   ImageTokens tokens = tokensOfOne({ grid, 0 }, plan.content);
   tokens.regions[0].box = { left, top, left + static_cast<double>(plan.content.width),
     top + static_cast<double>(plan.content.height) };
-  const PatchGrid large{ plan.rows * grid.rows, plan.cols * grid.cols };
-  const Margins margins = marginsOf(large, picture);
-  Region fine;
-  fine.start = tokens.count();
-  fine.grid = { large.rows - 2 * margins.rows, large.cols - 2 * margins.cols };
-  fine.stride = fine.grid.cols + 1;
-  for (std::int64_t row = margins.rows; row < large.rows - margins.rows; ++row)
+  const PatchGrid all{ plan.rows * grid.rows, plan.cols * grid.cols };
+  const Margins margins = marginsOf(all, picture);
+  for (std::int64_t row = margins.rows; row < all.rows - margins.rows; ++row)
   {
-    for (std::int64_t col = margins.cols; col < large.cols - margins.cols; ++col)
+    for (std::int64_t col = margins.cols; col < all.cols - margins.cols; ++col)
     {
       const std::int64_t number = 1 + row / grid.rows * plan.cols + col / grid.cols;
       const std::int64_t patch = row % grid.rows * grid.cols + col % grid.cols;
       tokens.sources.push_back(number * grid.count() + patch);
     }
-    tokens.sources.push_back(ImageTokens::Newline);
+  }
+  tokens.large = { all.rows - 2 * margins.rows, all.cols - 2 * margins.cols };
+  tokens.shrunk = shrunkGrid(tokens.large, grid.rows, mostTiles);
+  if (tokens.large.count() > 0 && tokens.shrunk.count() < 1)
+  {
+    fail(
+      "a picture of ", picture.width, " x ", picture.height, " pixels is too thin for its tiles");
   }
   const auto down = static_cast<double>(plan.edge) / static_cast<double>(grid.rows);
   const auto across = static_cast<double>(plan.edge) / static_cast<double>(grid.cols);
-  fine.box = { across * static_cast<double>(margins.cols), down * static_cast<double>(margins.rows),
-    across * static_cast<double>(large.cols - margins.cols),
-    down * static_cast<double>(large.rows - margins.rows) };
-  if (fine.grid.rows > 0 && fine.grid.cols > 0) // a picture may be too thin for a single row
+  const Region fine{ 0, tokens.count, tokens.shrunk, tokens.shrunk.cols + 1,
+    { across * static_cast<double>(margins.cols), down * static_cast<double>(margins.rows),
+      across * static_cast<double>(all.cols - margins.cols),
+      down * static_cast<double>(all.rows - margins.rows) } };
+  tokens.count += fine.grid.rows * fine.stride;
+  if (fine.grid.count() > 0) // a picture may be too thin for a single row
   {
     tokens.regions.push_back(fine);
   }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file Tiles.h
 /// Pictures that a model reads in several grids: the whole of it once, and tiles of a finer
-/// version of it (LLaVA-NeXT's "anyres", Liu et al. 2024, as Hugging Face's LlavaNextImageProcessor
-/// and LlavaNextModel do it). Where tiles are cut, and which image token stands for what.
+/// version of it (LLaVA-NeXT's "anyres", Liu et al. 2024, and LLaVA-OneVision's "anyres_max_9", Li
+/// et al. 2024, as Hugging Face's classes of these names do it). Where tiles are cut, and which
+/// image token stands for what.
 #ifndef LVLM_PICTURE_TILES_H
 #define LVLM_PICTURE_TILES_H
 
@@ -43,14 +44,16 @@ TilePlan planTiles(
 /// Where the tokens of a picture come from, and where they lie.
 struct ImageTokens
 {
-  static constexpr std::int64_t Newline = -1;
-  /// By token: number of the tower's output, those of one tile (`perTile`) after another; or
-  /// Newline.
-  std::vector<std::int64_t> sources;
   /// Positions count from the picture's first token, boxes are in pixels of SeenPicture::shown.
   std::vector<Region> regions;
-
-  std::int64_t count() const { return static_cast<std::int64_t>(this->sources.size()); }
+  std::int64_t count = 0;
+  /// Of a picture in tiles: the patches of the tiles as one large grid, without what lies beside
+  /// the picture, each the number of the tower's output, those of one tile after another.
+  PatchGrid large;
+  std::vector<std::int64_t> sources; ///< [large.count()]
+  /// The grid that it is shrunk to, bilinearly; the same where it is not. A newline closes each
+  /// row.
+  PatchGrid shrunk;
 };
 
 /// What a tower makes of a tile: a grid of patches, behind `leading` tokens that are kept and are
@@ -65,10 +68,11 @@ struct TileTokens
 /// Of a picture that is read in one piece, `seen` pixels large.
 ImageTokens tokensOfOne(const TileTokens& tile, const PictureSize& seen);
 
-/// Of a picture in tiles: first the whole of it (tile 0), then the other tiles' patches as one
-/// large grid, without the rows or columns that lie beside the picture, each row closed by a
-/// newline (`spatial_unpad`). `tile.leading` must be 0.
-ImageTokens tokensOfTiles(const TilePlan& plan, const TileTokens& tile, const PictureSize& picture);
+/// Of a picture in tiles: first the whole of it (tile 0), then the other tiles' patches
+/// (`spatial_unpad`). With `mostTiles` (0: no bound) they are shrunk when there are clearly more of
+/// them than so many tiles have. `tile.leading` must be 0.
+ImageTokens tokensOfTiles(
+  const TilePlan& plan, const TileTokens& tile, const PictureSize& picture, std::int64_t mostTiles);
 
 /// What a model sees of a picture.
 struct SeenPicture

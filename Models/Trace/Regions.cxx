@@ -12,8 +12,10 @@ namespace lvlm
 
 namespace
 {
-/// Far more than tiles of a picture, or frames of a film, that fit into a prompt.
+/// Far more than frames of a film that fit into a prompt ...
 constexpr std::size_t MaximumRegions = 4096;
+/// ... and than tiles of a picture. A map has numbers of each of them for each of its patches.
+constexpr std::ptrdiff_t MaximumRegionsOfPicture = 128;
 constexpr std::int64_t MaximumEdge = 1 << 16;
 
 double patchArea(const Region& region)
@@ -172,7 +174,8 @@ ImageMap::ImageMap(const Trace& trace)
   for (std::size_t cell = 0; cell < this->Cells; ++cell)
   {
     const std::int64_t position = own.position(static_cast<std::int64_t>(cell));
-    this->Parts.push_back({ cell, static_cast<std::size_t>(position - this->First), 1.0 });
+    this->Parts.push_back({ static_cast<std::uint32_t>(cell),
+      static_cast<std::uint32_t>(position - this->First), 1.0 });
   }
   for (const Region& region : all)
   {
@@ -194,7 +197,7 @@ void ImageMap::shareOut(const Region& own, const Region& other)
     const std::int64_t row = patch / other.grid.cols, col = patch % other.grid.cols;
     const double top = down.begin(row), bottom = down.begin(row + 1);
     const double left = across.begin(col), right = across.begin(col + 1);
-    const auto key = static_cast<std::size_t>(other.position(patch) - this->First);
+    const auto key = static_cast<std::uint32_t>(other.position(patch) - this->First);
     const std::size_t before = this->Parts.size();
     double total = 0;
     for (std::int64_t r = fineDown.pieceAt(top); r <= fineDown.pieceAt(bottom); ++r)
@@ -205,7 +208,7 @@ void ImageMap::shareOut(const Region& own, const Region& other)
         const double area = height * fineAcross.overlap(c, left, right);
         if (area > 0)
         {
-          this->Parts.push_back({ static_cast<std::size_t>(r * own.grid.cols + c), key, area });
+          this->Parts.push_back({ static_cast<std::uint32_t>(r * own.grid.cols + c), key, area });
           total += area;
         }
       }
@@ -214,7 +217,7 @@ void ImageMap::shareOut(const Region& own, const Region& other)
     {
       const std::int64_t r = fineDown.pieceAt((top + bottom) / 2);
       const std::int64_t c = fineAcross.pieceAt((left + right) / 2);
-      this->Parts.push_back({ static_cast<std::size_t>(r * own.grid.cols + c), key, 1.0 });
+      this->Parts.push_back({ static_cast<std::uint32_t>(r * own.grid.cols + c), key, 1.0 });
       total = 1;
     }
     for (std::size_t i = before; i < this->Parts.size(); ++i)
@@ -400,6 +403,12 @@ void checkRegions(const Trace& trace)
     }
   }
   const Region& shown = finestRegion(trace.regions);
+  const auto alike = std::count_if(trace.regions.begin(), trace.regions.end(),
+    [&shown](const Region& region) { return region.image == shown.image; });
+  if (alike > MaximumRegionsOfPicture)
+  {
+    fail(alike, " regions of one picture, at most ", MaximumRegionsOfPicture, " are accepted");
+  }
   if (shown.start != trace.imageStart || shown.grid.rows != trace.grid.rows ||
     shown.grid.cols != trace.grid.cols)
   {

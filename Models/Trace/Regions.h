@@ -69,8 +69,8 @@ private:
   /// A cell gets a share of what position First + key has.
   struct Part
   {
-    std::size_t cell;
-    std::size_t key;
+    std::uint32_t cell;
+    std::uint32_t key;
     double share;
   };
 

@@ -259,7 +259,16 @@ void testConfig()
   CHECK_THROWS(parse(R"({"image_std": [0.5, 0, 0.5]})"), "image_std is 0");
   CHECK_THROWS(parse(R"({"image_std": [0.5, 1e-40, 0.5]})"), "image_std is 1e-40");
   CHECK_THROWS(parse(R"({"image_mean": [0.5, 0.5]})"), "image_mean is [0.5,0.5]");
-  CHECK_THROWS(parse(R"({"image_processor_type": "LlavaNextImageProcessor"})"), "LlavaNext");
+  CHECK_THROWS(parse(R"({"image_processor_type": "Idefics3ImageProcessor"})"), "Idefics3");
+  const auto tiles = [&](const std::string& list)
+  {
+    return parse(R"({"image_processor_type": "LlavaNextImageProcessor", "image_grid_pinpoints": )" +
+      list + "}");
+  };
+  CHECK(tiles("[[336, 672]]").tiles && tiles("[[336, 672]]").canvases[0][1] == 672);
+  CHECK_THROWS(tiles("[]"), "image_grid_pinpoints is []");
+  CHECK_THROWS(tiles("[[336]]"), "image_grid_pinpoints is [336]");
+  CHECK_THROWS(tiles("[[336, 0]]"), "image_grid_pinpoints is 0");
   CHECK_THROWS(parse("{\"image_processor_type\": \"" + std::string(9999, 'x') + "\"}"), "xxx...");
 }
 

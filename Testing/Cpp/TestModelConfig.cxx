@@ -196,12 +196,40 @@ void testOtherForms()
   CHECK_THROWS(parse(R"({"model_type":"llava","mm_vision_tower":"openai/clip-vit-large-patch14"})"),
     "a checkpoint of the original LLaVA code is not supported");
   for (const char* type :
-    { "mllama", "fast_vlm", "llava_next", "llava_qwen2", "pixtral", "paligemma" })
+    { "mllama", "fast_vlm", "llava_next_video", "llava_qwen2", "pixtral", "paligemma" })
   {
     CHECK_THROWS(parse(R"({"model_type":")" + std::string(type) + "\"}"),
       "architecture '" + std::string(type) +
-        "' is not supported (llava, llava_next, vipllava are)");
+        "' is not supported (llava, llava_next, llava_onevision, vipllava are)");
   }
+  const LlavaConfig tiled =
+    parse(R"({"model_type":"llava_next"})"); // all of Hugging Face's defaults
+  CHECK(tiled.readsTiles() && tiled.canvases.size() == 5 && tiled.vision.imageSize == 336);
+  CHECK((tiled.canvases[3] == std::array<std::int64_t, 2>{ 1008, 336 })); // height, width
+  const LlavaConfig one = parse(R"({"model_type":"llava_onevision"})");
+  CHECK(one.canvases.size() == 36 && one.mostTiles == 9 && one.imageTokenId == 151646);
+  CHECK((one.canvases[1] == std::array<std::int64_t, 2>{ 384, 768 }));
+  CHECK(one.vision.modelType == "siglip_vision_model" && one.vision.imageSize == 384);
+  CHECK(one.text.modelType == "qwen2" && !one.dropClassToken);
+  CHECK(one.featureLayers == std::vector<std::int64_t>{ 26 });
+  const auto bounded = [](const std::string& ratio)
+  { return parse(R"({"model_type":"llava_onevision","vision_aspect_ratio":")" + ratio + "\"}"); };
+  CHECK(bounded("anyres_max_4").mostTiles == 4);
+  for (const char* ratio :
+    { "anyres", "anyres_max_", "anyres_max_0", "anyres_max_-1", "anyres_max_99999", "pad" })
+  {
+    CHECK_THROWS(bounded(ratio), "vision_aspect_ratio");
+  }
+  const auto pinpoints = [](const std::string& list)
+  { return parse(R"({"model_type":"llava_next","image_grid_pinpoints":)" + list + "}"); };
+  CHECK(pinpoints("[[672,336]]").canvases.size() == 1);
+  CHECK_THROWS(pinpoints("[]"), "image_grid_pinpoints is not a list");
+  CHECK_THROWS(pinpoints("[336]"), "image_grid_pinpoints holds 336");
+  CHECK_THROWS(pinpoints("[[336,400]]"), "no multiple of the tower's 336");
+  CHECK_THROWS(pinpoints("[[336,-336]]"), "image_grid_pinpoints");
+  CHECK_THROWS(pinpoints("[[336,1e300]]"), "image_grid_pinpoints");
+  CHECK_THROWS(
+    parse(R"({"model_type":"llava_next","vision_feature_select_strategy":"full"})"), "in tiles");
   for (const char* tower : { "pixtral", "siglip2_vision_model", "timm_wrapper", "fastvit" })
   {
     CHECK_THROWS(parse(R"({"model_type":"llava","vision_config":{"model_type":")" +
@@ -216,7 +244,7 @@ void testBad()
   CHECK_THROWS(parse("[]"), "not a JSON object");
   CHECK_THROWS(parse("{}"), "architecture ''");
   CHECK_THROWS(parse(R"({"model_type":"blip-2"})"),
-    "'blip-2' is not supported (llava, llava_next, vipllava are)");
+    "'blip-2' is not supported (llava, llava_next, llava_onevision, vipllava are)");
   CHECK_THROWS(parse(R"({"model_type":7})"), "model_type = 7");
   CHECK_THROWS(parse(llava(R"("model_type":"gpt2")")), "'gpt2' is not supported");
   CHECK_THROWS(

@@ -104,6 +104,12 @@ def trace_seeds() -> None:
         write("FuzzTrace", name, safetensors({"__metadata__": metadata, **entries}, data))
 
     seed("good")
+    whole = {"image": 0, "start": 1, "rows": 1, "cols": 1, "stride": 1, "box": [0, 0, 4, 2]}
+    tile = {**whole, "start": 2, "box": [2, 0, 4, 2]}
+    for name, list_of in {"regions": [whole, tile], "regions_same": [whole, whole], "regions_none": [], "regions_deep": DEEP,
+                          "regions_wide": [whole, {**tile, "cols": 65536, "stride": 65536}], "regions_stride": [whole, {**tile, "stride": 2**62, "rows": 9}],
+                          "regions_box": [whole, {**tile, "box": [1e308, -1e308, 1e308, 4]}], "regions_image": [whole, {**tile, "image": 2**62}]}.items():
+        seed(name, drop=("image_start", "grid"), version="2", regions=list_of if isinstance(list_of, str) else json.dumps(list_of))
     seed("no_attention", drop=("attention.answer", "attention.full", "attention.full.layers"))
     seed("no_metadata", drop=tuple(trace_parts()[0]))
     seed("no_version", drop=("version",))
@@ -209,7 +215,8 @@ def preprocessor_seeds() -> None:
     seed("std_tiny", **{**whole, "image_std": 1e-45})
     seed("factor_huge", **{**whole, "rescale_factor": 1e300})
     seed("mean_word", image_mean="grey")
-    seed("other_type", image_processor_type="LlavaNextImageProcessor")
+    seed("other_type", image_processor_type="Idefics3ImageProcessor")
+    seed("tiles", image_processor_type="LlavaNextImageProcessor", image_grid_pinpoints=[[336, 672], [672, 336]])
     write("FuzzPreprocessorConfig", "list", "[]")
 
 

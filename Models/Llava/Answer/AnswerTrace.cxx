@@ -80,7 +80,7 @@ std::vector<std::string> textsOf(
   const LlavaModel::Impl& model, const Prompt& prompt, const std::vector<std::int64_t>& ids)
 {
   const auto first = ids.begin() + static_cast<std::ptrdiff_t>(prompt.featureStart);
-  const auto more = static_cast<std::size_t>(prompt.image.count() - 1);
+  const auto more = static_cast<std::size_t>(prompt.image.count - 1);
   std::vector<std::int64_t> once(ids.begin(), first);
   once.insert(once.end(), first + static_cast<std::ptrdiff_t>(more), ids.end());
   std::vector<std::string> texts = text::pieceTexts(model.tokenizer, once);

@@ -229,7 +229,7 @@ picture::ImageTokens LlavaModel::Impl::imageTokens(const picture::PictureSize& s
   const PatchGrid grid{ vision.gridEdge(), vision.gridEdge() };
   const picture::TileTokens tile{ grid, this->config.leadingFeatures() };
   return this->config.readsTiles()
-    ? picture::tokensOfTiles(this->planOf(size), tile, size)
+    ? picture::tokensOfTiles(this->planOf(size), tile, size, this->config.mostTiles)
     : picture::tokensOfOne(tile, { vision.seenEdge(), vision.seenEdge() });
 }
 

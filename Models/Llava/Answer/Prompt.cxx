@@ -96,7 +96,7 @@ Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokeni
     {
       prompt.featureStart = static_cast<std::int64_t>(prompt.ids.size());
     }
-    const auto count = static_cast<std::size_t>(isImage ? image.count() : 1);
+    const auto count = static_cast<std::size_t>(isImage ? image.count : 1);
     prompt.ids.insert(prompt.ids.end(), count, ids[i]);
     prompt.pieces.insert(prompt.pieces.end(), count, tokenizer.piece(ids[i]));
     prompt.roles.insert(prompt.roles.end(), count, isImage ? Role::Special : roles[i]);

@@ -12,6 +12,27 @@ picture::RgbImage imageAt(const std::uint8_t* pixels, std::int64_t height, std::
 }
 }
 
+namespace
+{
+/// The tiles' patches [tiles * patches, Dt] as the decoder reads them, row by row of the large
+/// grid.
+at::Tensor fineRows(
+  const LlavaModel::Impl& model, const at::Tensor& patches, const picture::ImageTokens& tokens)
+{
+  const std::int64_t D = patches.size(1), h = tokens.shrunk.rows, w = tokens.shrunk.cols;
+  const at::Tensor sources = at::tensor(tokens.sources, at::kLong).to(patches.device());
+  at::Tensor large = patches.index_select(0, sources)
+                       .view({ tokens.large.rows, tokens.large.cols, D }); // [H, W, Dt]
+  if (h != tokens.large.rows || w != tokens.large.cols)
+  {
+    const at::Tensor planes = large.permute({ 2, 0, 1 }).unsqueeze(0).contiguous();
+    large = at::upsample_bilinear2d(planes, { h, w }, false).squeeze(0).permute({ 1, 2, 0 });
+  }
+  const at::Tensor ends = model.vision.newline().unsqueeze(0).expand({ h, 1, D });
+  return at::cat({ large, ends }, 1).reshape({ h * (w + 1), D });
+}
+}
+
 picture::SeenPicture seenAs(const LlavaModel::Impl& model, const std::vector<Tensor>& pictures,
   const picture::ImageTokens& tokens)
 {
@@ -56,14 +77,8 @@ at::Tensor imageFeatures(const LlavaModel::Impl& model, const picture::SeenPictu
     rows.push_back(model.vision.forward(
       model.pixels(seen.tiles[i]), workspace, i == 0 ? tap : beat, own)); // [patches, Dt]
   }
-  rows.push_back(model.vision.newline());
-  const at::Tensor all = at::cat(rows, 0); // [tiles * patches + 1, Dt]
-  std::vector<std::int64_t> sources = seen.tokens.sources;
-  for (std::int64_t& source : sources)
-  {
-    source = source == picture::ImageTokens::Newline ? all.size(0) - 1 : source;
-  }
-  return all.index_select(0, at::tensor(sources, at::kLong).to(all.device()));
+  const at::Tensor whole = rows[0];
+  return at::cat({ whole, fineRows(model, at::cat(rows, 0), seen.tokens) }, 0);
 }
 
 } // namespace lvlm::llava

@@ -14,7 +14,7 @@ namespace lvlm::llava
 picture::SeenPicture seenAs(const LlavaModel::Impl& model, const std::vector<Tensor>& pictures,
   const picture::ImageTokens& tokens);
 
-/// The image tokens of a picture, [seen.tokens.count(), Dt]: the tower and the projector on each of
+/// The image tokens of a picture, [seen.tokens.count, Dt]: the tower and the projector on each of
 /// its tiles, in the order in which the decoder reads them, with the token that closes a row. `tap`
 /// gets the attention of the first tile, which is the whole picture; of the others it is called
 /// with an undefined tensor. Throws Aborted.

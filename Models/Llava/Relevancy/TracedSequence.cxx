@@ -106,8 +106,8 @@ void TracedSequence::checkRegions(const std::string& where, const Trace& trace) 
   if (!std::equal(own.begin(), own.end(), wanted.begin(), wanted.end(), alike))
   {
     const Region& last = wanted.back();
-    fail(where, "its patches (image_start ", trace.imageStart, ", ", trace.grid.rows, " x ",
-      trace.grid.cols, ") are not those of the model: ", last.grid.rows, " x ", last.grid.cols,
+    fail(where, "a grid of ", trace.grid.rows, " x ", trace.grid.cols, " patches from position ",
+      trace.imageStart, ", the model has ", last.grid.rows, " x ", last.grid.cols,
       " from position ", last.start + this->FeatureStart);
   }
 }
@@ -144,7 +144,8 @@ void TracedSequence::takePicture(const std::string& where, const Trace& trace)
     const Tensor& tiles = trace.tensor(tensor_name::ImageTiles);
     pictures.push_back(tiles);
     const std::int64_t patches = this->Model.config.vision.patches();
-    const std::int64_t last = *std::max_element(tokens.sources.begin(), tokens.sources.end());
+    const std::int64_t last =
+      tokens.sources.empty() ? 0 : *std::max_element(tokens.sources.begin(), tokens.sources.end());
     if (tiles.dtype != DType::U8 || tiles.shape.size() != 4 || tiles.extent(0) <= last / patches ||
       tiles.extent(1) != size || tiles.extent(2) != size || tiles.extent(3) != 3)
     {

@@ -52,7 +52,7 @@ public:
   const picture::SeenPicture& picture() const { return this->Seen; }
   /// Of the picture as it was given, where the model reads it in tiles.
   const picture::PictureSize& pictureSize() const { return this->Given; }
-  std::int64_t imageTokens() const { return this->Seen.tokens.count(); }
+  std::int64_t imageTokens() const { return this->Seen.tokens.count; }
   const RecordedLogprobs& logprobs() const { return this->Logprobs; }
 
 private:
