@@ -114,7 +114,7 @@ class HostileFiles(lt.TestCase):
         data = lt.TraceData()
         for number, (changes, needle) in enumerate((
                 (dict(metadata={"format": "other"}), "format 'other'"),
-                (dict(metadata={"version": "2"}), "version '2'"),
+                (dict(metadata={"version": "3"}), "version '3'"),
                 (dict(metadata={"prompt_length": None}), "'prompt_length' is missing"),
                 (dict(metadata={"prompt_length": "many"}), "'many'"),
                 (dict(metadata={"prompt_length": "-1"}), "-1"),
