@@ -27,6 +27,7 @@ struct Library
   decltype(&llava::attentionGradients) attentionGradients;
   decltype(&llava::attentionOfQuestion) attentionOfQuestion;
   decltype(&llava::answerScores) answerScores;
+  decltype(&llava::answerUnder) answerUnder;
 };
 
 } // namespace lvlm::llava

@@ -81,6 +81,12 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
       "Test: whether the maps of the trace name what the answer depends on; the picture is hidden, "
       "and shown, in their order and in random ones"),
     "test");
+  this->addPreset("Intervene", tr("Intervene"),
+    tr("Intervene: attention to the picture and the question, or to patches that are selected on a "
+       "map, is cut; how the answer's probability changes, layer by layer, and what the model "
+       "answers "
+       "instead"),
+    "knock_out");
   this->addComparison();
   this->addHover();
   this->addWithoutSelection();

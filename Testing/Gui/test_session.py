@@ -14,7 +14,7 @@ folder = tempfile.TemporaryDirectory()
 session = {}
 DIALOG = "LVLMAskDialog/"
 PRESETS = {"actionLVLMAttention": "Attention", "actionLVLMHeads": "Heads", "actionLVLMGallery": "Heads gallery", "actionLVLMLayers": "Layers 3D", "actionLVLMLens": "Lens", "actionLVLMRelevancy": "Relevancy",
-           "actionLVLMCausality": "Causality", "actionLVLMTest": "Test"}
+           "actionLVLMCausality": "Causality", "actionLVLMTest": "Test", "actionLVLMIntervene": "Intervene"}
 
 
 def layouts():

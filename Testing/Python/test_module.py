@@ -426,6 +426,35 @@ class Asking(ModuleTest):
         self.assertRaisesText(lambda: self.lvlm.test([relevancy, other]), "different traces")
         self.assertEqual(self.lvlm.find_traces(), [trace, second])
 
+    def test_knock_out(self):
+        trace = self.lvlm.ask(STAR, QUESTION, layout=False)
+        layout = self.lvlm.knock_out(token=3)
+        knocked = simple.GetActiveSource()
+        self.assertEqual((knocked.From, knocked.To, list(knocked.AnswerTokens)), ("Image", "Answer", [3]))
+        self.assertDrawn(self.screenshot(layout, "knock_out"), [(0, .56), (.56, 1)])
+        names = {name for name, _ in simple.GetSources() if name.startswith("Knockout")}
+        self.assertEqual(names, {"Knockout, %s (%s)" % (flow, QUESTION) for flow in
+                                 ("image to answer", "image to question", "question to answer")})
+        blind = self.lvlm.knock_out(trace, 3, hidden="Question", layout=False)
+        self.assertNotEqual(self.answer_of(blind), "The star is red.")  # it does not know what was asked
+        self.assertEqual(self.lvlm.find_traces(), [trace])
+        self.assertEqual(set(simple.GetLayouts()), {key for key in simple.GetLayouts() if key[0] in ("Intervene: " + QUESTION, "Layout #1")})
+        patches = [50, 61, 62, 63, 72, 73, 74, 75, 85, 86, 87]
+        one = self.lvlm.knock_out(trace, 3, hidden=patches, layers=[0, 1], layout=False)
+        self.assertEqual((one.From, list(one.Patches), list(one.Layers)), ("Patches", patches, [0, 1]))
+        fall = min(row["change"] for row in self.lvlm.rows(one))
+        self.assertLess(fall, -5)  # it needs the star
+        elsewhere = self.lvlm.knock_out(trace, 3, hidden=[p - 44 for p in patches], layout=False)
+        self.assertGreater(min(row["change"] for row in self.lvlm.rows(elsewhere)), fall)
+        self.assertRaisesText(lambda: self.lvlm.knock_out(hidden="Moon"), "hidden", "'Moon'", "Image")
+        self.assertRaisesText(lambda: self.lvlm.knock_out(readers=[144]), "patches: 144")
+        self.assertRaisesText(lambda: self.lvlm.knock_out(layers=[9]), "the knockout", "Layers: 9")
+        self.assertRaisesText(lambda: self.lvlm.knock_out(token=9), "token", "9")
+
+    def answer_of(self, knocked):
+        texts = [row["text"] for row in self.lvlm.rows(simple.LVLMTokens(Input=simple.OutputPort(knocked, 1))) if row["answer_index"] >= 0]
+        return "".join(texts).replace("</s>", "").strip()
+
     def test_gallery(self):
         trace = self.lvlm.ask(STAR, QUESTION, layout=False)
         for by, title, row in (("AnswerTokens", "Words gallery", "red"), ("Layers", "Layers gallery", "layer 2")):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Answering.h"
 
+#include "Models/Llava/Network/AttentionCuts.h"
 #include "Models/Llava/Network/LensRows.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Runtime.h"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 namespace lvlm::llava
 {
@@ -38,6 +40,12 @@ Answering::Answering(const LlavaModel& model, const Question& question, ranks::T
 {
 }
 
+Answering::Answering(
+  const LlavaModel& model, const Question& question, ReadBefore before, ranks::Team& team)
+  : Owner(model), Model(model.impl()), Asked(question), Team(team), Before(std::move(before))
+{
+}
+
 /// What can be wrong with the question, and the memory that it takes.
 void Answering::prepare()
 {
@@ -48,13 +56,16 @@ void Answering::prepare()
       ", asked on rank ", this->Team.rank(), " of ", this->Team.size());
   }
   checkQuestion(this->Asked);
-  this->Input = promptOf(this->Model, this->Asked);
+  this->Input = this->Before ? this->Before->prompt : promptOf(this->Model, this->Asked);
   this->checkMemory();
   this->Processors.emplace(this->Model.config.generation,
     static_cast<std::int64_t>(this->Input.ids.size()), this->Asked.maxNewTokens,
     this->Model.config.text.vocabulary);
   this->Choice.emplace(this->Asked.temperature, this->Asked.topP, this->Asked.seed);
-  this->Steps.emplace(this->Model, this->Asked, this->Input);
+  const auto cuts = this->Before ? this->Before->cuts : std::vector<AttentionCut>();
+  checkCuts(cuts, this->Model.config.text,
+    static_cast<std::int64_t>(this->Input.ids.size()) + this->Asked.maxNewTokens - 1);
+  this->Steps.emplace(this->Model, this->Asked, this->Input, cuts);
 }
 
 void Answering::checkMemory() const
@@ -112,6 +123,11 @@ void Answering::checkAlike() const
 
 void Answering::sharePicture()
 {
+  if (this->Before)
+  {
+    this->Seen = this->Before->seen;
+    return;
+  }
   const ranks::Message seen = this->Team.fromFirst(
     [this]
     {

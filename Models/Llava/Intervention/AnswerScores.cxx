@@ -5,6 +5,7 @@
 #include "BranchedDecoder.h"
 #include "HiddenPatches.h"
 
+#include "Models/Llava/Network/AttentionCuts.h"
 #include "Models/Llava/Network/Products.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Llava/Relevancy/TracedSequence.h"
@@ -25,69 +26,10 @@ constexpr std::int64_t GroupRows = 2 * DecoderBlockRows - 1;
 /// Of logits that are there at a time.
 constexpr std::int64_t LogitBytes = 64 << 20;
 
-void checkRange(const Indices& indices, std::int64_t count, const char* what)
-{
-  for (const std::int64_t index : indices)
-  {
-    if (index < 0 || index >= count)
-    {
-      fail(what, " ", index, " is out of range: there are 0 to ", count - 1);
-    }
-  }
-}
-
-/// Throws Error when a position would have nothing left to attend to in a layer.
-void checkSight(
-  const std::vector<AttentionCut>& cuts, std::int64_t layer, std::int64_t S, std::int64_t window)
-{
-  std::vector<std::vector<bool>> hidden(static_cast<std::size_t>(S));
-  for (const AttentionCut& cut : cuts)
-  {
-    if (std::find(cut.layers.begin(), cut.layers.end(), layer) == cut.layers.end())
-    {
-      continue;
-    }
-    for (const std::int64_t query : cut.queries)
-    {
-      auto& row = hidden[static_cast<std::size_t>(query)];
-      row.resize(static_cast<std::size_t>(S));
-      for (const std::int64_t key : cut.keys)
-      {
-        row[static_cast<std::size_t>(key)] = true;
-      }
-    }
-  }
-  for (std::int64_t query = 0; query < S; ++query)
-  {
-    const auto& row = hidden[static_cast<std::size_t>(query)];
-    const std::int64_t from = window > 0 ? std::max<std::int64_t>(0, query - window + 1) : 0;
-    if (!row.empty() &&
-      std::find(row.begin() + from, row.begin() + query + 1, false) == row.begin() + query + 1)
-    {
-      fail("position ", query, " would see nothing in layer ", layer,
-        ": attention to all that it may see is cut");
-    }
-  }
-}
-
 void checkVariant(const Variant& variant, const LlavaModel::Impl& model, std::int64_t S)
 {
-  const checkpoint::TextConfig& text = model.config.text;
   checkRange(variant.patches, model.config.vision.patches(), "patch");
-  Indices layers;
-  for (const AttentionCut& cut : variant.cuts)
-  {
-    checkRange(cut.queries, S, "position");
-    checkRange(cut.keys, S, "position");
-    checkRange(cut.layers, text.layers, "layer");
-    layers.insert(layers.end(), cut.layers.begin(), cut.layers.end());
-  }
-  std::sort(layers.begin(), layers.end());
-  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
-  for (const std::int64_t layer : layers)
-  {
-    checkSight(variant.cuts, layer, S, text.slidingWindow);
-  }
+  checkCuts(variant.cuts, model.config.text, S);
 }
 
 /// Variants [begin, end), and their branches.

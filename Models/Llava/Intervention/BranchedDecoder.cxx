@@ -1,28 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "BranchedDecoder.h"
 
-#include <algorithm>
+#include "Models/Llava/Network/AttentionCuts.h"
 
 namespace lvlm::llava
 {
-
-namespace
-{
-/// True at the listed indices from `first` on: bool [n].
-at::Tensor flags(const Indices& indices, std::int64_t first, std::int64_t n, at::Device device)
-{
-  at::Tensor all = at::zeros({ n }, at::kBool);
-  bool* flag = all.data_ptr<bool>();
-  for (const std::int64_t index : indices)
-  {
-    if (index >= first && index < first + n)
-    {
-      flag[index - first] = true;
-    }
-  }
-  return all.to(device);
-}
-}
 
 BranchedDecoder::BranchedDecoder(
   const LlavaModel::Impl& model, std::int64_t positions, std::int64_t answer, Workspace& buffers)
@@ -117,27 +99,6 @@ Rope BranchedDecoder::angles(const std::vector<Branch>& branches) const
   return { at::cat(cos, 0), at::cat(sin, 0) };
 }
 
-/// What the branch's rows from a position on may not see in a layer, bool [n, S]; undefined:
-/// nothing beyond what is always hidden.
-at::Tensor BranchedDecoder::blocked(
-  const Branch& branch, std::int64_t layer, std::int64_t firstQuery) const
-{
-  at::Tensor all;
-  for (const AttentionCut& cut : *branch.cuts)
-  {
-    if (std::find(cut.layers.begin(), cut.layers.end(), layer) == cut.layers.end())
-    {
-      continue;
-    }
-    const at::Device device = this->Model.weights.device();
-    const at::Tensor pairs =
-      flags(cut.queries, firstQuery, this->Positions - firstQuery, device).unsqueeze(1) &
-      flags(cut.keys, 0, this->Positions, device).unsqueeze(0); // [n, S]
-    all = all.defined() ? all | pairs : pairs;
-  }
-  return all;
-}
-
 at::Tensor BranchedDecoder::mixed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   const std::vector<Branch>& branches, std::int64_t layer, std::int64_t queries)
 {
@@ -156,7 +117,8 @@ at::Tensor BranchedDecoder::mixed(const at::Tensor& q, const at::Tensor& k, cons
     mask.causal = true;
     mask.firstQuery = this->Positions - m;
     mask.window = config.slidingWindow;
-    mask.blocked = this->blocked(branch, layer, mask.firstQuery);
+    mask.blocked = blockedBy(
+      *branch.cuts, layer, mask.firstQuery, m, this->Positions, this->Model.weights.device());
     out.narrow(0, query, m)
       .copy_(attend(q.narrow(1, query, m), whole(cache.keys, k), whole(cache.values, v),
         config.attentionScale, mask, this->beating(), this->Buffers.pool));

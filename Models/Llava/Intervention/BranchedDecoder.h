@@ -41,7 +41,6 @@ private:
   at::Tensor mixed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
     const std::vector<Branch>& branches, std::int64_t layer, std::int64_t queries);
   Rope angles(const std::vector<Branch>& branches) const;
-  at::Tensor blocked(const Branch& branch, std::int64_t layer, std::int64_t firstQuery) const;
   /// One layer of the trunk or of branches.
   at::Tensor forward(std::int64_t layer, const at::Tensor& hidden, const Rope& rope,
     const std::vector<Branch>& branches, const DecoderLayer::Mixer& mixer);

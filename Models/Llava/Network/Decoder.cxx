@@ -167,7 +167,7 @@ at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, Wor
 }
 
 at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
-  LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
+  LayerCache* cache, Workspace& workspace, const AttentionTap& tap, const at::Tensor& blocked) const
 {
   return this->forward(hidden, rope, workspace,
     [&](const at::Tensor& q, at::Tensor k, at::Tensor v)
@@ -184,6 +184,7 @@ at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std
       mask.causal = true;
       mask.firstQuery = first;
       mask.window = this->Config.slidingWindow;
+      mask.blocked = blocked;
       return attend(q, k, v, this->Config.attentionScale, mask, tap, workspace.pool);
     });
 }

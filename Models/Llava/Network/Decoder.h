@@ -34,10 +34,11 @@ public:
     const checkpoint::TextConfig& config, const WeightStore& weights, std::int64_t index);
 
   /// Hidden states [n, D] of positions [first, first + n) -> [n, D]. With a cache, keys and values
-  /// are appended at `first` and everything before is seen; without one, the n positions must start
-  /// at 0.
+  /// are appended at `first` and everything before is seen, but what is `blocked` (see
+  /// AttentionMask); without one, the n positions must start at 0.
   at::Tensor forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
-    LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const;
+    LayerCache* cache, Workspace& workspace, const AttentionTap& tap,
+    const at::Tensor& blocked = at::Tensor()) const;
 
   /// Queries [Hd, n, d], keys and values [Hkv, n, d] of rows -> what the rows see, [n, Hd * d].
   using Mixer =
