@@ -2,6 +2,7 @@
 #include "vtkLVLMKnockout.h"
 
 #include "InferenceLibrary.h"
+#include "PositionLists.h"
 
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/PatchSelection.h"
@@ -19,8 +20,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <numeric>
 #include <utility>
 
 vtkStandardNewMacro(vtkLVLMKnockout);
@@ -28,6 +27,7 @@ vtkStandardNewMacro(vtkLVLMKnockout);
 namespace
 {
 using lvlm::Indices;
+using lvlm::span;
 using Windows = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 /// Of those that the model reads.
@@ -41,13 +41,6 @@ Indices positionsOf(const lvlm::Trace& trace, lvlm::Role role)
       positions.push_back(i);
     }
   }
-  return positions;
-}
-
-Indices span(std::int64_t begin, std::int64_t end)
-{
-  Indices positions(static_cast<std::size_t>(std::max<std::int64_t>(0, end - begin)));
-  std::iota(positions.begin(), positions.end(), begin);
   return positions;
 }
 
@@ -95,25 +88,6 @@ Indices positionsAt(int place, const Choice& choice, const lvlm::Trace& trace)
     lvlm::fail(choice.property, ": the trace has no such position, or none is listed or selected");
   }
   return found;
-}
-
-/// Cuts queries off from keys. A position always sees itself.
-std::vector<lvlm::llava::AttentionCut> cutsOf(
-  const Indices& keys, const Indices& queries, const Indices& layers)
-{
-  std::vector<lvlm::llava::AttentionCut> cuts{ { {}, keys, layers } };
-  for (const std::int64_t query : queries)
-  {
-    if (std::find(keys.begin(), keys.end(), query) == keys.end())
-    {
-      cuts.front().queries.push_back(query);
-      continue;
-    }
-    Indices others;
-    std::remove_copy(keys.begin(), keys.end(), std::back_inserter(others), query);
-    cuts.push_back({ { query }, others, layers });
-  }
-  return cuts;
 }
 
 /// First layer and end of the window around each layer.
@@ -301,7 +275,7 @@ std::vector<lvlm::llava::AttentionCut> vtkLVLMKnockout::GetCuts(
                     [end](std::int64_t position) { return position >= end; }),
       listed->end());
   }
-  return cutsOf(keys, queries, layers);
+  return lvlm::cutsOf(keys, queries, layers);
 }
 
 std::shared_ptr<const lvlm::Trace> vtkLVLMKnockout::GetAnswer(vtkDataObject* data,

@@ -28,6 +28,7 @@ struct Library
   decltype(&llava::attentionOfQuestion) attentionOfQuestion;
   decltype(&llava::answerScores) answerScores;
   decltype(&llava::answerUnder) answerUnder;
+  decltype(&llava::patchScores) patchScores;
 };
 
 } // namespace lvlm::llava

@@ -6,6 +6,7 @@
 // Tolerances of log-probabilities: in float32 1e-5, or three times the error of Hugging Face's own
 // float32 where that is larger; in float64 1e-9. Ranks give the same numbers bit by bit.
 #include "Check.h"
+#include "ModelParts.h"
 #include "RelevancyCase.h"
 #include "ThreadRanks.h"
 
@@ -22,7 +23,9 @@ namespace
 using namespace lvlm;
 using namespace lvlm::llava;
 using lvlm_test::allThrew;
+using lvlm_test::furthest;
 using lvlm_test::noneThrew;
+using lvlm_test::openPart;
 using lvlm_test::RelevancyCase;
 using lvlm_test::ThreadRanks;
 namespace tn = tensor_name;
@@ -33,17 +36,6 @@ const std::vector<std::string> Cases{ "multihead", "grouped-sampled", "bias", "w
 const std::map<std::string, PatchFill> Fills{ { "MeanColor", PatchFill::MeanColor },
   { "Black", PatchFill::Black }, { "Blur", PatchFill::Blur },
   { "MeanEmbedding", PatchFill::MeanEmbedding }, { "ZeroEmbedding", PatchFill::ZeroEmbedding } };
-
-std::shared_ptr<const LlavaModel> openPart(
-  const std::string& folder, int rank, int ranks, Precision precision = Precision::Float32)
-{
-  ModelOptions options;
-  options.precision = precision;
-  options.threads = 1;
-  options.rank = rank;
-  options.ranks = ranks;
-  return LlavaModel::open(folder, options);
-}
 
 struct Case
 {
@@ -79,17 +71,6 @@ AnswerScores scored(const LlavaModel& model, const Trace& trace,
 {
   ranks::Team alone;
   return answerScores(model, trace, variants, progress, alone);
-}
-
-double furthest(const std::vector<double>& ours, const double* theirs)
-{
-  double worst = 0;
-  for (std::size_t t = 0; t < ours.size(); ++t)
-  {
-    const double one = std::abs(ours[t] - theirs[t]);
-    worst = one <= worst ? worst : one; // NaN counts as large
-  }
-  return worst;
 }
 
 void testGoldens(const std::string& name, Precision precision)

@@ -48,6 +48,11 @@ public:
   /// the others: the mixer gets m queries, the result is [m, D].
   at::Tensor forward(const at::Tensor& hidden, const Rope& rope, Workspace& workspace,
     const Mixer& mixer, const at::Tensor& wanted = at::Tensor()) const;
+  /// What forward() adds to the hidden states first: attention's part of it.
+  at::Tensor attended(const at::Tensor& hidden, const Rope& rope, Workspace& workspace,
+    const Mixer& mixer, const at::Tensor& wanted = at::Tensor()) const;
+  /// What it adds to that sum: the feed-forward part's.
+  at::Tensor fed(const at::Tensor& middle, Workspace& workspace) const;
 
 private:
   friend class DecoderLayerGradient; // the same computation, back-propagated

@@ -5,7 +5,7 @@ from paraview import simple
 from . import editing, pipeline, traces, views
 from .errors import Error
 from .faithfulness import COLORS, show_lines
-from .presets import QUESTION, Preset
+from .presets import QUESTION, Preset, ticks
 
 PLACES = ("Image", "Question", "System", "Answer")
 # What is shown when nobody says what to cut: the flows of Zhang et al., arXiv 2411.18620. The first one's answer is asked for.
@@ -57,7 +57,7 @@ def _filter(preset, flow, layers, window):
     patches = [place for place in flow if not isinstance(place, str)]
     if len(patches) == 2 and patches[0] != patches[1]:
         raise Error("hidden and readers: both are patches, and not the same ones")
-    name = "Knockout, %s" % _name(flow).replace("\u2192", "to")
+    name = "Knockout, %s" % _name(flow)
     return preset.filter("LVLMKnockout", name, "the knockout", From=_kind(hidden), To=_kind(readers), Patches=patches[0] if patches else [],
                          Layers=[] if layers is None else list(layers), WindowSize=window, **preset.choice)
 
@@ -67,14 +67,14 @@ def _kind(place):
 
 
 def _name(flow):
-    return " \u2192 ".join(place.lower() if isinstance(place, str) else "%d patches" % len(place) for place in flow)
+    return " to ".join(place.lower() if isinstance(place, str) else "%d patches" % len(place) for place in flow)
 
 
 def _show(preset, knocked, flows, layers):
     answered = simple.OutputPort(knocked[0], 1)
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.56, 0.44)
-    chart, below = tab.rows(left, 0.85, 0.15)
+    chart, below = tab.rows(left, 0.9, 0.1)
     names = [_name(flow) for flow in flows]
     _chart(tab, chart, knocked, names)
     preset.caption(tab.view(below, shapes=True), "How the probability of \u201c{token}\u201d changes\n" + QUESTION, size=SMALL, width=896)
@@ -103,3 +103,4 @@ def _chart(tab, cell, knocked, names):
         shown.SeriesLabel = ["change", name]
         shown.SeriesColor = ["change", *color.split()]
         shown.SeriesMarkerStyle = ["change", "4"]
+    view.BottomAxisUseCustomLabels, view.BottomAxisLabels = 1, ticks(len(pipeline.rows(knocked[0])))
