@@ -77,7 +77,10 @@ std::vector<Place> wordsOf(const lvlm::Trace& trace)
   std::vector<Place> places;
   for (const lvlm::Word& word : lvlm::wordsOf(trace, 0, trace.keys()))
   {
-    places.push_back({ word.text, word.role, span(word.begin, word.end) });
+    // A line feed says nothing that could be read.
+    const std::string& piece = trace.tokens[static_cast<std::size_t>(word.begin)];
+    places.push_back(
+      { word.text.empty() ? piece : word.text, word.role, span(word.begin, word.end) });
   }
   const auto after = std::find_if(places.begin(), places.end(),
     [&](const Place& place) { return place.positions.front() >= trace.imageStart; });
@@ -172,13 +175,14 @@ void fillTable(
   vtkTable* table, const Numbers& numbers, const std::vector<Place>& places, const Indices& layers)
 {
   Indices layer, place, position, positions;
-  std::vector<std::string> label, role;
+  std::vector<std::string> label, name, role;
   for (std::size_t i = 0; i < numbers.restored.size(); ++i)
   {
     const std::size_t p = i / layers.size();
     layer.push_back(layers[i % layers.size()]);
     place.push_back(static_cast<std::int64_t>(p));
     label.push_back(places[p].label);
+    name.push_back(places[p].label + ", layer " + std::to_string(layer.back()));
     role.emplace_back(nameOf(places[p].role));
     position.push_back(places[p].positions.front());
     positions.push_back(static_cast<std::int64_t>(places[p].positions.size()));
@@ -186,6 +190,7 @@ void fillTable(
   lvlm::addColumn(table, "layer", layer);
   lvlm::addColumn(table, "place", place);
   lvlm::addColumn(table, "label", label);
+  lvlm::addColumn(table, "name", name);
   lvlm::addColumn(table, "role", role);
   lvlm::addColumn(table, "position", position);
   lvlm::addColumn(table, "positions", positions);

@@ -390,7 +390,7 @@ class Knockout(WithModel):
 class NodeTest(WithModel):
     def setUp(self):
         super().setUp()
-        self.graph = simple.LVLMCausalGraph(Input=self.trace, AnswerToken=3, Heads=[0])
+        self.graph = simple.LVLMCausalGraph(Input=self.trace, AnswerToken=3)
         self.nodes = simple.OutputPort(self.graph, 1)
 
     def table(self, **settings):
@@ -399,16 +399,19 @@ class NodeTest(WithModel):
         return {data.GetColumnName(c): np.array(lt.column(data, data.GetColumnName(c))) for c in range(data.GetNumberOfColumns())}
 
     def explanation(self):
-        """{radius: positions up to it}, of the graph's table."""
+        """{(head, radius): positions up to it}, of the graph's table."""
         data = lt.fetch(self.graph, 1)
-        found = list(zip(lt.column(data, "radius"), lt.column(data, "position")))
-        return {radius: sorted(p for r, p in found if 1 <= r <= radius) for radius in range(1, 1 + max(r for r, _ in found))}
+        found = list(zip(*(lt.column(data, name) for name in ("head", "radius", "position"))))
+        most = {head: max(r for h, r, _ in found if h == head) for head in sorted({h for h, _, _ in found})}
+        return {(head, radius): sorted(p for h, r, p in found if h == head and 1 <= r <= radius)
+                for head, last in most.items() for radius in range(1, last + 1)}
 
     def test_the_explanation_is_hidden_by_a_knockout(self):
         """The same attention cut by LVLMKnockout in all layers: of a set and all positions after its first."""
         found, explanation = self.table(Draws=2), self.explanation()
         length = lt.fetch(simple.LVLMTokens(Input=self.trace)).GetNumberOfRows() - 1
-        self.assertEqual(found["radius"].tolist(), list(explanation))
+        self.assertEqual(list(zip(found["head"], found["radius"])), list(explanation))
+        self.assertGreater(len(explanation), 1)
         for row, nodes in enumerate(explanation.values()):
             self.assertEqual(found["nodes"][row], len(nodes))
             whole = simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=9, From="Positions", To="Positions",

@@ -451,6 +451,63 @@ class Asking(ModuleTest):
         self.assertRaisesText(lambda: self.lvlm.knock_out(layers=[9]), "the knockout", "Layers: 9")
         self.assertRaisesText(lambda: self.lvlm.knock_out(token=9), "token", "9")
 
+    def test_explanations_are_tested(self):
+        self.lvlm.ask(STAR, QUESTION, layout=False)
+        layout = self.lvlm.test_causality(token=3, draws=4)
+        tested = simple.GetActiveSource()
+        self.assertEqual((tested.GetXMLName(), tested.Draws), ("LVLMNodeTest", 4))
+        rows = self.lvlm.rows(tested)
+        heads = [row for row in self.lvlm.rows(simple.OutputPort(simple.FindSource("Causal graph (%s)" % QUESTION), 4))
+                 if row["explaining_patches"] + row["explaining_words"] > 0]
+        self.assertEqual({row["head"] for row in rows}, {max(heads, key=lambda row: row["importance"])["head"]})
+        self.assertDrawn(self.screenshot(layout, "node_test"), [(0, .5), (.5, 1)])
+        other = self.lvlm.test_causality(token=3, head=heads[0]["head"], draws=3, seed=5, layout=False)
+        self.assertEqual(({row["head"] for row in self.lvlm.rows(other)}, other.Seed), ({heads[0]["head"]}, 5))
+        self.assertRaisesText(lambda: self.lvlm.test_causality(token=3, head=9), "the causal graph", "9")
+
+    def test_patching(self):
+        trace = self.lvlm.ask(STAR, QUESTION, layout=False)
+        self.assertRaisesText(lambda: self.lvlm.patch(), "patch: there is one trace only")
+        painted = self.lvlm.paint_over(trace, [50, 61, 62, 63, 72, 73, 74, 75, 85, 86, 87])
+        second = self.lvlm.ask(painted, QUESTION, image_mode="Resize", layout=False)
+        layout = self.lvlm.patch(token=3)  # the older one is the clean one
+        patched = simple.GetActiveSource()
+        self.assertEqual([source.SMProxy for source in (patched.Input, patched.Corrupted)], [trace.SMProxy, second.SMProxy])
+        self.assertDrawn(self.screenshot(layout, "patching"), [(0, .5), (.5, 1)])
+        rows = self.lvlm.rows(patched, 1)
+        self.assertEqual(max(rows, key=lambda row: row["restored"])["role"] in ("image", "answer", "special"), True)
+        one = self.lvlm.patch(trace, second, 3, "Patches", "Attention", layers=[0], layout=False)
+        self.assertEqual((one.Positions, one.What, list(one.Layers), len(self.lvlm.rows(one, 1))), ("Patches", "Attention", [0], 144))
+        self.assertRaisesText(lambda: self.lvlm.patch(trace, trace), "patch: first and second are the same trace")
+        self.assertRaisesText(lambda: self.lvlm.patch(trace, second, positions="Letters"), "Positions", "Letters", "Words")
+
+    def test_sanity(self):
+        sanity = self.lvlm.sanity
+        rng = np.random.default_rng(4)
+        first, second = rng.integers(0, 5, (6, 7)), rng.integers(0, 5, (6, 7))
+        below = lambda x: (x.ravel()[:, None] > x.ravel()).sum(1) + 0.5 * (x.ravel()[:, None] == x.ravel()).sum(1)
+        self.assertAlmostEqual(sanity.spearman(first, second), np.corrcoef(below(first), below(second))[0, 1])
+        self.assertTrue(np.isnan(sanity.spearman(first, np.ones(42))))
+        trace = self.lvlm.ask(STAR, QUESTION, layout=False)
+        sources = set(simple.GetSources())
+        rows = self.lvlm.sanity_check(trace, 3, ["attention", "relevancy: decoder"], seed=1)
+        self.assertEqual(set(simple.GetSources()), sources)  # it leaves nothing behind
+        parts = [row["part"] for row in rows if row["map"] == "attention"]
+        layers = ["decoder layer %d" % layer for layer in (3, 2, 1, 0)]
+        self.assertEqual(parts[:8], ["", "output", *layers, "token embeddings", "projector"])
+        self.assertEqual(parts[-1], "patch embedding")
+        self.assertEqual([row["correlation"] for row in rows[:2]], [1, 1])
+        whole = lt.grid_cells(lt.fetch(simple.LVLMRelevancy(Input=trace, AnswerTokens=[3])), "decoder")
+        np.testing.assert_allclose(rows[1]["values"], whole, rtol=0, atol=1e-6)
+        self.assertEqual([row["values"].shape for row in rows], [(12, 12)] * len(rows))
+        unmoved, last = rows[2], rows[-2]  # attention knows nothing of the output's weights
+        np.testing.assert_array_equal(unmoved["values"], rows[0]["values"])
+        self.assertLess(abs(last["correlation"]), 0.6)
+        again = self.lvlm.sanity_check(trace, 3, "attention", seed=1)
+        self.assertEqual([row["correlation"] for row in again], [row["correlation"] for row in rows if row["map"] == "attention"])
+        self.assertRaisesText(lambda: self.lvlm.sanity_check(trace, 3, "moods"), "maps", "'moods'", "occlusion")
+        self.assertRaisesText(lambda: self.lvlm.sanity_check(trace, 9), "token", "9")
+
     def answer_of(self, knocked):
         texts = [row["text"] for row in self.lvlm.rows(simple.LVLMTokens(Input=simple.OutputPort(knocked, 1))) if row["answer_index"] >= 0]
         return "".join(texts).replace("</s>", "").strip()

@@ -21,10 +21,11 @@ from .patching import patch
 from .pipeline import rows
 from .presets import show_attention, show_gallery, show_heads, show_layers, show_lens
 from .questions import ask
+from .sanity import sanity_check
 from .traces import answer, find_traces, model, question, step, telling_token, tokens, trace_of
 
 __all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "knock_out", "model", "paint_over", "patch", "question", "rows",
-           "run", "save_page", "selected_patches", "show_attention", "show_causality", "show_gallery", "show_heads", "show_layers", "show_lens",
+           "run", "sanity_check", "save_page", "selected_patches", "show_attention", "show_causality", "show_gallery", "show_heads", "show_layers", "show_lens",
            "show_relevancy", "step", "telling_token", "test", "test_causality", "tokens", "trace_of"]
 
 notebook.register()

@@ -4,7 +4,7 @@ from paraview import simple
 
 from . import pipeline, views
 from .errors import Error
-from .faithfulness import COLORS, GREY, show_lines
+from .faithfulness import COLORS, GREY, label_axis, show_lines
 from .presets import QUESTION, Preset
 
 
@@ -61,4 +61,4 @@ def _chart(tab, cell, tested):
     shown.SeriesColor = [text for column, (_, rgb) in lines.items() for text in (column, *rgb.split())]
     shown.SeriesLineStyle = [text for column in lines for text in (column, "2" if column.endswith(("low", "high")) else "1")]
     shown.SeriesMarkerStyle = ["drop", "4", "random_drop", "4"]
-    view.BottomAxisUseCustomLabels, view.BottomAxisLabels = 1, [row["radius"] for row in pipeline.rows(tested)]
+    label_axis(view, [row["radius"] for row in pipeline.rows(tested)])

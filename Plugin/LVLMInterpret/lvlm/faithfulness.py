@@ -118,3 +118,9 @@ def show_lines(tab, cell, title, x_title, y_title):
     view.ChartTitle, view.BottomAxisTitle, view.LeftAxisTitle = title, x_title, y_title
     tab.views.append(view)
     return view
+
+
+def label_axis(view, numbers):
+    """Numbers at the bottom of a line chart: whole ones, where ParaView would put fractions between."""
+    view.BottomAxisUseCustomLabels = 1
+    view.BottomAxisLabels = [str(number) for number in numbers for _ in range(2)]  # pairs: a place, and what is there

@@ -4,7 +4,7 @@ from paraview import simple
 
 from . import editing, pipeline, traces, views
 from .errors import Error
-from .faithfulness import COLORS, show_lines
+from .faithfulness import COLORS, label_axis, show_lines
 from .presets import QUESTION, Preset, ticks
 
 PLACES = ("Image", "Question", "System", "Answer")
@@ -103,4 +103,4 @@ def _chart(tab, cell, knocked, names):
         shown.SeriesLabel = ["change", name]
         shown.SeriesColor = ["change", *color.split()]
         shown.SeriesMarkerStyle = ["change", "4"]
-    view.BottomAxisUseCustomLabels, view.BottomAxisLabels = 1, ticks(len(pipeline.rows(knocked[0])))
+    label_axis(view, ticks(len(pipeline.rows(knocked[0]))))

@@ -42,9 +42,9 @@ def _show(preset, patched, other, positions):
     views.show_map(simple.OutputPort(patched, 2), view, "restored", "Largest over the layers", low=0, high=1)
     preset.caption(view, "By %s" % positions.lower(), size=SMALL, width=800)
     bars_view = tab.view(below, shapes=True)
-    bars = views.show_bars(simple.OutputPort(patched, 1), bars_view, "Restored (%s)" % preset.name, Labels="label", Values="restored",
-                           Details="layer", Order="Descending", FullScale=1, MaximumBars=10)
-    preset.caption(bars_view, "What restores most: the place (and the layer)", size=SMALL, width=800)
+    bars = views.show_bars(simple.OutputPort(patched, 1), bars_view, "Restored (%s)" % preset.name, Labels="name", Values="restored",
+                           Order="Descending", FullScale=1, MaximumBars=10)
+    preset.caption(bars_view, "What restores most", size=SMALL, width=800)
     tab.size()
     views.fit(chart, axes_bounds(count, places), views.caption_height(2), views.LEGEND_HEIGHT)
     views.fit_picture(view, preset.trace, lines=1, size=SMALL)
