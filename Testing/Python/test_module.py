@@ -438,6 +438,14 @@ class Asking(ModuleTest):
         blind = self.lvlm.knock_out(trace, 3, hidden="Question", layout=False)
         self.assertNotEqual(self.answer_of(blind), "The star is red.")  # it does not know what was asked
         self.assertEqual(self.lvlm.find_traces(), [trace])
+        under = simple.OutputPort(knocked, 1)  # a trace like any other
+        self.assertEqual(self.lvlm.answer(under), self.answer_of(knocked))
+        heat = simple.LVLMAttentionMap(Input=under)
+        self.assertEqual((self.lvlm.trace_of(heat).SMProxy, self.lvlm.trace_of(heat).Port), (knocked.SMProxy, 1))
+        self.assertRaisesText(lambda: self.lvlm.test(heat, layout=False), "under an intervention")
+        simple.Delete(heat)
+        self.lvlm.show_attention(under, 0)
+        simple.RemoveLayout(simple.GetLayoutByName("Attention: Knockout, image to answer (%s)" % QUESTION))
         self.assertEqual(set(simple.GetLayouts()), {key for key in simple.GetLayouts() if key[0] in ("Intervene: " + QUESTION, "Layout #1")})
         patches = [50, 61, 62, 63, 72, 73, 74, 75, 85, 86, 87]
         one = self.lvlm.knock_out(trace, 3, hidden=patches, layers=[0, 1], layout=False)
@@ -457,7 +465,7 @@ class Asking(ModuleTest):
         tested = simple.GetActiveSource()
         self.assertEqual((tested.GetXMLName(), tested.Draws), ("LVLMNodeTest", 4))
         rows = self.lvlm.rows(tested)
-        heads = [row for row in self.lvlm.rows(simple.OutputPort(simple.FindSource("Causal graph (%s)" % QUESTION), 4))
+        heads = [row for row in self.lvlm.rows(simple.OutputPort(simple.FindSource("Causal graph, all heads (%s)" % QUESTION), 4))
                  if row["explaining_patches"] + row["explaining_words"] > 0]
         self.assertEqual({row["head"] for row in rows}, {max(heads, key=lambda row: row["importance"])["head"]})
         self.assertDrawn(self.screenshot(layout, "node_test"), [(0, .5), (.5, 1)])

@@ -2,7 +2,7 @@
 """Does the answer depend on what explains it? The nodes of a causal graph's explanation are hidden, and random ones."""
 from paraview import simple
 
-from . import pipeline, views
+from . import pipeline, traces, views
 from .errors import Error
 from .faithfulness import COLORS, GREY, label_axis, show_lines
 from .presets import QUESTION, Preset
@@ -11,14 +11,13 @@ from .presets import QUESTION, Preset
 def test_causality(trace=None, token=None, layer=-1, head=None, draws=20, seed=0, layout=True):
     """Whether an answer token becomes less probable when the nodes that a causal graph explains it by are hidden than with random ones.
 
-    layer, head: of the graph; default: the head of the last recorded layer that looks most at the picture and explains something.
+    token: default: that of the pipeline time as it is now. layer, head: of the graph; default: the head of the last recorded layer that looks most at the picture and explains something.
     draws: how many sets of as many random patches and words of the same graph. Returns the layout, or without one the LVLM Node Test
     filter: lvlm.rows(filter) is the table by radius.
     """
-    preset = Preset("Node test", trace, token)
-    choice = {"FollowTime": int(preset.follow), "Layer": layer}
-    if not preset.follow:
-        choice["AnswerToken"] = preset.token
+    trace = traces.resolve(trace)
+    preset = Preset("Node test", trace, _current_token(trace) if token is None else token)
+    choice = {"FollowTime": 0, "AnswerToken": preset.token, "Layer": layer}
     if head is None:
         head = _telling_head(preset, choice)
     graph = preset.filter("LVLMCausalGraph", "Causal graph, tested head", "the causal graph", port=1, Heads=[head], **choice)
@@ -26,8 +25,13 @@ def test_causality(trace=None, token=None, layer=-1, head=None, draws=20, seed=0
     return _show(preset, graph, tested) if layout else tested
 
 
+def _current_token(trace):
+    """Not the time itself: to step through the answer would ask the model again at each step."""
+    return min(max(int(simple.GetAnimationScene().AnimationTime), 0), len(traces.tokens(trace)) - 1)
+
+
 def _telling_head(preset, choice):
-    graph = preset.filter("LVLMCausalGraph", "Causal graph", "the causal graph", port=1, Heads=[], **choice)
+    graph = preset.filter("LVLMCausalGraph", "Causal graph, all heads", "the causal graph", port=1, Heads=[], **choice)
     heads = [row for row in pipeline.rows(simple.OutputPort(graph, 4)) if row["explaining_patches"] + row["explaining_words"] > 0]
     if not heads:
         raise Error("test_causality: no head of the layer explains this token")
