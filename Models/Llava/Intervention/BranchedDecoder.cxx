@@ -112,6 +112,7 @@ at::Tensor BranchedDecoder::pair(
     Pair now;
     now.before = hidden;
     now.attended = decoder.layer(i).attended(hidden, rope, this->Buffers, mixer);
+    this->Buffers.pulse.beat(); // twice as many rows take twice as long
     now.middle = now.attended + hidden;
     now.fed = decoder.layer(i).fed(now.middle, this->Buffers);
     now.after = now.fed + now.middle;
