@@ -26,6 +26,7 @@ using namespace lvlm::llava;
 using namespace lvlm::picture;
 using lvlm_test::allThrew;
 using lvlm_test::noneThrew;
+using lvlm_test::openPart;
 using lvlm_test::Relevancy;
 using lvlm_test::RelevancyCase;
 using lvlm_test::RelevancyMaps;
