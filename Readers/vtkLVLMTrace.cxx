@@ -128,9 +128,9 @@ vtkImageData* vtkLVLMTrace::PictureOf(vtkDataObject* data)
                        : nullptr;
 }
 
-int vtkLVLMTrace::MakeOutput(vtkInformationVector* outputs)
+int vtkLVLMTrace::MakeOutput(vtkInformationVector* outputs, int port)
 {
-  vtkInformation* outInfo = outputs->GetInformationObject(0);
+  vtkInformation* outInfo = outputs->GetInformationObject(port);
   if (!vtkLVLMTrace::SafeDownCast(outInfo->Get(vtkDataObject::DATA_OBJECT())))
   {
     vtkNew<vtkLVLMTrace> output;

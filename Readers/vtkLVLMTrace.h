@@ -68,8 +68,8 @@ public:
   /// The block `image` of a trace, or nullptr.
   static vtkImageData* PictureOf(vtkDataObject* data);
 
-  /// For the RequestDataObject of a source: makes its output a vtkLVLMTrace.
-  static int MakeOutput(vtkInformationVector* outputs);
+  /// For the RequestDataObject of a source or filter: makes an output a vtkLVLMTrace.
+  static int MakeOutput(vtkInformationVector* outputs, int port = 0);
 
   ///@{
   /** A shallow copy has the same trace. A deep copy has numbers of its own, from which its trace is

@@ -2,6 +2,7 @@
 #include "OutputPieces.h"
 
 #include "Models/Ranks/Team.h"
+#include "Readers/vtkLVLMTrace.h"
 
 #include "vtkAlgorithm.h"
 #include "vtkImageData.h"
@@ -50,6 +51,10 @@ void announcePieces(vtkAlgorithm* self, vtkInformationVector* outputs, const ran
 
 void cutToPiece(vtkDataObject* output, vtkInformation* outInfo, const ranks::Team& team)
 {
+  if (vtkLVLMTrace::SafeDownCast(output))
+  {
+    return;
+  }
   auto* image = vtkImageData::SafeDownCast(output);
   if (!image)
   {

@@ -27,8 +27,8 @@ class Team;
 void announcePieces(vtkAlgorithm* self, vtkInformationVector* outputs, const ranks::Team& team);
 
 /// For RequestData: leaves in an output that holds the whole result what this rank shows of it: an
-/// image is cut to the piece that was asked for, anything else is emptied on all ranks but the
-/// first.
+/// image is cut to the piece that was asked for; a trace has this rank's layers already; anything
+/// else is emptied on all ranks but the first.
 void cutToPiece(vtkDataObject* output, vtkInformation* outInfo, const ranks::Team& team);
 
 /// The whole results of an algorithm, kept so that another piece of them is no new computation.

@@ -206,25 +206,6 @@ std::vector<FaithfulnessCurves> curvesOf(const lvlm::llava::AnswerScores& scores
   return curves;
 }
 
-struct Spread
-{
-  double mean = 0;
-  double deviation = 0; ///< of a sample; 0 for one value
-};
-
-Spread spreadOf(const std::vector<double>& values)
-{
-  Spread spread;
-  const auto n = static_cast<double>(values.size());
-  spread.mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  for (const double value : values)
-  {
-    spread.deviation += (value - spread.mean) * (value - spread.mean);
-  }
-  spread.deviation = n > 1 ? std::sqrt(spread.deviation / (n - 1)) : 0;
-  return spread;
-}
-
 void addCurve(vtkTable* table, const std::string& name, const std::vector<double>& curve)
 {
   lvlm::addColumn(table, name, std::vector<float>(curve.begin(), curve.end()));
@@ -242,7 +223,7 @@ void addSpread(vtkTable* table, const std::string& name,
     {
       values.push_back((one.*member)[i]);
     }
-    const Spread spread = spreadOf(values);
+    const lvlm::Spread spread = lvlm::spreadOf(values);
     mean.push_back(spread.mean);
     low.push_back(spread.mean - spread.deviation);
     high.push_back(spread.mean + spread.deviation);
@@ -283,8 +264,8 @@ void fillScores(
     std::vector<float> column(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(maps));
     if (random)
     {
-      const Spread spread =
-        spreadOf({ values.begin() + static_cast<std::ptrdiff_t>(maps), values.end() });
+      const lvlm::Spread spread =
+        lvlm::spreadOf({ values.begin() + static_cast<std::ptrdiff_t>(maps), values.end() });
       column.push_back(static_cast<float>(spread.mean));
       column.push_back(static_cast<float>(spread.deviation));
     }

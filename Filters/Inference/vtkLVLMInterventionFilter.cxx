@@ -54,11 +54,6 @@ std::shared_ptr<const lvlm::llava::LlavaModel> vtkLVLMInterventionFilter::OpenMo
   return model;
 }
 
-std::int64_t vtkLVLMInterventionFilter::GetModelLayers(vtkDataObject* data)
-{
-  return this->OpenModel(*vtkLVLMTrace::TraceOf(data))->config().text.layers;
-}
-
 lvlm::llava::Variant vtkLVLMInterventionFilter::Hiding(std::vector<std::int64_t> patches) const
 {
   lvlm::llava::Variant variant;
@@ -69,6 +64,12 @@ lvlm::llava::Variant vtkLVLMInterventionFilter::Hiding(std::vector<std::int64_t>
 
 const lvlm::llava::AnswerScores& vtkLVLMInterventionFilter::GetScores(
   vtkDataObject* data, const std::vector<lvlm::llava::Variant>& variants)
+{
+  return this->GetScores(data, variants, lvlm::progressOf(this));
+}
+
+const lvlm::llava::AnswerScores& vtkLVLMInterventionFilter::GetScores(vtkDataObject* data,
+  const std::vector<lvlm::llava::Variant>& variants, const lvlm::Progress& progress)
 {
   lvlm::ranks::Team& team = this->GetRanks();
   const auto trace = vtkLVLMTrace::TraceOf(data);
@@ -84,7 +85,7 @@ const lvlm::llava::AnswerScores& vtkLVLMInterventionFilter::GetScores(
   {
     this->Last.reset();
     lvlm::llava::AnswerScores scores =
-      lvlm::inference().answerScores(*model, *trace, variants, lvlm::progressOf(this), team);
+      lvlm::inference().answerScores(*model, *trace, variants, progress, team);
     this->Last = std::make_unique<Known>(Known{ trace, model, variants, std::move(scores) });
   }
   return this->Last->scores;

@@ -69,12 +69,14 @@ protected:
   /// The answer tokens to use, in [0, T). Throws lvlm::Error when there are none.
   std::vector<std::int64_t> GetScoredTokens(
     const lvlm::Trace& trace, vtkInformationVector* outputs) const;
-  /// How many layers the decoder of the trace's model has. All ranks together. Throws lvlm::Error.
-  std::int64_t GetModelLayers(vtkDataObject* data);
+  /// The trace's model. All ranks together. Throws lvlm::Error.
+  std::shared_ptr<const lvlm::llava::LlavaModel> OpenModel(const lvlm::Trace& trace);
   /// A variant with patches hidden as Fill says.
   lvlm::llava::Variant Hiding(std::vector<std::int64_t> patches) const;
   /// The whole answer's scores; those of the last call where nothing has changed. All ranks
   /// together. Throws lvlm::Error.
+  const lvlm::llava::AnswerScores& GetScores(vtkDataObject* data,
+    const std::vector<lvlm::llava::Variant>& variants, const lvlm::Progress& progress);
   const lvlm::llava::AnswerScores& GetScores(
     vtkDataObject* data, const std::vector<lvlm::llava::Variant>& variants);
 
@@ -85,8 +87,6 @@ protected:
 private:
   vtkLVLMInterventionFilter(const vtkLVLMInterventionFilter&) = delete;
   void operator=(const vtkLVLMInterventionFilter&) = delete;
-
-  std::shared_ptr<const lvlm::llava::LlavaModel> OpenModel(const lvlm::Trace& trace);
 
   struct Known;
   std::unique_ptr<Known> Last;

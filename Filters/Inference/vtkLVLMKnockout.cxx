@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMKnockout.h"
 
+#include "InferenceLibrary.h"
+#include "PositionLists.h"
+
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Llava/Intervention.h"
+#include "Models/Ranks/Team.h"
 #include "Models/Trace/Faithfulness.h"
 #include "Models/Trace/Regions.h"
+#include "Readers/vtkLVLMGuard.h"
 #include "Readers/vtkLVLMTrace.h"
 
+#include "vtkDemandDrivenPipeline.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
@@ -15,8 +21,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <numeric>
 #include <utility>
 
 vtkStandardNewMacro(vtkLVLMKnockout);
@@ -24,6 +28,7 @@ vtkStandardNewMacro(vtkLVLMKnockout);
 namespace
 {
 using lvlm::Indices;
+using lvlm::span;
 using Windows = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 /// Of those that the model reads.
@@ -40,12 +45,8 @@ Indices positionsOf(const lvlm::Trace& trace, lvlm::Role role)
   return positions;
 }
 
-Indices span(std::int64_t begin, std::int64_t end)
-{
-  Indices positions(static_cast<std::size_t>(std::max<std::int64_t>(0, end - begin)));
-  std::iota(positions.begin(), positions.end(), begin);
-  return positions;
-}
+constexpr const char* PlaceNames[] = { "image", "question", "system prompt", "answer", "patches",
+  "positions" };
 
 /// What a place may be, beside roles of the trace.
 struct Choice
@@ -90,25 +91,6 @@ Indices positionsAt(int place, const Choice& choice, const lvlm::Trace& trace)
   return found;
 }
 
-/// Cuts queries off from keys. A position always sees itself.
-std::vector<lvlm::llava::AttentionCut> cutsOf(
-  const Indices& keys, const Indices& queries, const Indices& layers)
-{
-  std::vector<lvlm::llava::AttentionCut> cuts{ { {}, keys, layers } };
-  for (const std::int64_t query : queries)
-  {
-    if (std::find(keys.begin(), keys.end(), query) == keys.end())
-    {
-      cuts.front().queries.push_back(query);
-      continue;
-    }
-    Indices others;
-    std::remove_copy(keys.begin(), keys.end(), std::back_inserter(others), query);
-    cuts.push_back({ { query }, others, layers });
-  }
-  return cuts;
-}
-
 /// First layer and end of the window around each layer.
 Windows windowsOf(std::int64_t layers, std::int64_t wanted)
 {
@@ -146,10 +128,23 @@ void fillTable(vtkTable* table, const Windows& windows, const lvlm::llava::Answe
 }
 }
 
+/// The answer of the last call, and what it is of.
+struct vtkLVLMKnockout::KnownAnswer
+{
+  std::weak_ptr<const lvlm::Trace> trace;
+  std::shared_ptr<const lvlm::llava::LlavaModel> model;
+  std::vector<lvlm::llava::AttentionCut> cuts;
+  int maxNewTokens = 0;
+  std::shared_ptr<const lvlm::Trace> answer;
+};
+
 vtkLVLMKnockout::vtkLVLMKnockout()
 {
   this->SetNumberOfInputPorts(2);
+  this->SetNumberOfOutputPorts(2);
 }
+
+vtkLVLMKnockout::~vtkLVLMKnockout() = default;
 
 void vtkLVLMKnockout::PrintSelf(ostream& os, vtkIndent indent)
 {
@@ -157,6 +152,7 @@ void vtkLVLMKnockout::PrintSelf(ostream& os, vtkIndent indent)
   os << indent << "From: " << this->From << endl;
   os << indent << "To: " << this->To << endl;
   os << indent << "WindowSize: " << this->WindowSize << endl;
+  os << indent << "MaxNewTokens: " << this->MaxNewTokens << endl;
 }
 
 void vtkLVLMKnockout::AddFromPosition(int position)
@@ -230,10 +226,20 @@ int vtkLVLMKnockout::FillInputPortInformation(int port, vtkInformation* info)
   return 1;
 }
 
-int vtkLVLMKnockout::FillOutputPortInformation(int, vtkInformation* info)
+int vtkLVLMKnockout::FillOutputPortInformation(int port, vtkInformation* info)
 {
-  info->Set(vtkDataObject::DATA_TYPE_NAME(), "vtkTable");
+  info->Set(vtkDataObject::DATA_TYPE_NAME(), port == 0 ? "vtkTable" : "vtkMultiBlockDataSet");
   return 1;
+}
+
+vtkTypeBool vtkLVLMKnockout::ProcessRequest(
+  vtkInformation* request, vtkInformationVector** inputs, vtkInformationVector* outputs)
+{
+  if (request->Has(vtkDemandDrivenPipeline::REQUEST_DATA_OBJECT()))
+  {
+    vtkLVLMTrace::MakeOutput(outputs, 1); // the executive makes the table
+  }
+  return this->Superclass::ProcessRequest(request, inputs, outputs);
 }
 
 /// The patches of list and selection, as positions.
@@ -257,22 +263,85 @@ lvlm::Indices vtkLVLMKnockout::GetPatchPositions(
   return patches;
 }
 
+std::vector<lvlm::llava::AttentionCut> vtkLVLMKnockout::GetCuts(
+  const lvlm::Trace& trace, const Indices& patches, std::int64_t end, const Indices& layers) const
+{
+  const std::int64_t P = trace.promptLength;
+  Indices keys =
+    positionsAt(this->From, { "From", this->FromPositions, patches, span(P, end) }, trace);
+  Indices queries =
+    positionsAt(this->To, { "To", this->ToPositions, patches, span(P - 1, end) }, trace);
+  for (Indices* listed : { &keys, &queries }) // of the recorded answer, which may be longer
+  {
+    listed->erase(std::remove_if(listed->begin(), listed->end(),
+                    [end](std::int64_t position) { return position >= end; }),
+      listed->end());
+  }
+  return lvlm::cutsOf(keys, queries, layers);
+}
+
+std::shared_ptr<const lvlm::Trace> vtkLVLMKnockout::GetAnswer(vtkDataObject* data,
+  const std::vector<lvlm::llava::AttentionCut>& cuts, const std::string& said,
+  const lvlm::Progress& progress)
+{
+  lvlm::ranks::Team& team = this->GetRanks();
+  const auto trace = vtkLVLMTrace::TraceOf(data);
+  const auto model = this->OpenModel(*trace);
+  // What one rank does not know any more, none does.
+  const bool known = team.allAgree(
+    [&]
+    {
+      return this->LastAnswer && this->LastAnswer->trace.lock() == trace &&
+        this->LastAnswer->model == model && this->LastAnswer->cuts == cuts &&
+        this->LastAnswer->maxNewTokens == this->MaxNewTokens;
+    });
+  if (!known)
+  {
+    this->LastAnswer.reset();
+    const auto answer = std::make_shared<const lvlm::Trace>(lvlm::inference().answerUnder(
+      *model, *trace, cuts, this->MaxNewTokens, said, progress, team));
+    this->LastAnswer =
+      std::make_unique<KnownAnswer>(KnownAnswer{ trace, model, cuts, this->MaxNewTokens, answer });
+  }
+  return this->LastAnswer->answer;
+}
+
+std::string vtkLVLMKnockout::Said(const Indices& layers, std::int64_t total) const
+{
+  std::string where;
+  for (const std::int64_t layer : layers)
+  {
+    where += (where.empty() ? "" : ", ") + std::to_string(layer);
+  }
+  const bool everywhere = static_cast<std::int64_t>(layers.size()) == total;
+  return std::string("attention from ") + PlaceNames[this->To] + " to " + PlaceNames[this->From] +
+    " cut in " + (everywhere ? "all layers" : "layers " + where);
+}
+
 void vtkLVLMKnockout::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
-  const lvlm::Indices tokens = this->GetScoredTokens(trace, outputs);
+  const Indices tokens = this->GetScoredTokens(trace, outputs);
   const Indices patches = this->GetPatchPositions(trace, inputs[1]);
-  const std::int64_t P = trace.promptLength, K = trace.keys();
-  const Indices keys =
-    positionsAt(this->From, { "From", this->FromPositions, patches, span(P, K) }, trace);
-  const Indices queries =
-    positionsAt(this->To, { "To", this->ToPositions, patches, span(P - 1, K) }, trace);
-  const auto windows = windowsOf(this->GetModelLayers(data), this->WindowSize);
+  const std::int64_t total = this->OpenModel(trace)->config().text.layers;
+  const Indices layers = lvlm::resolveIndices(this->Layers, total, "Layers");
+  const auto windows = windowsOf(total, this->WindowSize);
   std::vector<lvlm::llava::Variant> variants;
   for (const auto& [begin, end] : windows)
   {
     variants.emplace_back();
-    variants.back().cuts = cutsOf(keys, queries, span(begin, end));
+    variants.back().cuts = this->GetCuts(trace, patches, trace.keys(), span(begin, end));
   }
-  fillTable(vtkTable::GetData(outputs, 0), windows, this->GetScores(data, variants), tokens);
+  const lvlm::Progress all = lvlm::progressOf(this);
+  const auto half = [&all](double from)
+  {
+    return lvlm::Progress([&all, from](double fraction, const std::string& text)
+      { return all(from + 0.5 * fraction, text); });
+  };
+  fillTable(
+    vtkTable::GetData(outputs, 0), windows, this->GetScores(data, variants, half(0)), tokens);
+  const auto cuts =
+    this->GetCuts(trace, patches, trace.promptLength + this->MaxNewTokens - 1, layers);
+  vtkLVLMTrace::SafeDownCast(vtkDataObject::GetData(outputs, 1))
+    ->SetTrace(this->GetAnswer(data, cuts, this->Said(layers, total), half(0.5)));
 }

@@ -8,9 +8,13 @@
  * Associations in Auto-Regressive Language Models", EMNLP 2023; for vision-language models Z. Zhang
  * et al., "Cross-modal Information Flow in Multimodal Large Language Models", arXiv 2411.18620.
  *
- * A table, a row a layer: `layer`, `first_layer` and `last_layer` of the window, `probability` of
- * the answer token (the mean of several tokens'), each token after the recorded ones before it, and
- * its `change` in percent.
+ * Port 0, a table, a row a layer: `layer`, `first_layer` and `last_layer` of the window,
+ * `probability` of the answer token (the mean of several tokens'), each token after the recorded
+ * ones before it, and its `change` in percent.
+ *
+ * Port 1, a trace: what the model answers when that attention is cut in Layers (none: in all of
+ * them) while it reads the question and writes the answer, with the captures that the input has.
+ * Its metadata `intervention` says what was cut; whatever needs the model again refuses it.
  */
 #ifndef vtkLVLMKnockout_h
 #define vtkLVLMKnockout_h
@@ -22,6 +26,14 @@
 #include <vector>
 
 class vtkAlgorithmOutput;
+
+namespace lvlm
+{
+namespace llava
+{
+struct AttentionCut;
+}
+}
 
 class LVLMFILTERSINFERENCE_EXPORT vtkLVLMKnockout : public vtkLVLMInterventionFilter
 {
@@ -81,9 +93,18 @@ public:
   vtkGetMacro(WindowSize, int);
   ///@}
 
+  ///@{
+  /** The most tokens of the answer of port 1. Default: 64. */
+  vtkSetClampMacro(MaxNewTokens, int, 1, 1 << 20);
+  vtkGetMacro(MaxNewTokens, int);
+  ///@}
+
+  vtkTypeBool ProcessRequest(
+    vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
+
 protected:
   vtkLVLMKnockout();
-  ~vtkLVLMKnockout() override = default;
+  ~vtkLVLMKnockout() override;
 
   int FillInputPortInformation(int port, vtkInformation* info) override;
   int FillOutputPortInformation(int port, vtkInformation* info) override;
@@ -93,6 +114,7 @@ protected:
   int From = IMAGE;
   int To = ANSWER;
   int WindowSize = 0;
+  int MaxNewTokens = 64;
   std::vector<std::int64_t> FromPositions;
   std::vector<std::int64_t> ToPositions;
   std::vector<std::int64_t> Patches;
@@ -104,6 +126,20 @@ private:
 
   std::vector<std::int64_t> GetPatchPositions(
     const lvlm::Trace& trace, vtkInformationVector* selections);
+  /// Cuts in layers of a sequence whose answer is fed to the model up to position `end`.
+  std::vector<lvlm::llava::AttentionCut> GetCuts(const lvlm::Trace& trace,
+    const std::vector<std::int64_t>& patches, std::int64_t end,
+    const std::vector<std::int64_t>& layers) const;
+  /// The trace of port 1; that of the last call where nothing has changed.
+  std::shared_ptr<const lvlm::Trace> GetAnswer(vtkDataObject* data,
+    const std::vector<lvlm::llava::AttentionCut>& cuts, const std::string& said,
+    const lvlm::Progress& progress);
+
+  /// What is cut for port 1, in words.
+  std::string Said(const std::vector<std::int64_t>& layers, std::int64_t total) const;
+
+  struct KnownAnswer;
+  std::unique_ptr<KnownAnswer> LastAnswer;
 };
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "Filters/Common/OutputVTK.h"
 #include "Models/Llava/Intervention.h"
+#include "Models/Trace/Faithfulness.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 
@@ -58,26 +59,16 @@ std::vector<lvlm::Indices> windowsOf(
   return windows;
 }
 
-double meanOf(const std::vector<double>& logprobs, const lvlm::Indices& tokens)
-{
-  double sum = 0;
-  for (const std::int64_t token : tokens)
-  {
-    sum += logprobs[static_cast<std::size_t>(token)];
-  }
-  return sum / static_cast<double>(tokens.size());
-}
-
 /// Of each patch, the mean of its windows' drops.
 std::vector<float> dropsOf(const std::vector<lvlm::Indices>& windows,
   const lvlm::llava::AnswerScores& scores, const lvlm::Indices& tokens, std::int64_t patches)
 {
   std::vector<double> sum(static_cast<std::size_t>(patches));
   std::vector<double> covered(sum.size());
-  const double original = meanOf(scores.original, tokens);
+  const double original = lvlm::meanLogprob(scores.original, tokens);
   for (std::size_t i = 0; i < windows.size(); ++i)
   {
-    const double drop = original - meanOf(scores.variants[i], tokens);
+    const double drop = original - lvlm::meanLogprob(scores.variants[i], tokens);
     for (const std::int64_t patch : windows[i])
     {
       sum[static_cast<std::size_t>(patch)] += drop;

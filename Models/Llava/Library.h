@@ -27,6 +27,8 @@ struct Library
   decltype(&llava::attentionGradients) attentionGradients;
   decltype(&llava::attentionOfQuestion) attentionOfQuestion;
   decltype(&llava::answerScores) answerScores;
+  decltype(&llava::answerUnder) answerUnder;
+  decltype(&llava::patchScores) patchScores;
 };
 
 } // namespace lvlm::llava

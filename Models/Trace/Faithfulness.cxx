@@ -81,6 +81,29 @@ double meanProbability(const std::vector<double>& logprobs, const Indices& token
   return sum / static_cast<double>(tokens.size());
 }
 
+double meanLogprob(const std::vector<double>& logprobs, const Indices& tokens)
+{
+  double sum = 0;
+  for (const std::int64_t token : tokens)
+  {
+    sum += logprobs.at(static_cast<std::size_t>(token));
+  }
+  return sum / static_cast<double>(tokens.size());
+}
+
+Spread spreadOf(const std::vector<double>& values)
+{
+  Spread spread;
+  const auto n = static_cast<double>(values.size());
+  spread.mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  for (const double value : values)
+  {
+    spread.deviation += (value - spread.mean) * (value - spread.mean);
+  }
+  spread.deviation = n > 1 ? std::sqrt(spread.deviation / (n - 1)) : 0;
+  return spread;
+}
+
 FaithfulnessScores faithfulnessScores(
   const FaithfulnessCurves& curves, const std::vector<double>& fractions)
 {

@@ -28,6 +28,16 @@ Indices stepCounts(std::int64_t patches, std::int64_t steps);
 
 /// Of some of an answer's tokens; `logprobs` [T].
 double meanProbability(const std::vector<double>& logprobs, const Indices& tokens);
+double meanLogprob(const std::vector<double>& logprobs, const Indices& tokens);
+
+struct Spread
+{
+  double mean = 0;
+  double deviation = 0; ///< of a sample; 0 for one value
+};
+
+/// Of one value at least.
+Spread spreadOf(const std::vector<double>& values);
 
 /// Probabilities of the answer [steps + 1].
 struct FaithfulnessCurves

@@ -76,11 +76,21 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
     tr("Causality: a graph of the tokens that explain a word of the answer, and how they depend on "
        "each other"),
     "show_causality", "attention.full");
+  this->addPreset("NodeTest", tr("Node test"),
+    tr("Node test: the tokens that a causal graph explains a word by are hidden from "
+       "the model, and as many random ones; does the answer depend more on the former?"),
+    "test_causality", "attention.full");
   this->addPreset("Test", tr("Test"),
     tr(
       "Test: whether the maps of the trace name what the answer depends on; the picture is hidden, "
       "and shown, in their order and in random ones"),
     "test");
+  this->addPreset("Intervene", tr("Intervene"),
+    tr("Intervene: attention to the picture and the question, or to patches that are selected on a "
+       "map, is cut; how the answer's probability changes, layer by layer, and what the model "
+       "answers "
+       "instead"),
+    "knock_out");
   this->addComparison();
   this->addHover();
   this->addWithoutSelection();

@@ -107,7 +107,8 @@ void compareRun(const json& item, const json& golden, Tally& tally)
     return;
   }
   ++tally.equal;
-  checkEqual(label, "graph", lvlm_test::graphCode(learned.graph) == golden.at("graph"));
+  checkEqual(
+    label, "graph", lvlm_test::graphCode(learned.graph) == golden.at("graph").get<std::string>());
   checkEqual(label, "separators", lvlm_test::separatorCode(learned) == golden.at("separators"));
   checkEqual(label, "tests", test.testsByOrder() == golden.at("tests"));
   for (std::size_t i = 0; i < item.at("targets").size(); ++i)

@@ -86,6 +86,17 @@ void testScores()
   CHECK_NEAR(uneven.deletion, 0.125, 1e-15);
   CHECK_NEAR(uneven.insertion, 0.875, 1e-15);
 }
+
+void testMeans()
+{
+  const std::vector<double> logprobs{ std::log(0.5), -100, std::log(0.25) };
+  CHECK_NEAR(meanProbability(logprobs, { 0, 2 }), 0.375, 1e-12);
+  CHECK_NEAR(meanLogprob(logprobs, { 2, 0 }), std::log(0.125) / 2, 1e-12);
+  const Spread spread = spreadOf({ 1, 2, 6 });
+  CHECK_NEAR(spread.mean, 3, 1e-12);
+  CHECK_NEAR(spread.deviation, std::sqrt(7), 1e-12);
+  CHECK(spreadOf({ 4 }).mean == 4 && spreadOf({ 4 }).deviation == 0);
+}
 }
 
 int main()
@@ -94,5 +105,6 @@ int main()
   testNoPlaceIsPreferred();
   testSteps();
   testScores();
+  testMeans();
   return lvlm_test::checkResult();
 }

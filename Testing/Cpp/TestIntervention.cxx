@@ -6,6 +6,7 @@
 // Tolerances of log-probabilities: in float32 1e-5, or three times the error of Hugging Face's own
 // float32 where that is larger; in float64 1e-9. Ranks give the same numbers bit by bit.
 #include "Check.h"
+#include "ModelParts.h"
 #include "RelevancyCase.h"
 #include "ThreadRanks.h"
 
@@ -22,7 +23,9 @@ namespace
 using namespace lvlm;
 using namespace lvlm::llava;
 using lvlm_test::allThrew;
+using lvlm_test::furthest;
 using lvlm_test::noneThrew;
+using lvlm_test::openPart;
 using lvlm_test::RelevancyCase;
 using lvlm_test::ThreadRanks;
 namespace tn = tensor_name;
@@ -33,17 +36,6 @@ const std::vector<std::string> Cases{ "multihead", "grouped-sampled", "bias", "w
 const std::map<std::string, PatchFill> Fills{ { "MeanColor", PatchFill::MeanColor },
   { "Black", PatchFill::Black }, { "Blur", PatchFill::Blur },
   { "MeanEmbedding", PatchFill::MeanEmbedding }, { "ZeroEmbedding", PatchFill::ZeroEmbedding } };
-
-std::shared_ptr<const LlavaModel> openPart(
-  const std::string& folder, int rank, int ranks, Precision precision = Precision::Float32)
-{
-  ModelOptions options;
-  options.precision = precision;
-  options.threads = 1;
-  options.rank = rank;
-  options.ranks = ranks;
-  return LlavaModel::open(folder, options);
-}
 
 struct Case
 {
@@ -79,17 +71,6 @@ AnswerScores scored(const LlavaModel& model, const Trace& trace,
 {
   ranks::Team alone;
   return answerScores(model, trace, variants, progress, alone);
-}
-
-double furthest(const std::vector<double>& ours, const double* theirs)
-{
-  double worst = 0;
-  for (std::size_t t = 0; t < ours.size(); ++t)
-  {
-    const double one = std::abs(ours[t] - theirs[t]);
-    worst = one <= worst ? worst : one; // NaN counts as large
-  }
-  return worst;
 }
 
 void testGoldens(const std::string& name, Precision precision)
@@ -135,6 +116,93 @@ void testBlur(const std::string& name)
     blurred(picture, static_cast<double>(model->config().vision.patchSize));
   CHECK(std::equal(ours.pixels.begin(), ours.pixels.end(), theirs.as<std::uint8_t>(),
     theirs.as<std::uint8_t>() + theirs.count()));
+}
+
+Trace answered(const LlavaModel& model, const Trace& trace, const std::vector<AttentionCut>& cuts,
+  std::int64_t tokens, const Progress& progress = Progress())
+{
+  ranks::Team alone;
+  return answerUnder(model, trace, cuts, tokens, "attention cut", progress, alone);
+}
+
+/// The answers that come out under cuts are Hugging Face's, token by token.
+void testAnswerUnder(const std::string& name)
+{
+  const Case all(name);
+  const auto model = openPart(all.question.folder, 0, 1);
+  const Trace trace = all.trace(*model);
+  const double allowed = std::max(1e-5, 3 * std::stod(all.golden.metadata().at("float32_error")));
+  double worst = 0;
+  int compared = 0, other = 0;
+  for (std::size_t v = 0; v < all.variants.size(); ++v)
+  {
+    const std::string key = "under." + std::to_string(v);
+    if (!all.golden.has(key + ".ids"))
+    {
+      continue;
+    }
+    const Tensor& ids = all.golden.tensor(key + ".ids");
+    const Tensor& logprobs = all.golden.tensor(key + ".logprob");
+    const Trace answer =
+      answered(*model, trace, all.variants[v].cuts, std::max<std::int64_t>(1, ids.count()));
+    // Ours ends where the model says so, theirs goes on.
+    const std::int64_t n = std::min(answer.answerLength(), ids.count());
+    const auto* ours = answer.tensor(tn::TokenId).as<std::int64_t>() + answer.promptLength;
+    CHECK(n == ids.count() ||
+      model->config().generation.endTokens.count(ours[answer.answerLength() - 1]) == 1);
+    CHECK(std::equal(ours, ours + n, ids.as<std::int64_t>()));
+    for (std::int64_t t = 0; t < n; ++t)
+    {
+      const double one =
+        std::abs(answer.tensor(tn::AnswerLogprob).as<float>()[t] - logprobs.as<double>()[t]);
+      worst = one <= worst ? worst : one;
+    }
+    const auto* recorded = trace.tensor(tn::TokenId).as<std::int64_t>() + trace.promptLength;
+    other += std::equal(ours, ours + std::min(n, trace.answerLength()), recorded) ? 0 : 1;
+    compared += static_cast<int>(n);
+    CHECK(answer.told("intervention") == "attention cut");
+    CHECK(answer.told("question") == trace.told("question"));
+  }
+  CHECK_NEAR(worst, 0, allowed);
+  CHECK(compared > 20);
+  CHECK(other > 0);
+  std::cout << name << ", answers under cuts: " << compared << " tokens, " << worst << std::endl;
+}
+
+/// What it answers while nothing is cut is what it answers; nothing more is computed of an answer
+/// that it would not give.
+void testAnswerUnderNothing()
+{
+  const Case all("multihead");
+  const auto model = openPart(all.question.folder, 0, 1);
+  Trace trace = all.trace(*model);
+  const Trace same = answered(*model, trace, {}, trace.answerLength());
+  CHECK(same.tokens.size() == trace.tokens.size());
+  CHECK(same.tensor(tn::TokenId).count() == trace.tensor(tn::TokenId).count());
+  CHECK(!same.has(tn::AttentionAnswer) && !same.has(tn::HiddenStates));
+  CHECK_THROWS(scored(*model, same, {}), "given under an intervention (attention cut)");
+  CHECK_THROWS(answered(*model, trace, {}, 0), "MaxNewTokens 0");
+  CHECK_THROWS(answered(*model, trace, { { { 0 }, { 0 }, { 1 } } }, 2), "position 0 would see");
+  CHECK_THROWS(
+    answered(*model, trace, {}, 2, [](double, const std::string&) { return false; }), "aborted");
+  ThreadRanks ranks(2);
+  std::vector<Trace> parts(2);
+  const std::vector<AttentionCut>& cuts = all.variants.at(9).cuts;
+  const std::int64_t T = trace.answerLength();
+  const Trace single = answered(*model, trace, cuts, T);
+  CHECK(noneThrew(ranks.run(
+    [&](ranks::Team& team)
+    {
+      parts[static_cast<std::size_t>(team.rank())] =
+        answerUnder(*openPart(all.question.folder, team.rank(), 2), trace, cuts, T, "attention cut",
+          Progress(), team);
+    })));
+  for (const Trace& part : parts)
+  {
+    CHECK(part.tokens == single.tokens);
+    CHECK(part.tensor(tn::AnswerLogprob).as<float>()[0] ==
+      single.tensor(tn::AnswerLogprob).as<float>()[0]);
+  }
 }
 
 /// However variants are put together, each scores as it does alone.
@@ -266,6 +334,11 @@ int main()
     testGoldens(name, Precision::Float64);
     testBlur(name);
   }
+  for (const char* name : { "multihead", "bias", "grid24" })
+  {
+    testAnswerUnder(name);
+  }
+  testAnswerUnderNothing();
   testTogether();
   for (const int size : { 2, 3, 5 }) // the models have three layers
   {

@@ -5,6 +5,7 @@
 // Tolerance: none. A layer computes the same numbers from the same hidden states wherever it runs,
 // so everything is compared bit by bit, all with one thread.
 #include "Check.h"
+#include "ModelParts.h"
 #include "RelevancyCase.h"
 #include "RelevancyMaps.h"
 #include "ThreadRanks.h"
@@ -25,6 +26,7 @@ using namespace lvlm::llava;
 using namespace lvlm::picture;
 using lvlm_test::allThrew;
 using lvlm_test::noneThrew;
+using lvlm_test::openPart;
 using lvlm_test::Relevancy;
 using lvlm_test::RelevancyCase;
 using lvlm_test::RelevancyMaps;
@@ -34,17 +36,6 @@ using lvlm_test::ThreadRanks;
 namespace tn = tensor_name;
 
 const std::string Root = std::string(LVLM_TEST_DATA) + "/llava";
-
-std::shared_ptr<const LlavaModel> openPart(
-  const std::string& folder, int rank, int ranks, Precision precision = Precision::Float32)
-{
-  ModelOptions options;
-  options.threads = 1;
-  options.rank = rank;
-  options.ranks = ranks;
-  options.precision = precision;
-  return LlavaModel::open(folder, options);
-}
 
 Question question()
 {

@@ -7,6 +7,8 @@ The questions and answers are those of relevancy_goldens.py. Each DATA_DIR/inter
 
     logprob f64 [1 + variants, T]    row 0 as it was asked; each token after the recorded ones before it
     blurred u8 [H, W, 3]             the picture convolved by scipy.ndimage, as the fill `Blur` hides patches
+    under.N.ids i64 [n <= T]         the greedy answer that comes out when attention is cut as in variant N, the whole sequence read
+    under.N.logprob f64 [n]          anew for each token; N are those variants that do nothing but cut attention
 
 and in its metadata `variants`, a JSON list of {"patches", "fill", "blocked": [{"queries", "keys", "layers"}]} that the test makes too.
 All of it with hooks in Hugging Face's eager model, in float64 throughout: pixels are replaced before normalization, embeddings where the
@@ -116,6 +118,24 @@ def scores(model, processor, seen, ids, answer, all_variants) -> np.ndarray:
     return np.array(rows)
 
 
+def answer_under(model, processor, seen, ids, length, variant) -> tuple:
+    """The most probable token again and again, under cuts; their log-probabilities."""
+    pixels = processor(seen, do_resize=False, do_center_crop=False, return_tensors="pt")["pixel_values"].to(model.dtype)
+    answer, logprobs = [], []
+    for step in range(length):
+        known = len(ids) + step  # of the positions that are cut off, those that are there
+        cuts = [{**cut, **{side: [p for p in cut[side] if p < known] for side in ("queries", "keys")}} for cut in variant["blocked"]]
+        sequence = torch.tensor([[*ids, *answer]])
+        with torch.no_grad(), hooked(model, {**variant, "blocked": cuts}):
+            logits = model(input_ids=sequence, pixel_values=pixels, attention_mask=torch.ones_like(sequence), use_cache=False).logits[0, -1]
+        scores = torch.log_softmax(logits.double(), -1)
+        if int(scores.argmax()) == model.config.image_token_index:
+            break  # Hugging Face's model would look for a second picture
+        answer.append(int(scores.argmax()))
+        logprobs.append(float(scores.max()))
+    return np.array(answer), np.array(logprobs)
+
+
 def golden(data: Path, name: str) -> None:
     with safe_open(data / "relevancy" / f"{name}.safetensors", "numpy") as file:
         metadata, seen, ids, answer = file.metadata(), *(file.get_tensor(key) for key in ("image", "ids", "answer"))
@@ -129,10 +149,15 @@ def golden(data: Path, name: str) -> None:
         patches = (config.vision_config.image_size // config.vision_config.patch_size) ** 2
         chosen = variants(len(ids), len(answer), int(metadata["image_start"]), patches, getattr(config.text_config, "sliding_window", 0) or 0)
         exact = scores(model, processor, seen, ids, answer, chosen)
+        under = {}
+        for number, variant in enumerate(chosen):
+            if variant["blocked"] and not variant["patches"]:
+                found = answer_under(model, processor, seen, ids, len(answer), variant)
+                under.update({f"under.{number}.ids": found[0], f"under.{number}.logprob": found[1]})
     narrow = scores(load_model(folder, layer), processor, seen, ids, answer, chosen)
     target = data / "intervention" / f"{name}.safetensors"
     target.parent.mkdir(exist_ok=True)
-    save_file({"logprob": exact, "blurred": blurred(seen, config.vision_config.patch_size)}, target, {
+    save_file({"logprob": exact, "blurred": blurred(seen, config.vision_config.patch_size), **under}, target, {
         "variants": json.dumps(chosen), "float32_error": repr(float(np.abs(exact - narrow).max())), "transformers": transformers.__version__})
     print(f"{target}: {exact.shape}, float32 error {np.abs(exact - narrow).max()}, moved by {np.abs(exact[1:] - exact[0]).max(1).round(3)}")
 

@@ -14,7 +14,7 @@ folder = tempfile.TemporaryDirectory()
 session = {}
 DIALOG = "LVLMAskDialog/"
 PRESETS = {"actionLVLMAttention": "Attention", "actionLVLMHeads": "Heads", "actionLVLMGallery": "Heads gallery", "actionLVLMLayers": "Layers 3D", "actionLVLMLens": "Lens", "actionLVLMRelevancy": "Relevancy",
-           "actionLVLMCausality": "Causality", "actionLVLMTest": "Test"}
+           "actionLVLMCausality": "Causality", "actionLVLMNodeTest": "Node test", "actionLVLMTest": "Test", "actionLVLMIntervene": "Intervene"}
 
 
 def layouts():
@@ -122,7 +122,7 @@ def every_preset_opens():
         gui.equal(len(lines), 1, "lines of %s" % action)
         gui.equal(gui.exists("LVLMMessage"), False, "a message after %s" % action)
         gui.picture("preset-" + title.split()[0].lower())
-        if title in ("Causality", "Test"):  # with a table, which ParaView is not good at taking away
+        if title in ("Causality", "Node test", "Test"):  # with a table, which ParaView is not good at taking away
             made = layouts()
             undo_until(lambda: layouts() == [name for name in made if not name.startswith(title)], "actionEditUndo")
             undo_until(lambda: layouts() == made, "actionEditRedo")

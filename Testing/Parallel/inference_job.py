@@ -100,7 +100,7 @@ class Rank:
 def save_map(rank, name, maps):
     """This rank's part of the maps, and where it lies."""
     maps.UpdatePipeline()
-    image = output(maps)
+    image = output(maps, maps.Port)
     names = [image.GetCellData().GetArrayName(i) for i in range(image.GetCellData().GetNumberOfArrays())]
     np.savez(os.path.join(rank.folder, "%s.%d.%d.npz" % (name, RANKS, RANK)), extent=np.array(image.GetExtent()),
              **{name: lt.array(image.GetCellData().GetArray(name)) for name in names})
@@ -121,10 +121,23 @@ def interventions(rank, trace):
     save_map(rank, "Occlusion", occlusion)
     tested = simple.LVLMFaithfulness(Input=trace, Maps=[simple.LVLMAttentionMap(Input=trace), occlusion], AnswerTokens=[3], Steps=3,
                                      Random=2)
-    tested.UpdatePipeline()
-    scores = output(tested, 1)
-    rank.facts["scores"] = {scores.GetColumnName(c): [scores.GetValue(r, c).ToString() for r in range(scores.GetNumberOfRows())]
-                            for c in range(scores.GetNumberOfColumns())}
+    rank.facts["scores"] = columns(tested, 1)
+    knockout = simple.LVLMKnockout(Input=trace, From="Question", AnswerTokens=[3], WindowSize=2, MaxNewTokens=6)
+    rank.facts["knockout"] = columns(knockout)
+    rank.save("under", output(knockout, 1))
+    graph = simple.LVLMCausalGraph(Input=trace, AnswerToken=3)
+    rank.facts["nodes"] = columns(simple.LVLMNodeTest(Input=trace, Nodes=simple.OutputPort(graph, 1), Draws=3))
+    patching = simple.LVLMPatching(Input=trace, Corrupted=ask(own_picture((30, 30, 200))), AnswerTokens=[3], Positions="Patches", Layers=[0, -1])
+    rank.facts["patching"] = columns(patching, 1)
+    save_map(rank, "Restored", simple.OutputPort(patching, 2))
+
+
+def columns(source, port=0):
+    """A table's texts, by column."""
+    source.UpdatePipeline()
+    table = output(source, port)
+    return {table.GetColumnName(c): [table.GetValue(r, c).ToString() for r in range(table.GetNumberOfRows())]
+            for c in range(table.GetNumberOfColumns())}
 
 
 def lens(rank, picture):

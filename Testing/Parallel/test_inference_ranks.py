@@ -245,6 +245,23 @@ class Ranks(unittest.TestCase):
                 for name in ("deletion", "insertion", "comprehensiveness", "sufficiency"):
                     np.testing.assert_allclose(np.array(others[name], float), np.array(scores[name], float), rtol=0, atol=1e-5)
 
+    def test_knockout_nodes_and_patching(self):
+        single = {name: self.runs[1].facts(0, name) for name in ("knockout", "nodes", "patching")}
+        self.assertEqual([len(table["layer"]) for table in (single["knockout"], single["patching"])], [LAYERS, 2 * GRID * GRID])
+        restored = self.maps(1, "Restored")
+        for run, rank in self.each():
+            self.assertSameTrace(run, rank, "under")
+        for ranks in RANKS[1:]:
+            for name, table in single.items():
+                self.assertFalse(any(self.runs[ranks].facts(ranks - 1, name).values()))  # tables are the first rank's
+                found = self.runs[ranks].facts(0, name)
+                for column, values in table.items():
+                    if column in ("label", "name", "role"):
+                        self.assertEqual(found[column], values)
+                    else:
+                        np.testing.assert_allclose(np.array(found[column], float), np.array(values, float), rtol=1e-4, atol=1e-3)
+            np.testing.assert_allclose(self.maps(ranks, "Restored")["restored"], restored["restored"], rtol=0, atol=1e-4)
+
     def test_the_first_ranks_picture_decides(self):
         for run, rank in self.each():
             self.assertSameTrace(run, rank, "red")

@@ -311,12 +311,12 @@ class Knockout(WithModel):
             self.assertEqual((found["first_layer"].tolist(), found["last_layer"].tolist()), (first, last), size)
 
     def test_places_are_positions(self):
-        """A role is the list of its positions, patches are positions of the picture."""
+        """A role is the list of its positions, patches are positions of the picture: the same cuts, bit by bit."""
         roles = np.array(lt.column(self.tokens, "role"))[:-1]  # the last token is never read
         image, question = (np.flatnonzero(roles == role) for role in ("image", "question"))
         last = int(np.flatnonzero(roles == "answer")[0]) - 1
         answer = range(last, len(roles))
-        selected = simple.IDSelectionSource(FieldType="CELL", IDs=[0, 3])
+        selected = simple.IDSelectionSource(FieldType="CELL", IDs=[0, 0, 0, 3])  # pairs: process and cell
         for settings, keys, queries in (
                 ({}, image, answer), (dict(From="Question", To="Answer"), question, answer), (dict(From="Image", To="Question"), image, question),
                 (dict(From="Answer", To="Answer"), answer[1:], answer), (dict(From="Patches", Patches=[5, -1]), image[[5, -1]], answer),
@@ -324,7 +324,7 @@ class Knockout(WithModel):
             found = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=4, **settings))
             listed = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=4, From="Positions", To="Positions",
                                                     FromPositions=[int(k) for k in keys], ToPositions=[int(q) - len(roles) for q in queries]))
-            np.testing.assert_allclose(found["probability"], listed["probability"], **CLOSE)
+            np.testing.assert_array_equal(found["probability"], listed["probability"])
             self.assertGreater(np.abs(found["change"]).max(), 0, settings)
 
     def test_the_picture_decides(self):
@@ -333,13 +333,47 @@ class Knockout(WithModel):
             change = self.table(simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=9, To=reader))["change"]
             self.assertTrue(low < change.min() and change.max() < high, (reader, change))
 
+    def answer(self, knockout):
+        """Texts and log-probabilities of the answer that comes out."""
+        table = lt.fetch(simple.LVLMTokens(Input=simple.OutputPort(knockout, 1)))
+        rows = [i for i, index in enumerate(lt.column(table, "answer_index")) if index >= 0]
+        return [lt.column(table, "text")[i].strip() for i in rows], np.array([lt.column(table, "logprob")[i] for i in rows])
+
+    def test_the_answer_that_comes_out(self):
+        """Cut in all layers, a new answer's token is as probable as the table says while the tokens before it are the recorded ones."""
+        original = [text.strip() for text, index in zip(lt.column(self.tokens, "text"), lt.column(self.tokens, "answer_index")) if index >= 0]
+        knockout = simple.LVLMKnockout(Input=self.trace, WindowSize=9, From="Question")
+        knockout.UpdatePipeline()
+        texts, logprobs = self.answer(knockout)
+        self.assertNotEqual(texts, original)  # it does not know what was asked
+        knockout.From = "Image"
+        texts, logprobs = self.answer(knockout)
+        common = sum(1 for i in range(min(len(texts), len(original))) if texts[:i + 1] == original[:i + 1])
+        self.assertGreater(common, 2)
+        for token in range(common):
+            knockout.AnswerTokens = [token]
+            self.assertAlmostEqual(self.table(knockout)["probability"][1], np.exp(logprobs[token]), delta=2e-5)
+        data = lt.fetch(simple.LVLMAttentionMap(Input=simple.OutputPort(knockout, 1)))
+        self.assertEqual(np.abs(lt.grid_cells(data)).max(), 0)  # it cannot look at the picture
+        knockout.Layers = [0]
+        knockout.MaxNewTokens = 2
+        texts, _ = self.answer(knockout)
+        self.assertEqual(len(texts), 2)
+        whole = lt.grid_cells(lt.fetch(simple.LVLMAttentionMap(Input=simple.OutputPort(knockout, 1), Layers=[1])))
+        self.assertGreater(whole.max(), 0)
+        self.fails(simple.LVLMOcclusion(Input=simple.OutputPort(knockout, 1)), "under an intervention",
+                   "attention from answer to image cut in layers 0")
+        path = self.path("under.lvlm")
+        simple.SaveData(path, proxy=simple.OutputPort(knockout, 1))
+        self.assertEqual(lt.read_safetensors(path)[1]["intervention"], "attention from answer to image cut in layers 0")
+
     def test_errors(self):
         length = self.tokens.GetNumberOfRows() - 1
         for settings, needles in ((dict(From="Patches"), ("From:", "none is listed or selected")),
                                   (dict(To="Positions"), ("To:", "none is listed")),
                                   (dict(From="Patches", Patches=[144]), ("Patches: 144", "[-144, 143]")),
                                   (dict(To="Positions", ToPositions=[length]), ("ToPositions: %d" % length,)),
-                                  (dict(AnswerTokens=[6]), ("AnswerTokens: 6",))):
+                                  (dict(Layers=[4]), ("Layers: 4",)), (dict(AnswerTokens=[6]), ("AnswerTokens: 6",))):
             self.fails(simple.LVLMKnockout(Input=self.trace, **settings), *needles)
         short = simple.LLaVAInference(Input=self.picture, Prompt=QUESTION, MaxNewTokens=1)
         self.fails(simple.LVLMKnockout(Input=short, From="Answer"), "From: the trace has no such position")
@@ -351,6 +385,153 @@ class Knockout(WithModel):
         knockout.SMProxy.UpdatePropertyInformation()
         count = self.tokens.GetNumberOfRows() - 1
         self.assertEqual(list(knockout.GetProperty("PositionRange")), [-count, count - 1])
+
+
+class NodeTest(WithModel):
+    def setUp(self):
+        super().setUp()
+        self.graph = simple.LVLMCausalGraph(Input=self.trace, AnswerToken=3)
+        self.nodes = simple.OutputPort(self.graph, 1)
+
+    def table(self, **settings):
+        tested = simple.LVLMNodeTest(Input=self.trace, Nodes=self.nodes, **settings)
+        data = lt.fetch(tested)
+        return {data.GetColumnName(c): np.array(lt.column(data, data.GetColumnName(c))) for c in range(data.GetNumberOfColumns())}
+
+    def explanation(self):
+        """{(head, radius): positions up to it}, of the graph's table."""
+        data = lt.fetch(self.graph, 1)
+        found = list(zip(*(lt.column(data, name) for name in ("head", "radius", "position"))))
+        most = {head: max(r for h, r, _ in found if h == head) for head in sorted({h for h, _, _ in found})}
+        return {(head, radius): sorted(p for h, r, p in found if h == head and 1 <= r <= radius)
+                for head, last in most.items() for radius in range(1, last + 1)}
+
+    def test_the_explanation_is_hidden_by_a_knockout(self):
+        """The same attention cut by LVLMKnockout in all layers: of a set and all positions after its first."""
+        found, explanation = self.table(Draws=2), self.explanation()
+        length = lt.fetch(simple.LVLMTokens(Input=self.trace)).GetNumberOfRows() - 1
+        self.assertEqual(list(zip(found["head"], found["radius"])), list(explanation))
+        self.assertGreater(len(explanation), 1)
+        for row, nodes in enumerate(explanation.values()):
+            self.assertEqual(found["nodes"][row], len(nodes))
+            whole = simple.LVLMKnockout(Input=self.trace, AnswerTokens=[3], WindowSize=9, From="Positions", To="Positions",
+                                        FromPositions=[int(p) for p in nodes], ToPositions=list(range(int(nodes[0]) + 1, length)), MaxNewTokens=1)
+            change = float(lt.column(lt.fetch(whole), "change")[0])
+            self.assertAlmostEqual(found["drop"][row], -np.log(1 + change / 100), delta=2e-5)
+
+    def test_draws(self):
+        """Seeds decide; mean and deviation tell of the draws, and so does the p-value."""
+        first = self.table(Draws=8, Seed=1)
+        np.testing.assert_equal(self.table(Draws=8, Seed=1), first)
+        self.assertNotEqual(self.table(Draws=8, Seed=2)["random_drop"].tolist(), first["random_drop"].tolist())
+        np.testing.assert_allclose(first["random_high"] - first["random_drop"], first["random_deviation"], atol=1e-6)
+        np.testing.assert_allclose(first["random_drop"] - first["random_low"], first["random_deviation"], atol=1e-6)
+        self.assertTrue((first["draws"] == 8).all())
+        np.testing.assert_allclose(first["p_value"] * 9, np.round(first["p_value"] * 9), atol=1e-6)
+        self.assertTrue(((first["p_value"] >= 1 / 9 - 1e-6) & (first["p_value"] <= 1)).all())
+
+    def test_a_set_of_all_nodes_is_no_better_than_itself(self):
+        """Where the explanation has every node there is, random sets are the same one."""
+        data = lt.fetch(self.graph, 1)
+        from vtkmodules.util.numpy_support import numpy_to_vtk
+        from vtkmodules.vtkCommonDataModel import vtkTable
+        from vtkmodules.vtkIOCore import vtkDelimitedTextWriter
+        table = vtkTable()
+        radius = np.where(np.array(lt.column(data, "radius")) == 0, 0, 1)
+        for name, values in (("head", lt.column(data, "head")), ("position", lt.column(data, "position")), ("radius", radius)):
+            array = numpy_to_vtk(np.array(values, np.int64), deep=1)
+            array.SetName(name)
+            table.AddColumn(array)
+        writer = vtkDelimitedTextWriter()
+        writer.SetFileName(self.path("nodes.csv"))
+        writer.SetInputData(table)
+        writer.Write()
+        self.nodes = simple.CSVReader(FileName=[self.path("nodes.csv")])
+        found = self.table(Draws=3)
+        np.testing.assert_allclose(found["random_drop"], found["drop"], rtol=0, atol=2e-5)
+        np.testing.assert_allclose(found["random_deviation"], 0, atol=2e-5)
+
+    def test_errors(self):
+        self.fails(simple.LVLMNodeTest(Input=self.trace, Nodes=simple.OutputPort(self.graph, 2)), "Nodes: no column 'position'", "LVLM Causal Graph")
+        gone = self.recorded(model_directory=self.path("moved"))
+        self.fails(simple.LVLMNodeTest(Input=gone, Nodes=self.nodes), self.path("moved"), "cannot be opened")
+        short = simple.LLaVAInference(Input=self.picture, Prompt="Hi", MaxNewTokens=1)
+        self.fails(simple.LVLMNodeTest(Input=short, Nodes=self.nodes), "Nodes: position", "none of the trace")
+
+
+class Patching(WithModel):
+    def setUp(self):
+        super().setUp()
+        star = [50, 61, 62, 63, 72, 73, 74, 75, 85, 86, 87]
+        painted = simple.LVLMPaintOver(Input=self.trace, Patches=star)
+        self.corrupted = simple.LLaVAInference(Input=painted, Prompt=QUESTION, ImageMode="Resize", MaxNewTokens=12)
+        self.tokens = lt.fetch(simple.LVLMTokens(Input=self.trace))
+
+    def patching(self, **settings):
+        return simple.LVLMPatching(Input=self.trace, Corrupted=self.corrupted, **{"AnswerTokens": [3], **settings})
+
+    def table(self, **settings):
+        data = lt.fetch(self.patching(**settings), 1)
+        return {data.GetColumnName(c): np.array(lt.column(data, data.GetColumnName(c))) for c in range(data.GetNumberOfColumns())}
+
+    def test_roles(self):
+        """After the last layer nothing but the answer's own position counts, before it the picture brings the answer back."""
+        found = self.table(Positions="Roles")
+        at = {(role, layer): r for role, layer, r in zip(found["role"], found["layer"], found["restored"])}
+        self.assertEqual({role for role, _ in at}, {"special", "system", "image", "question", "answer"})
+        for role in ("image", "question", "system"):
+            self.assertAlmostEqual(at[role, 3], 0, delta=1e-4)
+        self.assertGreater(at["image", 0], 0.5)
+        self.assertEqual(found["positions"].sum(), 4 * (self.tokens.GetNumberOfRows() - 1))
+
+    def test_image_table_and_map_agree(self):
+        for places in ("Roles", "Words", "Patches", "Each"):
+            patching = self.patching(Positions=places, Layers=[1, -1])
+            image, table, map_ = lt.fetch(patching), lt.fetch(patching, 1), lt.fetch(patching, 2)
+            count = table.GetNumberOfRows() // 2
+            self.assertEqual(image.GetDimensions(), (2, count, 1))
+            for name in ("restored", "restored_logprob", "probability"):
+                np.testing.assert_array_equal(lt.array(image.GetPointData().GetArray(name)), lt.column(table, name))
+            self.assertEqual(sorted(set(lt.column(table, "layer"))), [1, 3])
+            best = {}
+            for place, first, size, value in zip(*(lt.column(table, n) for n in ("place", "position", "positions", "restored"))):
+                best[place] = max(best.get(place, -np.inf), value)
+            shown = lt.grid_cells(map_, "restored")
+            if places == "Patches":
+                np.testing.assert_array_equal(shown.ravel(), np.array([best[p] for p in range(GRID * GRID)], np.float32))
+                self.assertEqual([str(label) for label in lt.column(table, "label")][::2], ["patch %d" % p for p in range(GRID * GRID)])
+            elif places != "Each":
+                self.assertEqual(len(set(shown.ravel())), 1)  # the picture is one place
+
+    def test_the_star_carries_it(self):
+        """The patches that were painted over restore most."""
+        shown = lt.grid_cells(lt.fetch(self.patching(Positions="Patches", Layers=[0]), 2), "restored")
+        row, col = np.unravel_index(shown.argmax(), shown.shape)
+        self.assertTrue(4 <= row <= 8 and col <= 4, (row, col))
+
+    def test_parts(self):
+        """Attention and feed-forward part each bring back another part than the whole state."""
+        found = [self.table(Positions="Roles", What=what)["restored"] for what in ("Hidden", "Attention", "Feed Forward")]
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            self.assertGreater(np.abs(found[i] - found[j]).max(), 0.01)
+
+    def test_a_recording_gives_the_same(self):
+        live = self.table(Positions="Roles")
+        path = self.path("corrupted.lvlm")
+        simple.SaveData(path, proxy=self.corrupted)
+        self.trace, self.corrupted = self.recorded(), simple.LVLMTraceReader(FileName=path)
+        np.testing.assert_array_equal(self.table(Positions="Roles")["restored"], live["restored"])
+
+    def test_errors(self):
+        self.fails(simple.LVLMPatching(Input=self.trace, Corrupted=self.trace, AnswerTokens=[3]), "as probable", "nothing to restore")
+        longer = simple.LLaVAInference(Input=self.picture, Prompt="What color is the big star?", MaxNewTokens=2)
+        self.fails(simple.LVLMPatching(Input=self.trace, Corrupted=longer), "the clean trace has a prompt of", "same position")
+        other = simple.LLaVAInference(Input=self.picture, Prompt=QUESTION, MaxNewTokens=2, ModelDirectory=str(DATA / "llava" / "multihead-f32"))
+        self.fails(simple.LVLMPatching(Input=self.trace, Corrupted=other), "does not fit")
+        self.fails(self.patching(Layers=[4]), "Layers: 4")
+        self.fails(self.patching(AnswerTokens=[9]), "AnswerTokens: 9")
+        gone = self.recorded(model_directory=self.path("moved"))
+        self.fails(simple.LVLMPatching(Input=gone, Corrupted=self.corrupted), self.path("moved"), "cannot be opened")
 
 
 if __name__ == "__main__":

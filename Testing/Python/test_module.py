@@ -399,33 +399,6 @@ class Asking(ModuleTest):
         self.assertRaisesText(lambda: self.lvlm.show_lens(trace, " "), "' '", "no word")
         self.assertEqual(set(simple.GetLayouts()), tabs)
 
-    def test_maps_are_tested(self):
-        trace = self.lvlm.ask(STAR, QUESTION, layout=False)
-        layout = self.lvlm.test(token=3, steps=4, random=2)  # makes maps, since there are none
-        tested = simple.GetActiveSource()
-        names = ["Attention map", "Relevancy", "Occlusion", "random", "random, standard deviation"]
-        self.assertEqual([row["map"] for row in self.lvlm.rows(tested, 1)], names)
-        self.assertDrawn(self.screenshot(layout, "test"), [(0, .56), (.56, 1)])
-        charts = [view for view in simple.GetViewsInLayout(layout) if view.GetXMLName() == "XYChartView"]
-        self.assertEqual(len(charts), 2)
-        relevancy = simple.FindSource("Relevancy (%s)" % QUESTION)
-        one = self.lvlm.test(relevancy, token=3, steps=4, random=2, layout=False)
-        self.assertEqual(one.SMProxy, tested.SMProxy)
-        self.assertEqual([row["map"] for row in self.lvlm.rows(one, 1)], names[1:2] + names[3:])
-        every = self.lvlm.test(QUESTION, token=3, steps=4, random=2, layout=False)  # the trace's name, as the button gives it
-        self.assertEqual([row["map"] for row in self.lvlm.rows(every, 1)], names)
-        self.assertRaisesText(lambda: self.lvlm.test("Nothing"), "'Nothing'")
-        self.assertRaisesText(lambda: self.lvlm.test([3]), "maps: 3 is no source")
-        overlay = simple.LVLMOverlay(Input=relevancy)
-        self.assertRaisesText(lambda: self.lvlm.test(overlay, layout=False), "the test")
-        self.assertRaisesText(lambda: self.lvlm.test(relevancy, fill="Pink"), "Fill", "Pink", "Mean Color")
-        self.assertRaisesText(lambda: self.lvlm.test(relevancy, token=9), "token", "9")
-        self.assertRaisesText(lambda: self.lvlm.test(relevancy, steps=1000), "Steps: 1000")
-        second = self.lvlm.ask(STAR, "What shape is red?", layout=False)
-        other = simple.LVLMAttentionMap(Input=second)
-        self.assertRaisesText(lambda: self.lvlm.test([relevancy, other]), "different traces")
-        self.assertEqual(self.lvlm.find_traces(), [trace, second])
-
     def test_gallery(self):
         trace = self.lvlm.ask(STAR, QUESTION, layout=False)
         for by, title, row in (("AnswerTokens", "Words gallery", "red"), ("Layers", "Layers gallery", "layer 2")):

@@ -26,7 +26,7 @@ LAYERS = {
     "Models/Llava/Answer": (ROOMS + ("Models/Llava", "Models/Llava/Network"), {"torch"}),
     "Models/Llava/Relevancy": (ROOMS + ("Models/Llava", "Models/Llava/Network"), {"torch"}),
     "Models/Llava/Lens": (ROOMS + ("Models/Llava", "Models/Llava/Network", "Models/Llava/Answer", "Models/Llava/Relevancy"), {"torch"}),
-    "Models/Llava/Intervention": (ROOMS + ("Models/Llava", "Models/Llava/Network", "Models/Llava/Relevancy"), {"torch"}),
+    "Models/Llava/Intervention": (ROOMS + ("Models/Llava", "Models/Llava/Network", "Models/Llava/Answer", "Models/Llava/Relevancy"), {"torch"}),
     "Models/Llava/Weighting": (ROOMS + ("Models/Llava", "Models/Llava/Network", "Models/Llava/Answer", "Models/Llava/Relevancy"), {"torch"}),
     "Readers": (("Models/Trace", "Models/Ranks"), {"vtk"}),
     "Readers/Picture": (("Models/Trace", "Models/Picture", "Readers"), {"vtk"}),

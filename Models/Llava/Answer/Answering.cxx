@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Answering.h"
 
+#include "Models/Llava/Network/AttentionCuts.h"
 #include "Models/Llava/Network/ImageFeatures.h"
 #include "Models/Llava/Network/LensRows.h"
 #include "Models/Llava/Network/TorchTensors.h"
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 namespace lvlm::llava
 {
@@ -39,6 +41,12 @@ Answering::Answering(const LlavaModel& model, const Question& question, ranks::T
 {
 }
 
+Answering::Answering(
+  const LlavaModel& model, const Question& question, ReadBefore before, ranks::Team& team)
+  : Owner(model), Model(model.impl()), Asked(question), Team(team), Before(std::move(before))
+{
+}
+
 /// What can be wrong with the question, and the memory that it takes.
 void Answering::prepare()
 {
@@ -49,13 +57,17 @@ void Answering::prepare()
       ", asked on rank ", this->Team.rank(), " of ", this->Team.size());
   }
   checkQuestion(this->Asked);
-  this->Input = promptOf(this->Model, this->Asked, this->Given);
+  this->Input =
+    this->Before ? this->Before->prompt : promptOf(this->Model, this->Asked, this->Given);
   this->checkMemory();
   this->Processors.emplace(this->Model.config.generation,
     static_cast<std::int64_t>(this->Input.ids.size()), this->Asked.maxNewTokens,
     this->Model.config.text.vocabulary);
   this->Choice.emplace(this->Asked.temperature, this->Asked.topP, this->Asked.seed);
-  this->Steps.emplace(this->Model, this->Asked, this->Input);
+  const auto cuts = this->Before ? this->Before->cuts : std::vector<AttentionCut>();
+  checkCuts(cuts, this->Model.config.text,
+    static_cast<std::int64_t>(this->Input.ids.size()) + this->Asked.maxNewTokens - 1);
+  this->Steps.emplace(this->Model, this->Asked, this->Input, cuts);
 }
 
 void Answering::checkMemory() const
@@ -114,6 +126,11 @@ void Answering::checkAlike() const
 /// The picture is rank 0's, and how many tokens it has may depend on its size.
 void Answering::sharePictureSize()
 {
+  if (this->Before)
+  {
+    this->Given = this->Before->given;
+    return;
+  }
   const ranks::Message size = this->Team.fromFirst(
     [this]
     {
@@ -127,6 +144,11 @@ void Answering::sharePictureSize()
 
 void Answering::sharePicture()
 {
+  if (this->Before)
+  {
+    this->Seen = this->Before->seen;
+    return;
+  }
   const ranks::Message seen = this->Team.fromFirst(
     [this]
     {

@@ -16,12 +16,25 @@
 namespace lvlm::llava
 {
 
+/// A prompt that was read before, its picture as the model sees it, and attention that is cut while
+/// it is read again and answered.
+struct ReadBefore
+{
+  Prompt prompt;
+  picture::SeenPicture seen;
+  picture::PictureSize given; ///< of the picture before that
+  std::vector<AttentionCut> cuts;
+};
+
 /// A token is one pass over the ranks: the first embeds, each runs its layers and hands the hidden
 /// states on, the last one with layers chooses the token, and all learn it.
 class Answering
 {
 public:
   Answering(const LlavaModel& model, const Question& question, ranks::Team& team);
+  /// Picture, prompt and template of the question are told in the trace, but not looked at.
+  Answering(
+    const LlavaModel& model, const Question& question, ReadBefore before, ranks::Team& team);
 
   /// Throws the same on all ranks.
   Trace run(const Progress& progress);
@@ -42,6 +55,7 @@ private:
   const LlavaModel::Impl& Model;
   const Question& Asked;
   ranks::Team& Team;
+  std::optional<ReadBefore> Before;
   Prompt Input;
   picture::PictureSize Given; ///< of the picture; this and what is seen of it on all ranks
   picture::SeenPicture Seen;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Generation.h"
 
+#include "Models/Llava/Network/AttentionCuts.h"
 #include "Models/Llava/Network/ImageFeatures.h"
 #include "Models/Trace/Error.h"
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace lvlm::llava
 {
@@ -104,9 +106,9 @@ std::vector<std::int64_t> layersIn(const LayerSpan& span, const std::vector<std:
   return inside;
 }
 
-Generation::Generation(
-  const LlavaModel::Impl& model, const Question& question, const Prompt& prompt)
-  : Model(model), Input(prompt),
+Generation::Generation(const LlavaModel::Impl& model, const Question& question,
+  const Prompt& prompt, std::vector<AttentionCut> cuts)
+  : Model(model), Input(prompt), Cuts(std::move(cuts)),
     AllFullLayers(resolveLayers(question.fullLayers, model.config.text.layers)),
     FullLayers(layersIn(model.decoder.span(), this->AllFullLayers)),
     AllHidden(wantedHidden(question, model.config.text.layers)),
@@ -195,8 +197,10 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
       return at::Tensor();
     };
     LayerCache& cache = this->Cache[static_cast<std::size_t>(i - span.begin)];
-    hidden =
-      decoder.layer(i).forward(hidden, rope, this->Fed, &cache, this->Buffers, tap); // [n, D]
+    const at::Tensor blocked =
+      blockedBy(this->Cuts, i, this->Fed, n, this->Fed + n, hidden.device());
+    hidden = decoder.layer(i).forward(
+      hidden, rope, this->Fed, &cache, this->Buffers, tap, blocked); // [n, D]
     this->Model.checkpoint->requireIntact(); // before the numbers are blamed for it
     checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i));
     this->captureHidden(i + 1, hidden);

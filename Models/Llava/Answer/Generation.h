@@ -8,6 +8,7 @@
 #include "Prompt.h"
 #include "Sampler.h"
 
+#include "Models/Llava/AttentionCut.h"
 #include "Models/Llava/Network/LlavaModelImpl.h"
 
 #include <optional>
@@ -32,7 +33,9 @@ std::vector<std::int64_t> layersIn(const LayerSpan& span, const std::vector<std:
 class Generation
 {
 public:
-  Generation(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt);
+  /// With `cuts`, positions do not see each other as these say.
+  Generation(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt,
+    std::vector<AttentionCut> cuts = {});
 
   /// First rank: vision tower, projector and embeddings of the prompt, [P, D].
   at::Tensor embedPrompt(const picture::SeenPicture& seen, const Progress& progress);
@@ -58,6 +61,7 @@ private:
 
   const LlavaModel::Impl& Model;
   const Prompt& Input;
+  std::vector<AttentionCut> Cuts;
   std::int64_t Fed = 0;                    ///< positions in the cache
   std::vector<std::int64_t> AllFullLayers; ///< of all ranks
   std::vector<std::int64_t> FullLayers;    ///< of this rank

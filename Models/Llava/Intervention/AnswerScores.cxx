@@ -2,97 +2,27 @@
 // Which positions of each variant change, which variants go together, and what they score.
 #include "Models/Llava/Intervention.h"
 
+#include "AnswerPass.h"
 #include "BranchedDecoder.h"
 #include "HiddenPatches.h"
 
-#include "Models/Llava/Network/ImageFeatures.h"
-#include "Models/Llava/Network/Products.h"
-#include "Models/Llava/Network/TorchTensors.h"
-#include "Models/Llava/Relevancy/TracedSequence.h"
+#include "Models/Llava/Network/AttentionCuts.h"
 #include "Models/Llava/Runtime.h"
-#include "Models/Ranks/Team.h"
-#include "Models/Trace/ByteText.h"
 #include "Models/Trace/Regions.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace lvlm::llava
 {
 
 namespace
 {
-/// Rows that go through a layer together: as many as the layer takes in one piece.
-constexpr std::int64_t GroupRows = 2 * DecoderBlockRows - 1;
-/// Of logits that are there at a time.
-constexpr std::int64_t LogitBytes = 64 << 20;
-
-void checkRange(const Indices& indices, std::int64_t count, const char* what)
-{
-  for (const std::int64_t index : indices)
-  {
-    if (index < 0 || index >= count)
-    {
-      fail(what, " ", index, " is out of range: there are 0 to ", count - 1);
-    }
-  }
-}
-
-/// Throws Error when a position would have nothing left to attend to in a layer.
-void checkSight(
-  const std::vector<AttentionCut>& cuts, std::int64_t layer, std::int64_t S, std::int64_t window)
-{
-  std::vector<std::vector<bool>> hidden(static_cast<std::size_t>(S));
-  for (const AttentionCut& cut : cuts)
-  {
-    if (std::find(cut.layers.begin(), cut.layers.end(), layer) == cut.layers.end())
-    {
-      continue;
-    }
-    for (const std::int64_t query : cut.queries)
-    {
-      auto& row = hidden[static_cast<std::size_t>(query)];
-      row.resize(static_cast<std::size_t>(S));
-      for (const std::int64_t key : cut.keys)
-      {
-        row[static_cast<std::size_t>(key)] = true;
-      }
-    }
-  }
-  for (std::int64_t query = 0; query < S; ++query)
-  {
-    const auto& row = hidden[static_cast<std::size_t>(query)];
-    const std::int64_t from = window > 0 ? std::max<std::int64_t>(0, query - window + 1) : 0;
-    if (!row.empty() &&
-      std::find(row.begin() + from, row.begin() + query + 1, false) == row.begin() + query + 1)
-    {
-      fail("position ", query, " would see nothing in layer ", layer,
-        ": attention to all that it may see is cut");
-    }
-  }
-}
-
 void checkVariant(
   const Variant& variant, const LlavaModel::Impl& model, const TracedSequence& sequence)
 {
-  const checkpoint::TextConfig& text = model.config.text;
-  const std::int64_t S = sequence.keys();
   const Region& fine = finestRegion(sequence.picture().tokens.regions);
   checkRange(variant.patches, fine.grid.count(), "patch");
-  Indices layers;
-  for (const AttentionCut& cut : variant.cuts)
-  {
-    checkRange(cut.queries, S, "position");
-    checkRange(cut.keys, S, "position");
-    checkRange(cut.layers, text.layers, "layer");
-    layers.insert(layers.end(), cut.layers.begin(), cut.layers.end());
-  }
-  std::sort(layers.begin(), layers.end());
-  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
-  for (const std::int64_t layer : layers)
-  {
-    checkSight(variant.cuts, layer, S, text.slidingWindow);
-  }
+  checkCuts(variant.cuts, model.config.text, sequence.keys());
 }
 
 /// Variants [begin, end), and their branches.
@@ -113,17 +43,9 @@ private:
   std::int64_t positions() const { return this->Sequence.keys(); }
   std::int64_t firstChange(const Variant& variant) const;
   std::vector<Group> groups() const;
-  at::Tensor tower(const picture::SeenPicture& seen, const Progress& progress);
-  at::Tensor embed(const Progress& progress);
   at::Tensor patchTokens() const;
   at::Tensor imageOf(const Variant& variant, const Progress& progress);
   at::Tensor embed(const Group& group, const Progress& progress);
-  /// Log-probabilities of the answer's tokens, of rows that predict it again and again.
-  std::vector<double> logprobs(const at::Tensor& top);
-  using Layers = std::function<at::Tensor(at::Tensor hidden, const Progress& progress)>;
-  std::vector<double> pass(const std::vector<Branch>& branches,
-    const std::function<at::Tensor(const Progress&)>& embed, const Layers& layers,
-    const Progress& progress);
   std::vector<double> trunk(const Progress& progress);
   std::vector<double> branches(const Group& group, const Progress& progress);
 
@@ -131,7 +53,7 @@ private:
   const TracedSequence& Sequence;
   const std::vector<Variant>& Variants;
   ranks::Team& Team;
-  Workspace Buffers;
+  AnswerPass Pass;
   BranchedDecoder Decoding;
   HiddenPatches Picture;
   at::Tensor Embedded; ///< the sequence as it enters the decoder [S, D], on rank 0
@@ -139,8 +61,8 @@ private:
 
 Scoring::Scoring(const LlavaModel::Impl& model, const TracedSequence& sequence,
   const std::vector<Variant>& variants, ranks::Team& team)
-  : Model(model), Sequence(sequence), Variants(variants), Team(team),
-    Decoding(model, sequence.keys(), sequence.answerLength(), this->Buffers),
+  : Model(model), Sequence(sequence), Variants(variants), Team(team), Pass(model, sequence, team),
+    Decoding(model, sequence.keys(), sequence.answerLength(), this->Pass.buffers()),
     Picture(sequence.picture())
 {
 }
@@ -187,25 +109,6 @@ std::vector<Group> Scoring::groups() const
   return groups;
 }
 
-/// The tower's and the projector's: [image tokens, D]
-at::Tensor Scoring::tower(const picture::SeenPicture& seen, const Progress& progress)
-{
-  const VisionTower::LayerTap beat = [this](std::int64_t, std::int64_t, const at::Tensor&)
-  {
-    this->Buffers.pulse.beat();
-    return at::Tensor();
-  };
-  return imageFeatures(this->Model, seen, this->Buffers, beat, progress);
-}
-
-at::Tensor Scoring::embed(const Progress& progress)
-{
-  const at::Tensor image = this->tower(this->Picture.whole(), progress);
-  this->Embedded = this->Model.decoder.embed(this->Sequence.ids(this->positions())); // [S, D]
-  this->Embedded.narrow(0, this->Sequence.featureStart(), image.size(0)).copy_(image);
-  return this->Embedded;
-}
-
 /// Which image tokens are patches.
 at::Tensor Scoring::patchTokens() const
 {
@@ -225,7 +128,7 @@ at::Tensor Scoring::imageOf(const Variant& variant, const Progress& progress)
 {
   if (!hidesEmbeddings(variant.fill) && !variant.patches.empty())
   {
-    return this->tower(this->Picture.without(variant.patches, variant.fill), progress);
+    return this->Pass.tower(this->Picture.without(variant.patches, variant.fill), progress);
   }
   at::Tensor image =
     this->Embedded.narrow(0, this->Sequence.featureStart(), this->Sequence.imageTokens()).clone();
@@ -250,10 +153,7 @@ at::Tensor Scoring::embed(const Group& group, const Progress& progress)
   std::vector<at::Tensor> parts;
   for (std::size_t i = group.begin; i < group.end; ++i)
   {
-    const auto share = 1 / static_cast<double>(group.end - group.begin);
-    const Progress own = [&](double fraction, const std::string& text) {
-      return !progress || progress(share * (static_cast<double>(i - group.begin) + fraction), text);
-    };
+    const Progress own = shareOf(progress, i - group.begin, group.end - group.begin);
     const std::int64_t first = group.branches[i - group.begin].first;
     at::Tensor rows = this->Embedded.clone();
     rows.narrow(0, this->Sequence.featureStart(), this->Sequence.imageTokens())
@@ -263,90 +163,15 @@ at::Tensor Scoring::embed(const Group& group, const Progress& progress)
   return at::cat(parts, 0);
 }
 
-std::vector<double> Scoring::logprobs(const at::Tensor& top)
-{
-  const std::int64_t wanted = top.size(0);
-  std::vector<std::int64_t> ids;
-  for (std::int64_t row = 0; row < wanted; ++row)
-  {
-    ids.push_back(this->Sequence.answerId(row % this->Sequence.answerLength()));
-  }
-  const at::Tensor answer = at::tensor(ids, at::kLong).to(top.device()).unsqueeze(1);
-  const std::int64_t step =
-    std::max<std::int64_t>(1, LogitBytes / (this->Model.config.text.vocabulary * 16));
-  std::vector<double> result;
-  for (std::int64_t first = 0; first < wanted; first += step)
-  {
-    this->Buffers.pulse.beat();
-    const std::int64_t n = std::min(step, wanted - first);
-    const at::Tensor logits = this->Model.decoder.logits(top.narrow(0, first, n), this->Buffers);
-    const at::Tensor chosen = at::log_softmax(logits.to(at::kDouble), -1)
-                                .gather(1, answer.narrow(0, first, n))
-                                .to(at::kCPU)
-                                .contiguous(); // [n, 1]
-    result.insert(result.end(), chosen.data_ptr<double>(), chosen.data_ptr<double>() + n);
-  }
-  return result;
-}
-
-std::vector<double> Scoring::pass(const std::vector<Branch>& branches,
-  const std::function<at::Tensor(const Progress&)>& embed, const Layers& layers,
-  const Progress& progress)
-{
-  const Decoder& decoder = this->Model.decoder;
-  const auto workers =
-    static_cast<int>(std::min<std::int64_t>(this->Team.size(), decoder.layers()));
-  // The tower takes about this share where it runs at all.
-  const auto part = [](const Progress& all, double from, double size)
-  {
-    return Progress([&all, from, size](double fraction, const std::string& text)
-      { return !all || all(from + size * fraction, text); });
-  };
-  const ranks::Message all = this->Team.pass(
-    ranks::Direction::Forwards, workers,
-    [&](ranks::Message given, const Progress& own)
-    {
-      const Pulse::Scope scope(this->Buffers.pulse, own);
-      return translated(
-        [&]
-        {
-          at::Tensor hidden = decoder.hasFirst()
-            ? embed(part(scope.progress(), 0, 0.3))
-            : received(given.tensors.at(0),
-                { this->Decoding.rows(branches), decoder.config().hidden },
-                at::TensorOptions(this->Model.weights.type()).device(this->Model.weights.device()));
-          hidden = layers(hidden, part(scope.progress(), 0.3, 0.7));
-          ranks::Message handed;
-          if (decoder.hasLast())
-          {
-            handed = ranks::messageOf(this->logprobs(hidden));
-          }
-          else
-          {
-            handed.tensors.push_back(fromTorch(hidden));
-          }
-          this->Model.checkpoint->requireIntact();
-          return handed;
-        });
-    },
-    progress);
-  std::vector<double> values = ranks::listOf<double>(all);
-  for (const double value : values)
-  {
-    if (!std::isfinite(value))
-    {
-      fail(this->Model.directory,
-        ": a log-probability is not finite: the weights are damaged, or the model overflows");
-    }
-  }
-  return values;
-}
-
 std::vector<double> Scoring::trunk(const Progress& progress)
 {
-  static const std::vector<AttentionCut> nothing;
-  return this->pass(
-    { { 0, &nothing } }, [this](const Progress& own) { return this->embed(own); },
+  return this->Pass.run(
+    0, this->positions(),
+    [this](const Progress& own)
+    {
+      this->Embedded = this->Pass.embed(this->Sequence, this->Picture.whole(), own);
+      return this->Embedded;
+    },
     [this](at::Tensor hidden, const Progress& own)
     { return this->Decoding.trunk(std::move(hidden), own, "Reading prompt and answer"); },
     progress);
@@ -356,8 +181,8 @@ std::vector<double> Scoring::branches(const Group& group, const Progress& progre
 {
   const std::string what = "Variants " + std::to_string(group.begin + 1) + " to " +
     std::to_string(group.end) + " of " + std::to_string(this->Variants.size());
-  return this->pass(
-    group.branches,
+  return this->Pass.run(
+    0, this->Decoding.rows(group.branches),
     [&](const Progress& own)
     {
       return this->embed(group,
@@ -372,12 +197,7 @@ std::vector<double> Scoring::branches(const Group& group, const Progress& progre
 AnswerScores Scoring::run(const Progress& progress)
 {
   const std::vector<Group> groups = this->groups();
-  const double share = 1 / static_cast<double>(groups.size() + 1);
-  const auto part = [&](std::size_t index)
-  {
-    return Progress([&progress, share, index](double fraction, const std::string& text)
-      { return !progress || progress(share * (static_cast<double>(index) + fraction), text); });
-  };
+  const auto part = [&](std::size_t index) { return shareOf(progress, index, groups.size() + 1); };
   AnswerScores scores;
   scores.original = this->trunk(part(0));
   const auto T = static_cast<std::ptrdiff_t>(scores.original.size());
@@ -399,35 +219,6 @@ AnswerScores Scoring::run(const Progress& progress)
   }
   return scores;
 }
-
-/// Throws Error for too little memory, before any is taken.
-void checkMemory(const LlavaModel::Impl& model, std::int64_t S)
-{
-  const checkpoint::TextConfig& text = model.config.text;
-  const checkpoint::VisionConfig& vision = model.config.vision;
-  const auto element = static_cast<std::int64_t>(c10::elementSize(model.weights.type()));
-  const std::int64_t rows = std::max(S, GroupRows), D = text.hidden;
-  // Of all rows: input, norm, queries, keys, values, what was seen and its map; the feed-forward
-  // part's halves; a copy of keys and values for one branch at a time.
-  const std::int64_t row =
-    6 * D + (2 * text.heads + 4 * text.keyValueHeads) * text.headSize + 2 * text.intermediate;
-  const std::int64_t tower =
-    model.decoder.hasFirst() ? vision.tokens() * (7 * vision.hidden + 3 * vision.intermediate) : 0;
-  const std::int64_t weights = element == 8
-    ? D * (2 * text.heads + 2 * text.keyValueHeads) * text.headSize + 3 * D * text.intermediate +
-      (model.decoder.hasLast() ? text.vocabulary * D : 0)
-    : 0;
-  const std::size_t needed = model.decoder.cacheBytes(S) +
-    static_cast<std::size_t>(element * (rows * row + tower + weights + S * D) +
-      productScratch(rows, D, element) + productScratch(rows, text.intermediate, element) +
-      LogitBytes);
-  const auto sharing = static_cast<std::size_t>(model.options.ranks > 1 ? ranksOnHost() : 1);
-  if (const std::size_t available = availableMemory() / sharing; needed > available)
-  {
-    fail("an intervention over ", S, " positions needs about ", byteText(needed), " of memory, ",
-      byteText(available), " are available");
-  }
-}
 }
 
 AnswerScores answerScores(const LlavaModel& model, const Trace& trace,
@@ -441,17 +232,14 @@ AnswerScores answerScores(const LlavaModel& model, const Trace& trace,
   team.together(
     [&]
     {
-      if (impl.options.rank != team.rank() || impl.options.ranks != team.size())
-      {
-        fail(impl.directory, ": opened as rank ", impl.options.rank, " of ", impl.options.ranks,
-          ", an intervention asked for on rank ", team.rank(), " of ", team.size());
-      }
+      checkRank(impl, team);
       sequence = std::make_unique<TracedSequence>(impl, trace);
       for (const Variant& variant : variants)
       {
         checkVariant(variant, impl, *sequence);
       }
-      checkMemory(impl, sequence->keys());
+      const std::int64_t S = sequence->keys();
+      checkPassMemory(impl, S, std::max(S, GroupRows), 0);
       translated([&] { scoring = std::make_unique<Scoring>(impl, *sequence, variants, team); });
     });
   return translated([&] { return scoring->run(progress); });

@@ -1,28 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "BranchedDecoder.h"
 
+#include "Models/Llava/Network/AttentionCuts.h"
+
 #include <algorithm>
+#include <utility>
 
 namespace lvlm::llava
 {
-
-namespace
-{
-/// True at the listed indices from `first` on: bool [n].
-at::Tensor flags(const Indices& indices, std::int64_t first, std::int64_t n, at::Device device)
-{
-  at::Tensor all = at::zeros({ n }, at::kBool);
-  bool* flag = all.data_ptr<bool>();
-  for (const std::int64_t index : indices)
-  {
-    if (index >= first && index < first + n)
-    {
-      flag[index - first] = true;
-    }
-  }
-  return all.to(device);
-}
-}
 
 BranchedDecoder::BranchedDecoder(
   const LlavaModel::Impl& model, std::int64_t positions, std::int64_t answer, Workspace& buffers)
@@ -51,46 +36,88 @@ void BranchedDecoder::reportLayer(
 at::Tensor BranchedDecoder::forward(std::int64_t layer, const at::Tensor& hidden, const Rope& rope,
   const std::vector<Branch>& branches, const DecoderLayer::Mixer& mixer)
 {
-  at::Tensor wanted;
-  if (this->isLast(layer))
-  {
-    std::vector<std::int64_t> rows;
-    std::int64_t end = 0;
-    for (const Branch& branch : branches)
-    {
-      end += this->Positions - branch.first;
-      for (std::int64_t row = end - this->Answer; row < end; ++row)
-      {
-        rows.push_back(row);
-      }
-    }
-    wanted = at::tensor(rows, at::kLong).to(hidden.device());
-  }
+  const at::Tensor wanted = this->isLast(layer) ? this->answerRows(branches) : at::Tensor();
   return this->Model.decoder.layer(layer).forward(hidden, rope, this->Buffers, mixer, wanted);
+}
+
+at::Tensor BranchedDecoder::answerRows(const std::vector<Branch>& branches) const
+{
+  std::vector<std::int64_t> rows;
+  std::int64_t end = 0;
+  for (const Branch& branch : branches)
+  {
+    end += this->Positions - branch.first;
+    for (std::int64_t row = end - this->Answer; row < end; ++row)
+    {
+      rows.push_back(row);
+    }
+  }
+  return at::tensor(rows, at::kLong).to(this->Model.weights.device());
+}
+
+AttentionMask BranchedDecoder::maskOf(std::int64_t queries) const
+{
+  AttentionMask mask;
+  mask.causal = true;
+  mask.firstQuery = this->Positions - queries;
+  mask.window = this->Model.config.text.slidingWindow;
+  return mask;
+}
+
+at::Tensor BranchedDecoder::seen(
+  std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
+{
+  LayerCache& cache = this->cache(layer);
+  cache.keys.copy_(k);
+  cache.values.copy_(v);
+  return attend(q, cache.keys, cache.values, this->Model.config.text.attentionScale,
+    this->maskOf(q.size(1)), this->beating(), this->Buffers.pool);
 }
 
 at::Tensor BranchedDecoder::trunk(
   at::Tensor hidden, const Progress& progress, const std::string& what)
 {
   const Decoder& decoder = this->Model.decoder;
-  const checkpoint::TextConfig& config = decoder.config();
   const Rope rope = decoder.rope(0, this->Positions);
+  for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
+  {
+    this->reportLayer(i, progress, what);
+    hidden = this->forward(i, hidden, rope, { Branch() },
+      [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
+      { return this->seen(i, q, k, v); });
+  }
+  return hidden;
+}
+
+at::Tensor BranchedDecoder::pair(
+  at::Tensor hidden, const PairTap& tap, const Progress& progress, const std::string& what)
+{
+  const Decoder& decoder = this->Model.decoder;
+  const std::vector<Branch> both(2);
+  const std::int64_t S = this->Positions;
+  const Rope rope = this->angles(both);
   for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
   {
     this->reportLayer(i, progress, what);
     const auto mixer = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
     {
-      LayerCache& cache = this->cache(i);
-      cache.keys.copy_(k);
-      cache.values.copy_(v);
-      AttentionMask mask;
-      mask.causal = true;
-      mask.firstQuery = this->Positions - q.size(1);
-      mask.window = config.slidingWindow;
-      return attend(q, cache.keys, cache.values, config.attentionScale, mask, this->beating(),
-        this->Buffers.pool);
+      const auto half = [S](const at::Tensor& x, std::int64_t which)
+      { return x.narrow(1, which * S, S); };
+      return at::cat(
+        { this->seen(i, half(q, 0), half(k, 0), half(v, 0)),
+          attend(half(q, 1), half(k, 1), half(v, 1), this->Model.config.text.attentionScale,
+            this->maskOf(S), this->beating(), this->Buffers.pool) },
+        0); // [2 S, Hd * d]
     };
-    hidden = this->forward(i, hidden, rope, { Branch() }, mixer);
+    Pair now;
+    now.before = hidden;
+    now.attended = decoder.layer(i).attended(hidden, rope, this->Buffers, mixer);
+    this->Buffers.pulse.beat(); // twice as many rows take twice as long
+    now.middle = now.attended + hidden;
+    now.fed = decoder.layer(i).fed(now.middle, this->Buffers);
+    now.after = now.fed + now.middle;
+    tap(i, now);
+    hidden = this->isLast(i) ? now.after.index_select(0, this->answerRows(both)) : now.after;
   }
   return hidden;
 }
@@ -117,27 +144,6 @@ Rope BranchedDecoder::angles(const std::vector<Branch>& branches) const
   return { at::cat(cos, 0), at::cat(sin, 0) };
 }
 
-/// What the branch's rows from a position on may not see in a layer, bool [n, S]; undefined:
-/// nothing beyond what is always hidden.
-at::Tensor BranchedDecoder::blocked(
-  const Branch& branch, std::int64_t layer, std::int64_t firstQuery) const
-{
-  at::Tensor all;
-  for (const AttentionCut& cut : *branch.cuts)
-  {
-    if (std::find(cut.layers.begin(), cut.layers.end(), layer) == cut.layers.end())
-    {
-      continue;
-    }
-    const at::Device device = this->Model.weights.device();
-    const at::Tensor pairs =
-      flags(cut.queries, firstQuery, this->Positions - firstQuery, device).unsqueeze(1) &
-      flags(cut.keys, 0, this->Positions, device).unsqueeze(0); // [n, S]
-    all = all.defined() ? all | pairs : pairs;
-  }
-  return all;
-}
-
 at::Tensor BranchedDecoder::mixed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   const std::vector<Branch>& branches, std::int64_t layer, std::int64_t queries)
 {
@@ -152,11 +158,9 @@ at::Tensor BranchedDecoder::mixed(const at::Tensor& q, const at::Tensor& k, cons
     const auto whole = [&](const at::Tensor& before, const at::Tensor& own) {
       return at::cat({ before.narrow(1, 0, branch.first), own.narrow(1, row, n) }, 1);
     };
-    AttentionMask mask;
-    mask.causal = true;
-    mask.firstQuery = this->Positions - m;
-    mask.window = config.slidingWindow;
-    mask.blocked = this->blocked(branch, layer, mask.firstQuery);
+    AttentionMask mask = this->maskOf(m);
+    mask.blocked = blockedBy(
+      *branch.cuts, layer, mask.firstQuery, m, this->Positions, this->Model.weights.device());
     out.narrow(0, query, m)
       .copy_(attend(q.narrow(1, query, m), whole(cache.keys, k), whole(cache.values, v),
         config.attentionScale, mask, this->beating(), this->Buffers.pool));
@@ -167,11 +171,11 @@ at::Tensor BranchedDecoder::mixed(const at::Tensor& q, const at::Tensor& k, cons
 }
 
 at::Tensor BranchedDecoder::branches(at::Tensor hidden, const std::vector<Branch>& branches,
-  const Progress& progress, const std::string& what)
+  const Progress& progress, const std::string& what, std::int64_t begin)
 {
   const Decoder& decoder = this->Model.decoder;
   const Rope rope = this->angles(branches);
-  for (std::int64_t i = decoder.span().begin; i < decoder.span().end; ++i)
+  for (std::int64_t i = std::max(begin, decoder.span().begin); i < decoder.span().end; ++i)
   {
     this->reportLayer(i, progress, what);
     hidden = this->forward(i, hidden, rope, branches,

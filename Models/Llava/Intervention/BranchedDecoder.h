@@ -30,18 +30,33 @@ public:
 
   /// The sequence itself [S, D] -> [S, D], or [T, D]; keeps its keys and values.
   at::Tensor trunk(at::Tensor hidden, const Progress& progress, const std::string& what);
+  /// A layer at work on two sequences, each [2 S, D].
+  struct Pair
+  {
+    at::Tensor before, attended, middle, fed, after;
+  };
+  using PairTap = std::function<void(std::int64_t layer, const Pair& pair)>;
+  /// trunk() and beside it another sequence of as many positions, that sees nothing but itself:
+  /// [2 S, D] -> [2 S, D], or [2 T, D].
+  at::Tensor pair(
+    at::Tensor hidden, const PairTap& tap, const Progress& progress, const std::string& what);
   /// Rows of all branches, one after the other: of each, positions [first, S), T of them at least.
-  /// [n, D] -> [n, D], or [branches * T, D]
+  /// [n, D] -> [n, D], or [branches * T, D]. They have gone through the layers before `begin`.
   at::Tensor branches(at::Tensor hidden, const std::vector<Branch>& branches,
-    const Progress& progress, const std::string& what);
+    const Progress& progress, const std::string& what, std::int64_t begin = 0);
   std::int64_t rows(const std::vector<Branch>& branches) const;
 
 private:
+  /// The trunk's attention of some last rows; keeps its keys and values.
+  at::Tensor seen(
+    std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+  AttentionMask maskOf(std::int64_t queries) const;
+  /// Rows that predict the answer, of branches one after the other: [branches * T].
+  at::Tensor answerRows(const std::vector<Branch>& branches) const;
   /// Of all branches, what their last `queries` rows see; 0: all of their rows.
   at::Tensor mixed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
     const std::vector<Branch>& branches, std::int64_t layer, std::int64_t queries);
   Rope angles(const std::vector<Branch>& branches) const;
-  at::Tensor blocked(const Branch& branch, std::int64_t layer, std::int64_t firstQuery) const;
   /// One layer of the trunk or of branches.
   at::Tensor forward(std::int64_t layer, const at::Tensor& hidden, const Rope& rope,
     const std::vector<Branch>& branches, const DecoderLayer::Mixer& mixer);

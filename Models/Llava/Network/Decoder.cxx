@@ -152,22 +152,29 @@ at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) 
     });
 }
 
+at::Tensor DecoderLayer::attended(const at::Tensor& hidden, const Rope& rope, Workspace& workspace,
+  const Mixer& mixer, const at::Tensor& wanted) const
+{
+  const at::Tensor x = rmsNorm(hidden, this->InputNorm, this->Config.rmsNormEps, workspace.pool);
+  return scaled(this->attention(x, rope, workspace, mixer, wanted), this->Config.residualScale);
+}
+
+at::Tensor DecoderLayer::fed(const at::Tensor& middle, Workspace& workspace) const
+{
+  const at::Tensor x = rmsNorm(middle, this->PostNorm, this->Config.rmsNormEps, workspace.pool);
+  return scaled(this->feedForward(x, workspace), this->Config.residualScale);
+}
+
 at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, Workspace& workspace,
   const Mixer& mixer, const at::Tensor& wanted) const
 {
-  const double eps = this->Config.rmsNormEps, scale = this->Config.residualScale;
-  const auto added = [scale](const at::Tensor& branch, const at::Tensor& residual)
-  { return scaled(branch, scale).add_(residual); };
   const at::Tensor middle =
-    added(this->attention(
-            rmsNorm(hidden, this->InputNorm, eps, workspace.pool), rope, workspace, mixer, wanted),
-      rowsOf(hidden, wanted));
-  return added(
-    this->feedForward(rmsNorm(middle, this->PostNorm, eps, workspace.pool), workspace), middle);
+    this->attended(hidden, rope, workspace, mixer, wanted).add_(rowsOf(hidden, wanted));
+  return this->fed(middle, workspace).add_(middle);
 }
 
 at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
-  LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const
+  LayerCache* cache, Workspace& workspace, const AttentionTap& tap, const at::Tensor& blocked) const
 {
   return this->forward(hidden, rope, workspace,
     [&](const at::Tensor& q, at::Tensor k, at::Tensor v)
@@ -184,6 +191,7 @@ at::Tensor DecoderLayer::forward(const at::Tensor& hidden, const Rope& rope, std
       mask.causal = true;
       mask.firstQuery = first;
       mask.window = this->Config.slidingWindow;
+      mask.blocked = blocked;
       return attend(q, k, v, this->Config.attentionScale, mask, tap, workspace.pool);
     });
 }

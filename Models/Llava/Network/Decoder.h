@@ -34,10 +34,11 @@ public:
     const checkpoint::TextConfig& config, const WeightStore& weights, std::int64_t index);
 
   /// Hidden states [n, D] of positions [first, first + n) -> [n, D]. With a cache, keys and values
-  /// are appended at `first` and everything before is seen; without one, the n positions must start
-  /// at 0.
+  /// are appended at `first` and everything before is seen, but what is `blocked` (see
+  /// AttentionMask); without one, the n positions must start at 0.
   at::Tensor forward(const at::Tensor& hidden, const Rope& rope, std::int64_t first,
-    LayerCache* cache, Workspace& workspace, const AttentionTap& tap) const;
+    LayerCache* cache, Workspace& workspace, const AttentionTap& tap,
+    const at::Tensor& blocked = at::Tensor()) const;
 
   /// Queries [Hd, n, d], keys and values [Hkv, n, d] of rows -> what the rows see, [n, Hd * d].
   using Mixer =
@@ -47,6 +48,11 @@ public:
   /// the others: the mixer gets m queries, the result is [m, D].
   at::Tensor forward(const at::Tensor& hidden, const Rope& rope, Workspace& workspace,
     const Mixer& mixer, const at::Tensor& wanted = at::Tensor()) const;
+  /// What forward() adds to the hidden states first: attention's part of it.
+  at::Tensor attended(const at::Tensor& hidden, const Rope& rope, Workspace& workspace,
+    const Mixer& mixer, const at::Tensor& wanted = at::Tensor()) const;
+  /// What it adds to that sum: the feed-forward part's.
+  at::Tensor fed(const at::Tensor& middle, Workspace& workspace) const;
 
 private:
   friend class DecoderLayerGradient; // the same computation, back-propagated

@@ -53,6 +53,12 @@ TracedSequence::TracedSequence(const LlavaModel::Impl& model, const Trace& trace
   trace.validate();
   const std::string where =
     "the trace of model '" + trace.model + "' does not fit " + model.directory + ": ";
+  if (const std::string changed = trace.told("intervention"); !changed.empty())
+  {
+    fail("this answer was given under an intervention (", changed,
+      "): the model without it would not give it, so nothing more can be computed of it than what "
+      "was recorded");
+  }
   if (this->P < 1 || trace.answerLength() < 1)
   {
     fail(where, "a prompt of ", this->P, " positions and an answer of ", trace.answerLength(),

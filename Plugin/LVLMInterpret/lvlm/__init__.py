@@ -9,19 +9,23 @@ Every function that takes a trace takes None as well: the trace of the active so
 with a message that names what is wrong.
 """
 from . import notebook
+from .causal_test import test_causality
 from .comparison import compare
 from .editing import ask_without, crop_and_ask, paint_over, selected_patches
 from .errors import Error, run
 from .explanations import show_causality, show_relevancy
 from .faithfulness import test
+from .knockout import knock_out
 from .page import save_page
+from .patching import patch
 from .pipeline import rows
 from .presets import show_attention, show_gallery, show_heads, show_layers, show_lens
 from .questions import ask
+from .sanity import sanity_check
 from .traces import answer, find_traces, model, question, step, telling_token, tokens, trace_of
 
-__all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "model", "paint_over", "question", "rows",
-           "run", "save_page", "selected_patches", "show_attention", "show_causality", "show_gallery", "show_heads", "show_layers", "show_lens",
-           "show_relevancy", "step", "telling_token", "test", "tokens", "trace_of"]
+__all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "knock_out", "model", "paint_over", "patch", "question", "rows",
+           "run", "sanity_check", "save_page", "selected_patches", "show_attention", "show_causality", "show_gallery", "show_heads", "show_layers", "show_lens",
+           "show_relevancy", "step", "telling_token", "test", "test_causality", "tokens", "trace_of"]
 
 notebook.register()

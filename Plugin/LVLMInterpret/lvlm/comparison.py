@@ -15,7 +15,7 @@ def compare(first=None, second=None, token=None):
     Default: the two newest traces. token: in both answers; default: that of the pipeline time. Pictures may differ, their
     grids of patches must not.
     """
-    first, second = _two(first, second)
+    first, second = pair_of(first, second, "compare")
     before, after = Preset("Compare", first, token), Preset("Compare", second, token)
     heats = [p.filter("LVLMAttentionMap", "Attention map", "the attention map", **p.choice) for p in (before, after)]
     tables = [p.filter("LVLMTokens", "Tokens", "the tokens", **p.choice) for p in (before, after)]
@@ -58,24 +58,24 @@ def compare(first=None, second=None, token=None):
     return tab.finish(heats[1])
 
 
-def _two(first, second):
-    """The traces to compare."""
+def pair_of(first, second, what):
+    """Two different traces; those that are not given are the newest. what: for an error's message."""
     every = traces.find_traces()
     if first is not None and second is None:  # the newest other one
         others = [trace for trace in every if trace.SMProxy != traces.resolve(first).SMProxy]
-        second = others[-1] if others else _raise_single()
+        second = others[-1] if others else _raise_single(what)
     second = traces.resolve(second if second is not None else every[-1] if every else None)
     if first is None:
         others = [trace for trace in every if trace.SMProxy != second.SMProxy]
-        first = others[-1] if others else _raise_single()
+        first = others[-1] if others else _raise_single(what)
     first = traces.resolve(first)
     if first.SMProxy == second.SMProxy:
-        raise Error("compare: first and second are the same trace, %s" % pipeline.name_of(first))
+        raise Error("%s: first and second are the same trace, %s" % (what, pipeline.name_of(first)))
     return first, second
 
 
-def _raise_single():
-    raise Error("compare: there is one trace only; ask a second question first")
+def _raise_single(what):
+    raise Error("%s: there is one trace only; ask a second question first" % what)
 
 
 def _check_grids(heats, presets):

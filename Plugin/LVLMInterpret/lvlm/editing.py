@@ -125,12 +125,12 @@ def ask_again(trace, picture, question, layout=False):
     """A question about an edited picture, with all other settings of the first one."""
     settings = {}
     if pipeline.xml_name(trace) == "LLaVAInference":
-        settings = {name: _value(getattr(trace, name)) for name in KEPT}
+        settings = {name: property_value(getattr(trace, name)) for name in KEPT}
     # Not scaled or cut again: an edited picture has the size that the model works in.
     mode = "Resize" if pipeline.xml_name(picture) == "LVLMPaintOver" else "Default"
     return ask(picture, question, image_mode=mode, layout=layout, settings=settings)
 
 
-def _value(value):
+def property_value(value):
     """A property's value without the proxy that it belongs to."""
     return value if isinstance(value, (str, int, float)) else list(value)

@@ -94,10 +94,8 @@ def _show(preset, tested):
 
 def _chart(tab, cell, tested, kind, names):
     """The curves of one kind, a line a map."""
-    view = simple.CreateView("XYChartView")
-    simple.AssignViewToLayout(view, tab.layout, cell)
-    view.ChartTitle = KINDS[kind][0]
-    view.LeftAxisTitle, view.BottomAxisTitle = "Probability of the answer", "Part of the picture that is " + ("hidden" if kind == "deletion" else "shown")
+    view = show_lines(tab, cell, KINDS[kind][0], "Part of the picture that is " + ("hidden" if kind == "deletion" else "shown"),
+                      "Probability of the answer")
     view.LeftAxisUseCustomRange = view.BottomAxisUseCustomRange = 1
     view.LeftAxisRangeMinimum = view.BottomAxisRangeMinimum = 0
     view.LeftAxisRangeMaximum = view.BottomAxisRangeMaximum = 1
@@ -111,4 +109,18 @@ def _chart(tab, cell, tested, kind, names):
     shown.SeriesLabel = [text for column, (label, _) in lines.items() for text in (column, label)]
     shown.SeriesColor = [text for column, (_, rgb) in lines.items() for text in (column, *rgb.split())]
     shown.SeriesLineStyle = [text for column in lines for text in (column, "2" if column.endswith((" low", " high")) else "1")]
+
+
+def show_lines(tab, cell, title, x_title, y_title):
+    """An empty line chart in a cell of a tab."""
+    view = simple.CreateView("XYChartView")
+    simple.AssignViewToLayout(view, tab.layout, cell)
+    view.ChartTitle, view.BottomAxisTitle, view.LeftAxisTitle = title, x_title, y_title
     tab.views.append(view)
+    return view
+
+
+def label_axis(view, numbers):
+    """Numbers at the bottom of a line chart: whole ones, where ParaView would put fractions between."""
+    view.BottomAxisUseCustomLabels = 1
+    view.BottomAxisLabels = [str(number) for number in numbers for _ in range(2)]  # pairs: a place, and what is there

@@ -18,8 +18,12 @@ def find_traces():
 
 
 def is_trace(source):
-    """Whether it is a trace itself, rather than something below one."""
-    return pipeline.xml_name(source) in SOURCES
+    """Whether it is a trace itself, rather than something below one: a source of traces, or the answer of LVLM Knockout."""
+    return pipeline.xml_name(source) in SOURCES or _is_new_answer(source)
+
+
+def _is_new_answer(source):
+    return pipeline.xml_name(source) == "LVLMKnockout" and source.Port == 1
 
 
 def trace_of(source):
@@ -28,7 +32,7 @@ def trace_of(source):
         if source is None:
             return None
         if is_trace(source):
-            return pipeline.plain(source)
+            return source if _is_new_answer(source) else pipeline.plain(source)
         source = pipeline.input_of(source)
     return None
 
@@ -49,7 +53,7 @@ def source_of(given, what):
     """A source that is given as such or by its name; raises Error for anything else."""
     if isinstance(given, str):
         return simple.FindSource(given) or _raise("there is no source named %r" % given)
-    return given if isinstance(given, servermanager.Proxy) else _raise("%s: %r is no source of the pipeline" % (what, given))
+    return given if isinstance(given, (servermanager.Proxy, servermanager.OutputPort)) else _raise("%s: %r is no source of the pipeline" % (what, given))
 
 
 def _raise(message):

@@ -6,6 +6,8 @@
 //   embeddings   a window of patches hidden behind the projector, each variant at another place
 //   pixels       the same hidden in the pixels: the tower runs for each variant
 //   attention    the last position cut off from the picture in all layers
+//   patching     a patch's state taken over from another picture, each variant another one, after
+//                the layers in turn; both pictures are read, too
 //
 // against as many readings of the prompt without capture, picture included. The fastest of the runs
 // counts.
@@ -54,6 +56,17 @@ std::vector<Variant> variantsOf(const std::string& kind, std::int64_t count, con
   }
   return variants;
 }
+
+std::vector<Transplant> transplantsOf(std::int64_t count, const Trace& trace)
+{
+  std::vector<Transplant> variants;
+  for (std::int64_t i = 0; i < count; ++i)
+  {
+    variants.push_back(
+      { { trace.imageStart + i * trace.grid.count() / count }, i % trace.layerTotal });
+  }
+  return variants;
+}
 }
 
 int main(int argc, char** argv)
@@ -71,9 +84,11 @@ int main(int argc, char** argv)
   question.prompt = "What is in it?";
   question.maxNewTokens = 1;
   const Trace trace = model->ask(question); // with capture, which tells the layers; pages come in
+  std::fill(question.image.pixels.begin(), question.image.pixels.end(), 200);
+  const Trace other = model->ask(question);
   question.captureAnswer = false;
   question.fullLayers.clear();
-  std::vector<std::string> kinds{ "embeddings", "pixels", "attention" };
+  std::vector<std::string> kinds{ "embeddings", "pixels", "attention", "patching" };
   double reading = 1e9;
   std::vector<double> times(kinds.size(), 1e9);
   double longest = 0;
@@ -92,8 +107,17 @@ int main(int argc, char** argv)
         last = now;
         return true;
       };
-      times[k] =
-        std::min(times[k], seconds([&] { answerScores(*model, trace, variants, watch, alone); }));
+      const auto work = [&]
+      {
+        if (kinds[k] == "patching")
+        {
+          patchScores(
+            *model, trace, other, StatePart::Hidden, transplantsOf(count, trace), watch, alone);
+          return;
+        }
+        answerScores(*model, trace, variants, watch, alone);
+      };
+      times[k] = std::min(times[k], seconds(work));
     }
     reading = std::min(reading, seconds([&] { model->ask(question); }));
   }

@@ -1,97 +1,199 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does the answer depend on what the maps name?
+"""Which explanation is faithful? LVLM Faithfulness on all maps of the word that answers, for several kinds of questions.
 
-    pvpython faithfulness.py [--plugin LVLMInterpret.so] [--model FOLDER] [--scenes 20] [--seed 20240505] [--fill "Mean Color"]
+    pvpython faithfulness.py [--scenes 200] [--kinds color shape position relation habit] [--steps 10] [--random 5] [--write]
+                             [--plugin LVLMInterpret.so] [--model FOLDER] [--seed 20240505] [--fill "Mean Color"]
 
-The scenes, questions and colour words of pointing_game.py, right answers only; LVLMFaithfulness on all maps of the colour word at
-once. A row a map: means over scenes with one standard error; `better than random` is the share of scenes whose deletion area is
-below that of all the random orders' mean by more than their standard deviation. Of the random orders the error is over scenes, too.
+For each kind as many scenes as asked for, which training never saw (Models/TinyLlava/training/scenes.py), with a question of that kind that
+the model answers right; of several words that answer ("upper left") the mean counts. Color leaves hearts out, whose colour the model knows
+without looking. Habit is the planted bias: hearts that are not red, of which the model says all the same that they are.
+
+Of each map the areas under the curves of hiding (deletion) and showing (insertion) the picture in its order, comprehensiveness and
+sufficiency; means over scenes with one standard error. The first table has deletion less that of random orders on the same scene: below 0 the
+answer falls sooner than at random. Bold is the best map of a kind, and whatever is not told apart from it by two errors on the same scenes;
+none where the best is not told apart from random orders.
+`--write` puts both tables into Plugin/Documentation/relevancy.md, in place of the last ones.
 """
 import argparse
+import re
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pointing_game
 from paraview import servermanager, simple
+from pointing_game import ROOT, scenes
 
 COLUMNS = ("deletion", "insertion", "comprehensiveness", "sufficiency")
+KINDS = {"color": "colour", "shape": "shape", "position": "place", "relation": "relation", "habit": "habit (bias)"}
+RANDOM = "random orders"
+LEAST = 0.001  # that a table shows
+PAGE = ROOT / "Plugin" / "Documentation" / "relevancy.md"
+MARKS = "<!-- verdict: faithfulness.py --write makes this -->", "<!-- verdict: end -->"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plugin", type=Path, default=pointing_game.ROOT / "build/lib/LVLMInterpret/LVLMInterpret.so")
+    parser.add_argument("--plugin", type=Path, default=ROOT / "build/lib/LVLMInterpret/LVLMInterpret.so")
     parser.add_argument("--model", type=Path, default=None, help="checkpoint folder; default: the embedded model")
-    parser.add_argument("--scenes", type=int, default=20)
+    parser.add_argument("--scenes", type=int, default=20, help="for each kind")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--random", type=int, default=5, help="random orders for each scene, two at least")
     parser.add_argument("--seed", type=int, default=20240505, help="no seed of the training")
     parser.add_argument("--fill", default="Mean Color")
+    parser.add_argument("--write", action="store_true", help="into the documentation, too")
     return parser.parse_args()
+
+
+def unusual_heart(rng: np.random.Generator) -> tuple:
+    """A heart in a colour that training never showed, alone or among others, and the answer from habit."""
+    shape, color = scenes.BIAS_SHAPE, rng.choice([c for c in scenes.COLORS if c != scenes.BIAS_COLOR])
+    others = [item for item in scenes.random_items(rng, int(rng.integers(1, 4))) if item[0] != shape]
+    free = [cell for cell in range(scenes.CELLS ** 2) if cell not in {item[2] for item in others}]
+    scene = scenes.draw_scene(rng, items=[*others, (shape, str(color), int(rng.choice(free)))])
+    return scene, scenes.Question("color", f"What color is the {shape}?", f"The {shape} is {scenes.BIAS_COLOR}.", None, scenes.BIAS_COLOR)
+
+
+def asked(rng: np.random.Generator, kind: str) -> Iterator[tuple]:
+    """Endless scenes with a question of the kind."""
+    if kind == "color":
+        yield from pointing_game.colour_questions(rng)
+    while True:
+        if kind == "habit":
+            yield unusual_heart(rng)
+            continue
+        scene = scenes.draw_scene(rng)
+        fitting = [question for question in scenes.questions(scene) if question.kind == kind]
+        if fitting:
+            yield scene, fitting[rng.integers(len(fitting))]
 
 
 class Test:
     """LVLMFaithfulness on all maps of a pipeline's trace."""
 
-    def __init__(self, pipeline, fill: str):
-        trace, make = pipeline.trace, pipeline.filters
-        graph, occlusion = pointing_game.LVLMCausalGraph(Input=trace), pointing_game.LVLMOcclusion(Input=trace, Fill=fill)
-        self.graph, self.plain = graph, [make["attention"], make["rollout, mean"], occlusion]
-        relevancy = make["exact"]
+    def __init__(self, pipeline: pointing_game.Pipeline, args: argparse.Namespace):
+        trace, settings = pipeline.trace, dict(Fill=args.fill, Steps=args.steps)
+        self.graph = pointing_game.LVLMCausalGraph(Input=trace)
+        plain = {
+            "attention, mean of layers": pipeline.weighted["attention"],
+            "attention · gradient, mean of layers": pipeline.weighted["attention x gradient"],
+            "rollout, mean": pipeline.filters["rollout, mean"][0],
+            "token activation map": pipeline.filters["token activation map"][0],
+            "logit lens, largest over the layers": simple.OutputPort(*pipeline.filters["logit lens, largest over the layers"]),
+            "occlusion, windows of 3 x 3": pointing_game.LVLMOcclusion(Input=trace, Fill=args.fill),
+            "causal graph, weights": simple.OutputPort(self.graph, 3),
+        }
+        pipeline.weighted["attention"].Layers = pipeline.weighted["attention x gradient"].Layers = []
+        relevancy = pipeline.relevancy["relevancy, exact"]
+        self.choosing = [source for source in [*plain.values(), relevancy] if source.SMProxy != self.graph.SMProxy]
+        self.names = {name.replace(",", ";"): name for name in plain}  # the filter's list of names has commas between them
         arrays = ("decoder", "joint_token", "vision", "joint")
-        # One filter an array: of rollout and relevancy both are called decoder.
-        self.relevancy = relevancy
+        self.names.update({"relevancy: " + array: "relevancy, exact: " + array for array in arrays}, random=RANDOM)
+        # One filter for relevancy's arrays: rollout's is called decoder, too.
         self.filters = [
-            pointing_game.LVLMFaithfulness(Input=trace, Fill=fill, Names="attention, rollout, occlusion, causal weights",
-                                    Maps=[*self.plain, simple.OutputPort(graph, 3)]),
-            pointing_game.LVLMFaithfulness(Input=trace, Fill=fill, Arrays=list(arrays), Random=0, Maps=[relevancy],
-                                    Names=", ".join("relevancy: " + name for name in arrays))]
+            pointing_game.LVLMFaithfulness(Input=trace, Random=args.random, Maps=list(plain.values()), Names=",".join(list(self.names)[:len(plain)]), **settings),
+            pointing_game.LVLMFaithfulness(Input=trace, Random=0, Maps=[relevancy], Arrays=list(arrays),
+                                           Names=",".join("relevancy: " + array for array in arrays), **settings)]
 
-    def scores(self, token: int) -> dict[str, list[float]]:
-        for source in [*self.plain, self.relevancy, *self.filters]:
-            source.AnswerTokens = [token]
-        self.graph.AnswerToken = token
+    def scores(self, tokens: list[int]) -> dict[str, list[float]]:
+        """{map: numbers of COLUMNS}."""
+        for source in [*self.choosing, *self.filters]:
+            servermanager._getPyProxy(source.SMProxy).AnswerTokens = tokens
+        self.graph.AnswerToken = tokens[0]
         found = {}
         for source in self.filters:
             source.UpdatePipeline()
             table = servermanager.Fetch(source, idx=1)
             for row in range(table.GetNumberOfRows()):
-                found[table.GetValueByName(row, "map").ToString()] = [table.GetValueByName(row, c).ToDouble() for c in COLUMNS]
+                name = table.GetValueByName(row, "map").ToString()
+                if name in self.names:  # all but the random orders' deviation
+                    found[self.names[name]] = [table.GetValueByName(row, column).ToDouble() for column in COLUMNS]
         return found
 
 
-def report(scores: dict[str, list]) -> str:
-    spread = np.array(scores.pop("random, standard deviation"))
-    random = np.array(scores["random"])
-    lines = ["| map | %s | better than random |" % " | ".join(COLUMNS), "|---" * (len(COLUMNS) + 2) + "|"]
-    for name, rows in sorted(scores.items(), key=lambda item: (item[0] == "random", np.mean(item[1], axis=0)[0])):
-        values = np.array(rows)
-        error = values.std(axis=0) / np.sqrt(len(values))
-        better = np.mean(values[:, 0] < random[:, 0] - spread[:, 0])
-        cells = ["%.3f ± %.3f" % pair for pair in zip(values.mean(axis=0), error)]
-        lines.append("| %s | %s | %s |" % (name, " | ".join(cells), "" if name == "random" else "%.0f%%" % (100 * better)))
+def cell(values: np.ndarray) -> str:
+    return "%.3f ± %.3f" % (values.mean(), values.std() / np.sqrt(len(values)))
+
+
+def best(scores: dict[str, np.ndarray], column: int, sign: int) -> set[str]:
+    """The map whose mean is largest, or smallest with sign -1, and those that two errors of the difference do not tell apart from it. None
+    where it is no better than random orders."""
+    own = {name: sign * values[:, column] for name, values in scores.items()}
+    first = max((name for name in own if name != RANDOM), key=lambda name: own[name].mean())
+    difference = {name: own[first] - values for name, values in own.items()}
+    equal = {name for name, less in difference.items() if less.mean() <= max(2 * less.std() / np.sqrt(len(less)), LEAST)}
+    return set() if RANDOM in equal else equal
+
+
+def bold(text: str, really: bool) -> str:
+    return "**%s**" % text if really else text
+
+
+def against_random(scores: dict[str, dict[str, np.ndarray]]) -> str:
+    """Deletion less random orders', a column a kind."""
+    kinds = list(scores)
+    difference = {kind: {name: values - found[RANDOM] for name, values in found.items()} for kind, found in scores.items()}
+    good = {kind: best(difference[kind], 0, -1) for kind in kinds}
+    names = sorted(next(iter(scores.values())), key=lambda name: np.mean([difference[kind][name][:, 0].mean() for kind in kinds]))
+    lines = ["| map | %s |" % " | ".join(KINDS[kind] for kind in kinds), "|---" * (len(kinds) + 1) + "|"]
+    for name in names:
+        if name != RANDOM:
+            cells = [bold(cell(difference[kind][name][:, 0]), name in good[kind]) for kind in kinds]
+            lines.append("| %s | %s |" % (name, " | ".join(cells)))
     return "\n".join(lines)
+
+
+def everything(scores: dict[str, dict[str, np.ndarray]]) -> str:
+    """All four numbers, a row a kind and map."""
+    lines = ["| question | map | %s |" % " | ".join(COLUMNS), "|---" * (len(COLUMNS) + 2) + "|"]
+    for kind, found in scores.items():
+        good = [best(found, column, sign) for column, sign in enumerate((-1, 1, 1, -1))]
+        for name in sorted(found, key=lambda name: (name == RANDOM, found[name][:, 0].mean())):
+            cells = [bold(cell(found[name][:, column]), name in good[column]) for column in range(len(COLUMNS))]
+            lines.append("| %s | %s | %s |" % (KINDS[kind], name, " | ".join(cells)))
+    return "\n".join(lines)
+
+
+def write(text: str) -> None:
+    """Between the marks of the page."""
+    page = PAGE.read_text(encoding="utf-8")
+    pattern = re.compile(r"(?<=%s\n).*?(?=\n%s)" % tuple(map(re.escape, MARKS)), re.DOTALL)
+    if not pattern.search(page):
+        sys.exit(f"{PAGE} has no lines '{MARKS[0]}' and '{MARKS[1]}'")
+    PAGE.write_text(pattern.sub(lambda _: text, page), encoding="utf-8")
 
 
 def main() -> None:
     args = arguments()
     simple.LoadPlugin(str(args.plugin.resolve()), remote=False, ns=vars(pointing_game))
-    rng = np.random.default_rng(args.seed)
-    scores: dict[str, list] = {}
-    used, test = 0, None
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    test = None
     with tempfile.TemporaryDirectory() as folder:
         pipeline = pointing_game.Pipeline(folder, args.model)
-        for scene, question in pointing_game.colour_questions(rng):
-            if used == args.scenes:
-                break
-            if pipeline.ask(scene.image, question.text).strip() != question.answer:
-                continue
-            test = test or Test(pipeline, args.fill)
-            used += 1
-            for name, row in test.scores(pipeline.token_of(question.answer_word)).items():
-                scores.setdefault(name, []).append(row)
-            print(f"{used} scenes", file=sys.stderr, flush=True)
-    print(f"{used} scenes, seed {args.seed}, {args.fill}; model: {pipeline.trace.ModelInformation}")
-    print(report(scores))
+        for kind in args.kinds:
+            rng, found, tried = np.random.default_rng(args.seed), {}, 0
+            for scene, question in asked(rng, kind):
+                done = len(found.get(RANDOM, []))
+                if done == args.scenes:
+                    break
+                tried += 1
+                if tried > 20 * args.scenes:
+                    sys.exit(f"{kind}: the model gave only {done} of the wanted answers to {tried} questions")
+                if pipeline.ask(scene.image, question.text).strip() != question.answer:
+                    continue
+                test = test or Test(pipeline, args)
+                for name, row in test.scores([pipeline.token_of(word) for word in question.answer_word.split()]).items():
+                    found.setdefault(name, []).append(row)
+                print(f"{kind}: {done + 1} of {args.scenes} scenes", file=sys.stderr, flush=True)
+            scores[kind] = {name: np.array(rows) for name, rows in found.items()}
+    told = f"{args.scenes} scenes for each kind of question, seed {args.seed}, {args.fill}, {args.steps} steps, {args.random} random orders."
+    text = "\n\n".join((told, against_random(scores), "<details><summary>All four numbers</summary>", everything(scores), "</details>"))
+    print(f"model: {pipeline.trace.ModelInformation}\n{text}")
+    if args.write:
+        write(text)
 
 
 if __name__ == "__main__":
