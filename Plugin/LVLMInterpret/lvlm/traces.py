@@ -53,7 +53,7 @@ def source_of(given, what):
     """A source that is given as such or by its name; raises Error for anything else."""
     if isinstance(given, str):
         return simple.FindSource(given) or _raise("there is no source named %r" % given)
-    return given if isinstance(given, (servermanager.Proxy, servermanager.OutputPort)) else _raise("%s: %r is no source of the pipeline" % (what, given))
+    return given if isinstance(given, servermanager.Proxy) else _raise("%s: %r is no source of the pipeline" % (what, given))
 
 
 def _raise(message):

@@ -132,6 +132,14 @@ def bold(text: str, really: bool) -> str:
     return "**%s**" % text if really else text
 
 
+def among_the_best(good: dict[str, set[str]]) -> str:
+    """In how many kinds of questions each map is, where any is."""
+    count = {name: sum(name in names for names in good.values()) for name in set().union(*good.values())}
+    told = sum(map(bool, good.values()))
+    found = "; ".join("%s, %d" % (name, count[name]) for name in sorted(count, key=lambda name: (-count[name], name)))
+    return "Among the best, of the %d kinds in which any map is better than random orders: %s." % (told, found or "none")
+
+
 def against_random(scores: dict[str, dict[str, np.ndarray]]) -> str:
     """Deletion less random orders', a column a kind."""
     kinds = list(scores)
@@ -143,7 +151,7 @@ def against_random(scores: dict[str, dict[str, np.ndarray]]) -> str:
         if name != RANDOM:
             cells = [bold(cell(difference[kind][name][:, 0]), name in good[kind]) for kind in kinds]
             lines.append("| %s | %s |" % (name, " | ".join(cells)))
-    return "\n".join(lines)
+    return "\n".join([*lines, "", among_the_best(good)])
 
 
 def everything(scores: dict[str, dict[str, np.ndarray]]) -> str:
