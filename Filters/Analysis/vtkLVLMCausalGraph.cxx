@@ -100,6 +100,23 @@ std::string headsText(const lvlm::HeadExplanations& heads, bool all)
     : ", head " + std::to_string(heads[lvlm::mostImportantHead(heads)].head);
 }
 
+/// Of the heads whose weights are summed: ", head 2", ", sum over 4 heads".
+std::string weightsText(const lvlm::HeadExplanations& heads)
+{
+  return heads.size() == 1 ? ", head " + std::to_string(heads.front().head)
+                           : ", sum over " + std::to_string(heads.size()) + " heads";
+}
+
+/// What the drawn graph comes to.
+std::string explanationText(const lvlm::GraphDrawing& graph)
+{
+  const auto count = std::count_if(graph.nodes.begin(), graph.nodes.end(),
+    [](const lvlm::GraphNode& node) { return node.radius > 0; });
+  return count == 0
+    ? "No explanation: nothing that it attends is linked to it"
+    : std::to_string(count) + (count == 1 ? " token explains it" : " tokens explain it");
+}
+
 /// The complete attention of some heads of a layer: the trace's own memory when it is float32.
 class LayerAttention
 {
@@ -290,8 +307,13 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   {
     lvlm::keepExplanation(graph);
   }
+  if (graph.nodes.size() < 2)
+  {
+    graph = {}; // the token alone would look like an explanation
+  }
   lvlm::placeGraph(graph, trace, grid);
-  lvlm::drawGraph(graph, vtkPolyData::GetData(outputs, GRAPH));
+  lvlm::drawGraph(graph, lvlm::inkOf(this->TextColor, this->BackgroundColor),
+    vtkPolyData::GetData(outputs, GRAPH));
   lvlm::addText(vtkPolyData::GetData(outputs, GRAPH), "heads",
     "layer " + std::to_string(layer) + headsText(explained, this->Drawing == UNION_OF_HEADS));
   lvlm::fillNodeTable(explained, trace, vtkTable::GetData(outputs, NODES));
@@ -299,4 +321,9 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   addWeights(
     lvlm::weightMap(explained, trace), trace, data, grid, vtkImageData::GetData(outputs, WEIGHTS));
   lvlm::fillHeadTable(explained, trace, vtkTable::GetData(outputs, HEADS));
+  this->TellTokens(trace, { token.front() }, outputs);
+  lvlm::addText(vtkPolyData::GetData(outputs, GRAPH), "explanation", explanationText(graph));
+  auto* weights = vtkImageData::GetData(outputs, WEIGHTS);
+  lvlm::addText(weights, "heads", "layer " + std::to_string(layer) + weightsText(explained));
+  lvlm::addLegend(weights, "Weight in the explanation", "weight");
 }

@@ -108,6 +108,25 @@ const char* arrayName(int measure)
                                                   : "attention";
 }
 
+/// For a caption: what is looked at.
+const char* sourceText(int source)
+{
+  return source == vtkLVLMHeadSummary::IMAGE ? "the picture" : "the question";
+}
+
+/// For a colour legend.
+std::string legendText(int measure, int source)
+{
+  const bool image = source == vtkLVLMHeadSummary::IMAGE;
+  return measure == vtkLVLMHeadSummary::ENTROPY   ? "Entropy of the look at the picture"
+    : measure == vtkLVLMHeadSummary::LOCALIZATION ? "Spatial entropy: low looks at one place"
+    : measure == vtkLVLMHeadSummary::SINK_SHARE   ? "Part of it that goes to attention sinks"
+    : measure == vtkLVLMHeadSummary::SUM
+    ? std::string("Attention to ") + sourceText(source) + ", all of it"
+    : std::string("Mean attention to a ") +
+      (image ? "patch of the picture" : "word of the question");
+}
+
 void fillTable(
   vtkTable* table, const lvlm::Indices& layers, const std::vector<float>& summary, const char* name)
 {
@@ -231,4 +250,7 @@ void vtkLVLMHeadSummary::Compute(
       { static_cast<std::int64_t>(summary.size()) }),
     name));
   fillTable(vtkTable::GetData(outputs, 1), sums.layers, summary, name);
+  this->TellTokens(trace, tokens, outputs);
+  lvlm::addText(image, "source", sourceText(this->Source));
+  lvlm::addLegend(image, legendText(this->Measure, this->Source), name);
 }

@@ -98,7 +98,8 @@ std::string labelOf(const lvlm::Trace& trace, const lvlm::GalleryMap& map)
 /// In the cells above each map, nearer to it than to the one above, and half as high as these
 /// cells; above the first row beyond the image.
 void addLabels(vtkPolyData* output, const lvlm::Trace& trace, const lvlm::GalleryLayout& layout,
-  const lvlm::ImageGeometry& geometry, const std::vector<lvlm::GalleryMap>& maps)
+  const lvlm::ImageGeometry& geometry, const std::vector<lvlm::GalleryMap>& maps,
+  const lvlm::Ink& ink)
 {
   constexpr std::size_t Longest = 24; // characters
   const double wide = geometry.spacing[0], high = geometry.spacing[1];
@@ -114,7 +115,15 @@ void addLabels(vtkPolyData* output, const lvlm::Trace& trace, const lvlm::Galler
         static_cast<double>(layout.height() - row) * high + 0.35 * gap, 0.5 * gap,
         static_cast<double>(layout.cols) * wide });
   }
-  lvlm::fillLabels(output, labels);
+  lvlm::fillLabels(output, labels, ink);
+}
+
+/// For a caption.
+const char* orderText(int order)
+{
+  return order == vtkLVLMMapGallery::IMAGE_SHARE ? ", those first that look at the picture most"
+    : order == vtkLVLMMapGallery::LOCALIZATION   ? ", those first that tell where something is"
+                                                 : "";
 }
 
 void fillTable(vtkTable* table, const lvlm::Trace& trace, const std::vector<lvlm::GalleryMap>& maps)
@@ -250,5 +259,28 @@ void vtkLVLMMapGallery::Compute(
   lvlm::shapeImage(output, geometry);
   addCells(output, layout, maps);
   fillTable(vtkTable::GetData(outputs, 1), trace, maps);
-  addLabels(vtkPolyData::GetData(outputs, 2), trace, layout, geometry, maps);
+  addLabels(vtkPolyData::GetData(outputs, 2), trace, layout, geometry, maps,
+    lvlm::inkOf(this->TextColor, this->BackgroundColor));
+  this->TellTokens(trace, chosen.answerTokens, outputs);
+  lvlm::addText(output, "maps", this->GetMapsText(trace) + orderText(this->Order));
+  lvlm::addLegend(output, "Attention to each patch of the picture", "attention");
+}
+
+std::string vtkLVLMMapGallery::GetMapsText(const lvlm::Trace& trace) const
+{
+  const std::int64_t all = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
+  const std::size_t heads = lvlm::resolveIndices(this->Heads, all, "Heads").size();
+  const std::size_t layers = lvlm::resolveIndices(this->Layers, trace.layerTotal, "Layers").size();
+  const bool every =
+    heads == static_cast<std::size_t>(all) && layers == static_cast<std::size_t>(trace.layerTotal);
+  const std::string some = every ? "every " : "each chosen ";
+  if (this->By == HEADS)
+  {
+    return some + "attention head" +
+      (this->Order == INDEX ? ": a row is a layer (L), a column a head (H)" : "");
+  }
+  const std::string ofHeads = std::to_string(heads) + (heads == 1 ? " head" : " heads");
+  return this->By == LAYERS
+    ? some + "layer, the mean of " + ofHeads
+    : "each token, the mean of " + std::to_string(layers) + " layers x " + ofHeads;
 }

@@ -60,6 +60,15 @@ public:
   vtkGetMacro(Order, int);
   ///@}
 
+  ///@{
+  /** Colors of what is written, and of what it stands on, from which the paler ones are mixed: red,
+   * green and blue in [0, 1]. Default: dark gray on white. */
+  vtkSetVector3Macro(TextColor, double);
+  vtkGetVector3Macro(TextColor, double);
+  vtkSetVector3Macro(BackgroundColor, double);
+  vtkGetVector3Macro(BackgroundColor, double);
+  ///@}
+
 protected:
   vtkLVLMMapGallery();
   ~vtkLVLMMapGallery() override = default;
@@ -71,10 +80,14 @@ protected:
 
   int By = HEADS;
   int Order = INDEX;
+  double TextColor[3] = { 0.13, 0.13, 0.15 };
+  double BackgroundColor[3] = { 1.0, 1.0, 1.0 };
 
 private:
   lvlm::GalleryLayout LayoutOf(const lvlm::TraceShape& shape) const;
   std::vector<lvlm::GalleryMap> MapsOf(const lvlm::Trace& trace, const lvlm::Selection& chosen);
+  /// For a caption: what there is a map of.
+  std::string GetMapsText(const lvlm::Trace& trace) const;
 
   vtkLVLMMapGallery(const vtkLVLMMapGallery&) = delete;
   void operator=(const vtkLVLMMapGallery&) = delete;

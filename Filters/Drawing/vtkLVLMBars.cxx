@@ -184,7 +184,8 @@ int vtkLVLMBars::RequestData(
       }
       lvlm::drawBars(bars,
         { this->MaximumBars, this->FullScale > 0 ? this->FullScale : largest, this->Percent,
-          noteOf(this->Note, table, this->Percent) },
+          noteOf(this->Note, table, this->Percent),
+          lvlm::inkOf(this->TextColor, this->BackgroundColor) },
         vtkPolyData::GetData(outputs));
     });
 }

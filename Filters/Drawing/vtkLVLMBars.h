@@ -93,6 +93,15 @@ public:
   vtkGetMacro(Percent, bool);
   ///@}
 
+  ///@{
+  /** Colors of what is written, and of what it stands on, from which the paler ones are mixed: red,
+   * green and blue in [0, 1]. Default: dark gray on white. */
+  vtkSetVector3Macro(TextColor, double);
+  vtkGetVector3Macro(TextColor, double);
+  vtkSetVector3Macro(BackgroundColor, double);
+  vtkGetVector3Macro(BackgroundColor, double);
+  ///@}
+
 protected:
   vtkLVLMBars() = default;
   ~vtkLVLMBars() override = default;
@@ -106,6 +115,8 @@ protected:
   int MaximumBars = 16;
   double FullScale = 0.0;
   bool Percent = true;
+  double TextColor[3] = { 0.13, 0.13, 0.15 };
+  double BackgroundColor[3] = { 1.0, 1.0, 1.0 };
 
 private:
   vtkLVLMBars(const vtkLVLMBars&) = delete;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pqLVLMAutoStart.h"
 
+#include "pqLVLMColors.h"
 #include "pqLVLMInterrupt.h"
 #include "pqLVLMSelection.h"
 #include "pqLVLMTimes.h"
@@ -13,6 +14,7 @@ pqLVLMAutoStart::~pqLVLMAutoStart() = default;
 void pqLVLMAutoStart::startup()
 {
   new pqLVLMSelection(this);
+  new pqLVLMColors(this);
   new pqLVLMInterrupt(this);
   new pqLVLMTimes(this);
   new pqLVLMUndo(this);

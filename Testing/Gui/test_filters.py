@@ -188,7 +188,8 @@ def the_patch_under_the_mouse_tells_its_place_and_value():
         gui.equal((said["patch_row"], said["patch_col"], said["patch"]), (str(row), str(col), str(row * data.cols + col)), "the place")
         np.testing.assert_allclose(float(said["attention"]), expected[row, col], rtol=1e-4)
         gui.equal(said["heads"], "the mean of 12 layers x 8 heads", "what the map shows")
-        gui.equal(len(said), 7, "nothing but the cell's id and type and these: %s" % said)
+        gui.equal(said["answer_tokens"], str(TOKEN), "whose it is")
+        gui.equal(len(said), 8, "nothing but the cell's id and type and these: %s" % said)
         if (row, col) == (4, 6):
             gui.picture("hover")
     gui.press("actionLVLMHover")
