@@ -63,6 +63,7 @@ struct Words
   std::optional<std::set<std::int64_t>> tokens; ///< none where nothing says which
   std::string late;
   vtkDataObject* about; ///< may be null
+  std::size_t length;   ///< of a line, 0 for any
 };
 
 /// What the field `name` of the text stands for, if it is one.
@@ -78,7 +79,10 @@ std::optional<std::string> valueOf(const std::string& name, const Words& words)
   }
   if (name == "token")
   {
-    return words.tokens ? std::optional<std::string>(answerOf(words.trace, *words.tokens, true))
+    // What else the line says must have room.
+    const std::size_t room = words.length == 0 ? 0 : std::max<std::size_t>(words.length / 4, 12);
+    return words.tokens ? std::optional<std::string>(
+                            lvlm::shortened(answerOf(words.trace, *words.tokens, true), room))
                         : std::nullopt;
   }
   auto* said = words.about
@@ -132,7 +136,7 @@ std::optional<std::string> filled(const std::string& line, const Words& words)
 }
 
 /// The lines of a text, each with its fields filled in and cut to the length.
-std::string fillIn(const std::string& text, const Words& words, std::size_t length)
+std::string fillIn(const std::string& text, const Words& words)
 {
   std::string result;
   bool first = true;
@@ -147,7 +151,7 @@ std::string fillIn(const std::string& text, const Words& words, std::size_t leng
       const bool answer = line.find("{answer}") != std::string::npos;
       const std::size_t bracket = answer ? whole->find('[') : std::string::npos;
       std::string shown = whole->find('\n') == std::string::npos
-        ? lvlm::shortened(*whole, length, bracket == std::string::npos ? 0 : bracket)
+        ? lvlm::shortened(*whole, words.length, bracket == std::string::npos ? 0 : bracket)
         : *whole; // lines of their own, which a filter has kept short
       lvlm::replaceAll(
         shown, "$", "\\$"); // VTK would set what stands between two of them as a formula
@@ -176,11 +180,12 @@ void vtkLVLMCaption::Compute(const lvlm::Trace& trace, vtkDataObject*,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
   vtkDataObject* about = GetAbout(inputs);
-  Words words{ trace, std::nullopt, about ? "" : this->GetLateText(trace, outputs), about };
+  Words words{ trace, std::nullopt, about ? "" : this->GetLateText(trace, outputs), about,
+    static_cast<std::size_t>(this->LineLength) };
   if (const auto tokens = this->GetTokensToMark(trace, inputs, outputs))
   {
     words.tokens = std::set<std::int64_t>(tokens->begin(), tokens->end());
   }
-  const std::string text = fillIn(this->Text, words, static_cast<std::size_t>(this->LineLength));
+  const std::string text = fillIn(this->Text, words);
   lvlm::addColumn(vtkTable::GetData(outputs), "Text", std::vector<std::string>{ text });
 }

@@ -61,6 +61,11 @@ void pqLVLMColors::follow(pqPipelineSource* source)
   {
     return;
   }
+  QSet<QString>& said = this->Said[source->getProxy()->GetGlobalID()];
+  for (pqOutputPort* port : source->getOutputPorts())
+  {
+    said.insert(legendOf(port));
+  }
   BEGIN_UNDO_EXCLUDE();
   for (pqDataRepresentation* shown : source->getRepresentations(nullptr))
   {
@@ -84,7 +89,7 @@ void pqLVLMColors::follow(pqPipelineSource* source)
     if (there && colors)
     {
       rescale(colors);
-      this->nameLegend(shown, colors, legendOf(port));
+      this->nameLegend(shown, colors, legendOf(port), said);
     }
   }
   END_UNDO_EXCLUDE();
@@ -108,7 +113,7 @@ void pqLVLMColors::showIfThere(vtkSMProxy* representation, bool there)
 }
 
 void pqLVLMColors::nameLegend(
-  pqDataRepresentation* shown, vtkSMProxy* colors, const QString& legend)
+  pqDataRepresentation* shown, vtkSMProxy* colors, const QString& legend, const QSet<QString>& said)
 {
   vtkSMProxy* view = shown->getView() ? shown->getView()->getProxy() : nullptr;
   vtkSMProxy* bar =
@@ -118,11 +123,10 @@ void pqLVLMColors::nameLegend(
     return;
   }
   vtkSMPropertyHelper title(bar, "Title");
-  const QString before = this->Legends.value(bar->GetGlobalID(), legend);
-  if (title.GetAsString() == before && before != legend)
+  const QString before = QString::fromUtf8(title.GetAsString());
+  if (before != legend && said.contains(before))
   {
     title.Set(legend.toUtf8().data());
     bar->UpdateVTKObjects();
   }
-  this->Legends[bar->GetGlobalID()] = legend;
 }

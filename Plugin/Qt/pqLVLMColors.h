@@ -37,10 +37,11 @@ private:
   Q_DISABLE_COPY(pqLVLMColors)
 
   void showIfThere(vtkSMProxy* representation, bool there);
-  void nameLegend(pqDataRepresentation* shown, vtkSMProxy* colors, const QString& legend);
+  void nameLegend(pqDataRepresentation* shown, vtkSMProxy* colors, const QString& legend,
+    const QSet<QString>& said);
 
-  QSet<unsigned int> Hidden;            ///< representations, by their global ids
-  QHash<unsigned int, QString> Legends; ///< of the scalar bars, as the data said last
+  QSet<unsigned int> Hidden;               ///< representations, by their global ids
+  QHash<unsigned int, QSet<QString>> Said; ///< all legends of a source so far, by its global id
 };
 
 #endif
