@@ -12,11 +12,15 @@
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 
+#include "vtkCell.h"
 #include "vtkCellData.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
+#include "vtkIntArray.h"
+#include "vtkNew.h"
 #include "vtkObjectFactory.h"
+#include "vtkPointData.h"
 #include "vtkPolyData.h"
 #include "vtkTable.h"
 
@@ -167,6 +171,35 @@ void addWeights(const std::vector<float>& weights, const lvlm::Trace& trace, vtk
   lvlm::addPicture(output, data);
 }
 
+/// Cell arrays `patch` and `answer_index` of the discs and words, -1 where it is none, for whoever
+/// points at them. The target stands for the token that it predicts.
+void addPlaces(vtkPolyData* graph, const lvlm::Trace& trace)
+{
+  vtkNew<vtkIntArray> patches, tokens;
+  patches->SetName("patch");
+  tokens->SetName("answer_index");
+  vtkDataArray* kinds = graph->GetCellData()->GetArray("kind");
+  vtkDataArray* positions = graph->GetPointData()->GetArray("position");
+  vtkDataArray* targets = graph->GetPointData()->GetArray("is_target");
+  for (vtkIdType cell = 0; cell < graph->GetNumberOfCells(); ++cell)
+  {
+    const auto kind = static_cast<lvlm::GraphKind>(static_cast<int>(kinds->GetComponent(cell, 0)));
+    std::int64_t patch = -1, token = -1;
+    if (kind != lvlm::GraphKind::Edge && kind != lvlm::GraphKind::EndMark)
+    {
+      const vtkIdType point = graph->GetCell(cell)->GetPointId(0);
+      const auto position = static_cast<std::int64_t>(positions->GetComponent(point, 0));
+      const bool target = targets->GetComponent(point, 0) != 0;
+      patch = target ? -1 : lvlm::patchAt(trace, position);
+      token = std::max<std::int64_t>(-1, position + (target ? 1 : 0) - trace.promptLength);
+    }
+    patches->InsertNextValue(static_cast<int>(patch));
+    tokens->InsertNextValue(static_cast<int>(token));
+  }
+  graph->GetCellData()->AddArray(patches);
+  graph->GetCellData()->AddArray(tokens);
+}
+
 template <typename T>
 void checkRange(const char* name, T value, T low, T high)
 {
@@ -314,6 +347,7 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::placeGraph(graph, trace, grid);
   lvlm::drawGraph(graph, lvlm::inkOf(this->TextColor, this->BackgroundColor),
     vtkPolyData::GetData(outputs, GRAPH));
+  addPlaces(vtkPolyData::GetData(outputs, GRAPH), trace);
   lvlm::addText(vtkPolyData::GetData(outputs, GRAPH), "heads",
     "layer " + std::to_string(layer) + headsText(explained, this->Drawing == UNION_OF_HEADS));
   lvlm::fillNodeTable(explained, trace, vtkTable::GetData(outputs, NODES));

@@ -6,9 +6,10 @@
  * Input: a vtkTable, e.g. of vtkLVLMTokens or of vtkLVLMRelevancy's second port. A bar a row, from
  * top to bottom; rows whose value is not a number are left out. Output: vtkPolyData in the plane z
  * = 0 with the cell arrays `color` (RGB, shown as it is) and `row` (of the table; -1 for the first
- * bar). Bars start at x = 0 and are 10 long at full scale, words end at x = -0.3, a row is 1 high
- * and the first lies below y = 0; the bounds depend on MaximumBars and on whether there is a Note,
- * so that a camera fits at all times.
+ * bar), and `answer_index`, `layer` and `head` of that row where the table has such columns. Bars
+ * start at x = 0 and are 10 long at full scale, words end at x = -0.3, a row is 1 high and the
+ * first lies below y = 0; the bounds depend on MaximumBars and on whether there is a Note, so that
+ * a camera fits at all times.
  */
 #ifndef vtkLVLMBars_h
 #define vtkLVLMBars_h

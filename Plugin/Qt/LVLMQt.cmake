@@ -24,6 +24,7 @@ foreach (class IN ITEMS
   pqLVLMTokenTable
   pqLVLMTokensWidget
   pqLVLMToolBar
+  pqLVLMTouch
   pqLVLMUndo)
   list(APPEND lvlm_qt_sources
     "${lvlm_qt_folder}/${class}.cxx"

@@ -8,8 +8,6 @@
 #include "pqLVLMPython.h"
 #include "pqLVLMSession.h"
 #include "pqPipelineSource.h"
-#include "pqRenderView.h"
-#include "pqRenderViewSelectionReaction.h"
 #include "pqSelectionManager.h"
 #include "pqServerManagerModel.h"
 
@@ -176,16 +174,12 @@ void pqLVLMActions::addHover()
 {
   this->addCommand(
     "Hover", tr("Hover"),
-    tr("Hover: while this is down, the patch under the mouse tells its row, its column and its "
-       "value (Hover Cells On of the active view)"),
-    []() { return qobject_cast<pqRenderView*>(pqActiveObjects::instance().activeView()); },
-    []() {});
-  // ParaView's own tool: in a narrow view its button is hidden, and which one it is has to be
-  // known.
+    tr("Hover: while this is down, what is under a mouse that rests tells its place and its "
+       "numbers"),
+    []() { return true; }, []() {});
   QAction* action = this->Commands.last().Action;
   action->setCheckable(true);
-  new pqRenderViewSelectionReaction(
-    action, nullptr, pqRenderViewSelectionReaction::SELECT_SURFACE_CELLS_TOOLTIP);
+  action->setChecked(true);
 }
 
 void pqLVLMActions::addWithoutSelection()

@@ -5,6 +5,7 @@
 #include "pqLVLMInterrupt.h"
 #include "pqLVLMSelection.h"
 #include "pqLVLMTimes.h"
+#include "pqLVLMTouch.h"
 #include "pqLVLMUndo.h"
 
 pqLVLMAutoStart::pqLVLMAutoStart(QObject* parent) : Superclass(parent) {}
@@ -17,6 +18,7 @@ void pqLVLMAutoStart::startup()
   new pqLVLMColors(this);
   new pqLVLMInterrupt(this);
   new pqLVLMTimes(this);
+  new pqLVLMTouch(this);
   new pqLVLMUndo(this);
 }
 

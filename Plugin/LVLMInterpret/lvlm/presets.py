@@ -59,8 +59,10 @@ def show_attention(trace=None, token=None):
     preset = Preset("Attention", trace, token)
     heat = preset.filter("LVLMAttentionMap", "Attention map", "the attention map", **preset.choice)
     table = preset.filter("LVLMTokens", "Tokens", "the tokens", About=heat)
+    back = preset.filter("LVLMPatchAttention", "Attention to patches", "the attention to patches")
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.6, 0.4)
+    right, below = tab.rows(right, 1, 1)
     view = tab.view(left)
     views.show_picture(preset.trace, view)
     views.show_map(heat, view, "attention")
@@ -69,9 +71,14 @@ def show_attention(trace=None, token=None):
     bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="text", Values="probability",
                            Highlight="chosen", FullScale=1, MaximumBars=12)
     preset.caption(chart, "How sure the model was of each token\nProbability, given all before it", width=640)
+    patches = tab.view(below, shapes=True)
+    back_bars = views.show_bars(back, patches, "Attention to patches, as bars (%s)" % preset.name, Labels="text", Values="attention",
+                                Percent=0, MaximumBars=12)
+    preset.caption(patches, "Who attends {patches}\nA click on a patch of the picture chooses it", width=640, about=back)
     tab.size()
     views.fit_picture(view, preset.trace)
     views.fit_bars(chart, bars, 2)
+    views.fit_bars(patches, back_bars, 2)
     return tab.finish(heat)
 
 
