@@ -15,10 +15,13 @@
 #include "vtkSMViewProxy.h"
 
 #include <QAction>
+#include <QApplication>
 #include <QMouseEvent>
 #include <QTimer>
 #include <QToolTip>
 #include <QWidget>
+
+#include <algorithm>
 
 namespace
 {
@@ -44,6 +47,18 @@ QString argumentsOf(pqRenderView* view, const QPoint& place)
     .arg(qRound((widget->height() - 1 - place.y()) * ratio));
 }
 
+/// The render view that the widget is part of, or nullptr.
+pqRenderView* viewOf(QWidget* widget)
+{
+  const QList<pqRenderView*> views =
+    pqApplicationCore::instance()->getServerManagerModel()->findItems<pqRenderView*>();
+  const auto found = std::find_if(views.begin(), views.end(),
+    [widget](pqRenderView* view) {
+      return view->widget() && (view->widget() == widget || view->widget()->isAncestorOf(widget));
+    });
+  return found == views.end() ? nullptr : *found;
+}
+
 bool isHovering()
 {
   for (const QAction* action : pqLVLMActions::instance()->actions())
@@ -62,62 +77,23 @@ pqLVLMTouch::pqLVLMTouch(QObject* parent) : Superclass(parent), Rest(new QTimer(
   this->Rest->setSingleShot(true);
   this->Rest->setInterval(RestingTime);
   QObject::connect(this->Rest, &QTimer::timeout, this, &pqLVLMTouch::tell);
-  pqServerManagerModel* model = pqApplicationCore::instance()->getServerManagerModel();
-  QObject::connect(model, &pqServerManagerModel::viewAdded, this, &pqLVLMTouch::watch);
-  for (pqView* view : model->findItems<pqView*>())
-  {
-    this->watch(view);
-  }
+  // What gets the mouse is a widget inside the view's own, which it may make at any time.
+  QApplication::instance()->installEventFilter(this);
 }
 
 pqLVLMTouch::~pqLVLMTouch() = default;
 
-void pqLVLMTouch::watch(pqView* view)
-{
-  if (qobject_cast<pqRenderView*>(view) && view->widget())
-  {
-    view->widget()->setProperty("lvlmView", QVariant::fromValue<QObject*>(view));
-    view->widget()->installEventFilter(this);
-  }
-}
-
 bool pqLVLMTouch::eventFilter(QObject* watched, QEvent* event)
 {
-  auto* view = qobject_cast<pqRenderView*>(watched->property("lvlmView").value<QObject*>());
-  if (!view)
-  {
-    return false;
-  }
-  auto* mouse = static_cast<QMouseEvent*>(event);
   switch (event->type())
   {
     case QEvent::MouseButtonPress:
-      this->Rest->stop();
-      this->Clicking = mouse->button() == Qt::LeftButton && mouse->modifiers() == Qt::NoModifier;
-      this->Pressed = mouse->pos();
-      break;
-    case QEvent::MouseMove:
-      this->View = view;
-      this->At = mouse->pos();
-      this->Clicking = this->Clicking && (this->At - this->Pressed).manhattanLength() < 4;
-      mouse->buttons() == Qt::NoButton ? this->Rest->start() : this->Rest->stop();
-      break;
     case QEvent::MouseButtonRelease:
-      if (this->Clicking && mouse->button() == Qt::LeftButton)
+    case QEvent::MouseMove:
+      if (auto* widget = qobject_cast<QWidget*>(watched))
       {
-        // Once the view has done with it.
-        const QPointer<pqRenderView> clicked = view;
-        const QPoint place = mouse->pos();
-        QTimer::singleShot(0, this,
-          [this, clicked, place]()
-          {
-            if (clicked)
-            {
-              this->choose(clicked, place);
-            }
-          });
+        this->follow(viewOf(widget), static_cast<QMouseEvent*>(event));
       }
-      this->Clicking = false;
       break;
     case QEvent::Leave:
       this->Rest->stop();
@@ -126,6 +102,43 @@ bool pqLVLMTouch::eventFilter(QObject* watched, QEvent* event)
       break;
   }
   return false;
+}
+
+void pqLVLMTouch::follow(pqRenderView* view, QMouseEvent* mouse)
+{
+  if (!view)
+  {
+    this->Rest->stop();
+    return;
+  }
+  const QPoint place = view->widget()->mapFromGlobal(mouse->globalPos());
+  if (mouse->type() == QEvent::MouseButtonPress)
+  {
+    this->Rest->stop();
+    this->Clicking = mouse->button() == Qt::LeftButton && mouse->modifiers() == Qt::NoModifier;
+    this->Pressed = place;
+  }
+  else if (mouse->type() == QEvent::MouseMove)
+  {
+    this->View = view;
+    this->At = place;
+    this->Clicking = this->Clicking && (place - this->Pressed).manhattanLength() < 4;
+    mouse->buttons() == Qt::NoButton ? this->Rest->start() : this->Rest->stop();
+  }
+  else if (this->Clicking && mouse->button() == Qt::LeftButton)
+  {
+    this->Clicking = false;
+    // Once the view has done with it.
+    const QPointer<pqRenderView> clicked = view;
+    QTimer::singleShot(0, this,
+      [this, clicked, place]()
+      {
+        if (clicked)
+        {
+          this->choose(clicked, place);
+        }
+      });
+  }
 }
 
 void pqLVLMTouch::choose(pqRenderView* view, const QPoint& place)

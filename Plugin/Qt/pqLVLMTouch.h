@@ -14,10 +14,9 @@
 #include <QPoint>
 #include <QPointer>
 
+class QMouseEvent;
 class QTimer;
-class QWidget;
 class pqRenderView;
-class pqView;
 
 class pqLVLMTouch : public QObject
 {
@@ -31,12 +30,12 @@ public:
   bool eventFilter(QObject* watched, QEvent* event) override;
 
 private Q_SLOTS:
-  void watch(pqView* view);
   void tell();
 
 private:
   Q_DISABLE_COPY(pqLVLMTouch)
 
+  void follow(pqRenderView* view, QMouseEvent* mouse);
   void choose(pqRenderView* view, const QPoint& place);
 
   QTimer* Rest;

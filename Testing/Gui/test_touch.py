@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is drawn can be touched: squares of heads, patches, bars, small maps and nodes of a causal graph are chosen by a click."""
 import os
+import shutil
+import subprocess
 import tempfile
 
 import causal_traces
@@ -109,6 +111,18 @@ def a_bar_chooses_its_token():
     heat.FollowTime = 1
 
 
+def the_pointer_itself_clicks():
+    """Through the X server, where xdotool is there to press its button."""
+    if shutil.which("xdotool") is None:
+        return
+    view = simple.GetViewsInLayout(layout("Attention"))[0]
+    viewport = front(view)
+    gui.move(viewport, pixel(view, viewport, 7.5 * 14, 84 - 0.5 * 14))
+    gui.wait(300)
+    subprocess.run(["xdotool", "click", "1"], check=True)
+    gui.wait_for(lambda: list(source("LVLMPatchAttention").Patches) == [7], "the patch under the pointer")
+
+
 def a_square_shows_its_head():
     simple.SetActiveSource(session["trace"])
     gui.wait(200)
@@ -166,4 +180,4 @@ def a_node_is_its_token_or_patch():
 
 if __name__ == "__main__":
     gui.main(opens_a_trace, a_patch_shows_who_looked_at_it, a_drag_moves_the_picture_and_chooses_nothing, a_bar_chooses_its_token,
-             a_square_shows_its_head, a_small_map_is_enlarged, a_node_is_its_token_or_patch)
+             the_pointer_itself_clicks, a_square_shows_its_head, a_small_map_is_enlarged, a_node_is_its_token_or_patch)
