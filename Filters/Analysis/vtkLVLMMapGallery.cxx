@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMMapGallery.h"
 
+#include "RelevancyRequest.h"
+
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/LabelShapes.h"
 #include "Filters/Drawing/ShortText.h"
 #include "Models/Trace/Analysis.h"
 #include "Models/Trace/Gallery.h"
+#include "Models/Trace/Rollout.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TraceShape.h"
+#include "Readers/vtkLVLMGuard.h"
 
 #include "vtkCellData.h"
 #include "vtkFloatArray.h"
@@ -45,10 +49,10 @@ vtkNew<Array> cellArray(const char* name, vtkIdType cells)
 }
 
 void addCells(vtkImageData* output, const lvlm::GalleryLayout& layout,
-  const std::vector<lvlm::GalleryMap>& maps)
+  const std::vector<lvlm::GalleryMap>& maps, const char* name)
 {
   const vtkIdType cells = layout.width() * layout.height();
-  const auto attention = cellArray<vtkFloatArray>("attention", cells);
+  const auto attention = cellArray<vtkFloatArray>(name, cells);
   const auto layer = cellArray<vtkIntArray>("layer", cells);
   const auto head = cellArray<vtkIntArray>("head", cells);
   const auto token = cellArray<vtkIntArray>("answer_index", cells);
@@ -162,7 +166,9 @@ std::vector<std::vector<float>> separate(const std::vector<float>& all, std::int
 }
 }
 
-vtkLVLMMapGallery::vtkLVLMMapGallery()
+vtkLVLMMapGallery::~vtkLVLMMapGallery() = default;
+
+vtkLVLMMapGallery::vtkLVLMMapGallery() : Known(std::make_unique<lvlm::RelevancyCache>())
 {
   this->SetNumberOfOutputPorts(3);
 }
@@ -236,14 +242,37 @@ std::vector<lvlm::GalleryMap> vtkLVLMMapGallery::MapsOf(
   return maps;
 }
 
-void vtkLVLMMapGallery::Compute(
-  const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
+std::vector<lvlm::GalleryMap> vtkLVLMMapGallery::RelevancyOf(
+  const lvlm::Trace& trace, vtkDataObject* data, const std::vector<std::int64_t>& tokens)
+{
+  if (this->By != ANSWER_TOKENS)
+  {
+    lvlm::fail("Of: relevancy has a map for each answer token, By must be AnswerTokens");
+  }
+  lvlm::RelevancyRequest request;
+  request.tokens = lvlm::resolveIndices(tokens, trace.answerLength(), "AnswerTokens");
+  const lvlm::AnswerMaps all = lvlm::relevancyMaps(
+    request, trace, data, *this->Known, this->GetRanks(), lvlm::progressOf(this));
+  std::vector<lvlm::GalleryMap> maps;
+  for (const std::int64_t token : request.tokens)
+  {
+    const lvlm::AnswerMaps one{ { token, all.at(token) } };
+    maps.push_back({ -1, -1, token,
+      lvlm::imageSpan(trace, lvlm::meanMap(one, lvlm::RelevancyNames[0], request.normalize)) });
+  }
+  return maps;
+}
+
+void vtkLVLMMapGallery::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+  vtkInformationVector**, vtkInformationVector* outputs)
 {
   // A gallery of tokens shows those that were chosen, whatever the time.
   const lvlm::Selection chosen{ this->By == ANSWER_TOKENS ? this->AnswerTokens
                                                           : this->GetTokensToUse(trace, outputs),
     this->Layers, this->Heads };
-  std::vector<lvlm::GalleryMap> maps = this->MapsOf(trace, chosen);
+  const bool relevancy = this->Of == RELEVANCY;
+  std::vector<lvlm::GalleryMap> maps =
+    relevancy ? this->RelevancyOf(trace, data, chosen.answerTokens) : this->MapsOf(trace, chosen);
   if (this->Order == IMAGE_SHARE)
   {
     lvlm::sortByImageShare(maps);
@@ -257,13 +286,15 @@ void vtkLVLMMapGallery::Compute(
   auto* output = vtkImageData::GetData(outputs, 0);
   const lvlm::ImageGeometry geometry = galleryCells(shape, layout);
   lvlm::shapeImage(output, geometry);
-  addCells(output, layout, maps);
+  addCells(output, layout, maps, relevancy ? "relevancy" : "attention");
   fillTable(vtkTable::GetData(outputs, 1), trace, maps);
   addLabels(vtkPolyData::GetData(outputs, 2), trace, layout, geometry, maps,
     lvlm::inkOf(this->TextColor, this->BackgroundColor));
   this->TellTokens(trace, chosen.answerTokens, outputs);
   lvlm::addText(output, "maps", this->GetMapsText(trace) + orderText(this->Order));
-  lvlm::addLegend(output, "Attention to each patch of the picture", "attention");
+  lvlm::addLegend(output,
+    relevancy ? "Relevancy of each patch (part of 1)" : "Attention to each patch of the picture",
+    relevancy ? "relevancy" : "attention");
 }
 
 std::string vtkLVLMMapGallery::GetMapsText(const lvlm::Trace& trace) const
@@ -273,6 +304,10 @@ std::string vtkLVLMMapGallery::GetMapsText(const lvlm::Trace& trace) const
   const std::size_t layers = lvlm::resolveIndices(this->Layers, trace.layerTotal, "Layers").size();
   const bool every =
     heads == static_cast<std::size_t>(all) && layers == static_cast<std::size_t>(trace.layerTotal);
+  if (this->Of == RELEVANCY)
+  {
+    return "each token, its relevancy through the language model";
+  }
   const std::string some = every ? "every " : "each chosen ";
   if (this->By == HEADS)
   {

@@ -60,6 +60,10 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
   this->addPreset("Gallery", tr("Heads gallery"),
     tr("Heads gallery: the maps of all attention heads side by side, on one scale"),
     "show_gallery");
+  this->addPreset("Words", tr("Words"),
+    tr("Words: the relevancy maps of all words of the answer side by side, on one scale"),
+    "show_words");
+  this->Commands.last().Action->setProperty("menuOnly", true); // the toolbar has to fit
   this->addPreset("Layers", tr("Layers 3D"),
     tr("Layers 3D: the attention maps of all layers, stacked from the first to the last"),
     "show_layers");

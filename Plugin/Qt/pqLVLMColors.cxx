@@ -43,7 +43,22 @@ void rescale(vtkSMProxy* colors)
   {
     const bool grow = mode == Manager::GROW_ON_APPLY || mode == Manager::GROW_ON_APPLY_AND_TIMESTEP;
     vtkSMTransferFunctionProxy::RescaleTransferFunctionToDataRange(colors, grow);
+    // The opacities have a range of their own; left behind, they make a map pale.
+    vtkSMProxy* opacities = vtkSMPropertyHelper(colors, "ScalarOpacityFunction", true).GetAsProxy();
+    double range[2];
+    if (opacities && vtkSMTransferFunctionProxy::GetRange(colors, range))
+    {
+      vtkSMTransferFunctionProxy::RescaleTransferFunction(opacities, range);
+    }
   }
+}
+
+/// The legend of the colors in the view of a representation, or nullptr.
+vtkSMProxy* legendIn(pqDataRepresentation* shown, vtkSMProxy* colors)
+{
+  vtkSMProxy* view = shown->getView() ? shown->getView()->getProxy() : nullptr;
+  return view && colors ? vtkSMTransferFunctionProxy::FindScalarBarRepresentation(colors, view)
+                        : nullptr;
 }
 }
 
@@ -84,8 +99,14 @@ void pqLVLMColors::follow(pqPipelineSource* source)
       continue;
     }
     const bool there = info->GetArrayInformation(name, array.GetInputArrayAssociation()) != nullptr;
-    this->showIfThere(proxy, there);
     vtkSMProxy* colors = vtkSMPropertyHelper(proxy, "LookupTable", true).GetAsProxy();
+    for (vtkSMProxy* one : { proxy, legendIn(shown, colors) })
+    {
+      if (one)
+      {
+        this->showIfThere(one, there);
+      }
+    }
     if (there && colors)
     {
       rescale(colors);
@@ -95,29 +116,27 @@ void pqLVLMColors::follow(pqPipelineSource* source)
   END_UNDO_EXCLUDE();
 }
 
-void pqLVLMColors::showIfThere(vtkSMProxy* representation, bool there)
+void pqLVLMColors::showIfThere(vtkSMProxy* proxy, bool there)
 {
-  const unsigned int id = representation->GetGlobalID();
-  vtkSMPropertyHelper visible(representation, "Visibility");
+  const unsigned int id = proxy->GetGlobalID();
+  vtkSMPropertyHelper visible(proxy, "Visibility");
   if (!there && visible.GetAsInt() != 0)
   {
     this->Hidden.insert(id);
     visible.Set(0);
-    representation->UpdateVTKObjects();
+    proxy->UpdateVTKObjects();
   }
   else if (there && this->Hidden.remove(id))
   {
     visible.Set(1);
-    representation->UpdateVTKObjects();
+    proxy->UpdateVTKObjects();
   }
 }
 
 void pqLVLMColors::nameLegend(
   pqDataRepresentation* shown, vtkSMProxy* colors, const QString& legend, const QSet<QString>& said)
 {
-  vtkSMProxy* view = shown->getView() ? shown->getView()->getProxy() : nullptr;
-  vtkSMProxy* bar =
-    view ? vtkSMTransferFunctionProxy::FindScalarBarRepresentation(colors, view) : nullptr;
+  vtkSMProxy* bar = legendIn(shown, colors);
   if (!bar || legend.isEmpty())
   {
     return;

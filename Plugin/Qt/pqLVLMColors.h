@@ -7,7 +7,7 @@
  * script: colors are rescaled that follow the data, also where ParaView does that after Apply
  * alone; a legend's title becomes what the output now says of itself (field data `legend`), unless
  * somebody has given it another; and a map whose array is gone is hidden until it is back, since
- * ParaView would cover the picture with white.
+ * ParaView would cover the picture with white; so is its legend.
  */
 #ifndef pqLVLMColors_h
 #define pqLVLMColors_h
@@ -36,11 +36,11 @@ private Q_SLOTS:
 private:
   Q_DISABLE_COPY(pqLVLMColors)
 
-  void showIfThere(vtkSMProxy* representation, bool there);
+  void showIfThere(vtkSMProxy* proxy, bool there);
   void nameLegend(pqDataRepresentation* shown, vtkSMProxy* colors, const QString& legend,
     const QSet<QString>& said);
 
-  QSet<unsigned int> Hidden;               ///< representations, by their global ids
+  QSet<unsigned int> Hidden;               ///< representations and legends, by their global ids
   QHash<unsigned int, QSet<QString>> Said; ///< all legends of a source so far, by its global id
 };
 

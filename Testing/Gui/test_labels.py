@@ -91,6 +91,8 @@ def check_drawn(what):
     shown = shown_in(map_view, heat)
     points = list(shown.LookupTable.RGBPoints)
     np.testing.assert_allclose([points[0], points[-4]], [cells.min(), cells.max()], rtol=1e-4, err_msg="range after " + what)
+    opacities = list(shown.LookupTable.ScalarOpacityFunction.Points)
+    np.testing.assert_allclose([opacities[0], opacities[-4]], [cells.min(), cells.max()], rtol=1e-4, err_msg="opacities after " + what)
     bracketed = re.findall(r"\[(\w+)\]", caption)
     if "\u2026" not in caption:
         gui.equal(bracketed, words.split() if len(tokens) < len(WORDS) else [], "brackets after " + what)
@@ -202,6 +204,8 @@ def rollout_does_not_blank_the_picture():
     gui.click("propertiesPanel/Accept")
     gui.wait(500)
     gui.equal([shown_in(view, relevancy).Visibility for view in maps], [1, 0, 0, 0], "maps that are there")
+    legends = [simple.GetScalarBar(shown_in(view, relevancy).LookupTable, view) for view in maps]
+    gui.equal([legend.Visibility for legend in legends], [1, 0, 0, 0], "and their legends")
     said = [captions(view)[0] for view in maps]
     gui.true("Attention rollout" in said[0] and all("No map here" in text for text in said[1:]), said)
     gui.true(not any("Trust" in text or "Rough" in text for text in said), said)
@@ -214,6 +218,7 @@ def rollout_does_not_blank_the_picture():
     gui.trigger("actionEditUndo")
     gui.equal(relevancy.Method, "Gradient", "undone")
     gui.equal([shown_in(view, relevancy).Visibility for view in maps], [1] * 4, "all maps again")
+    gui.equal([legend.Visibility for legend in legends], [1] * 4, "and all legends")
     gui.true("Trust this one first" in captions(maps[0])[0], captions(maps[0]))
 
 

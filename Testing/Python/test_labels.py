@@ -44,6 +44,8 @@ class Labels(lt.TestCase):
         more["attention.full"] /= more["attention.full"].sum(axis=-1, keepdims=True)
         for t in range(self.data.T):
             more["relevancy.decoder"][t, self.data.P + t:] = 0
+        more["relevancy.decoder"] /= more["relevancy.decoder"].sum(axis=1, keepdims=True)
+        self.relevancy = more["relevancy.decoder"]
         self.trace = self.reader(self.data, tensors={**more, "attention.vision": None})
 
     def word(self, token):
@@ -169,6 +171,27 @@ class Labels(lt.TestCase):
         said = self.captions(gallery)[0]
         self.assertIn("\u201c%s %s\u201d: each token, the mean of 2 layers x 4 heads" % (self.word(0), self.word(2)), said)
 
+    def test_all_words_have_their_relevancy(self):
+        self.lvlm.show_words(self.trace)
+        gallery = only("LVLMMapGallery")
+        image, table = lt.fetch(gallery), lt.fetch(gallery, 1)
+        tokens, patches, values = (lt.array(image.GetCellData().GetArray(name)) for name in ("answer_index", "patch", "relevancy"))
+        self.assertIsNone(image.GetCellData().GetArray("attention"))
+        for token in range(self.data.T):
+            mine = tokens == token
+            found = np.empty(16)
+            found[patches[mine]] = values[mine]
+            one = simple.LVLMRelevancy(Input=self.trace, AnswerTokens=[token])
+            np.testing.assert_allclose(found, lt.grid_cells(lt.fetch(one), "decoder").ravel(), rtol=1e-5)
+            share = self.relevancy[token, self.data.span].sum() / self.relevancy[token].sum()
+            np.testing.assert_allclose(lt.column(table, "image_share")[token], share, rtol=1e-4)
+        self.assertEqual(field(image, "legend"), ["Relevancy of each patch (part of 1)", "relevancy"])
+        self.assertIn("each token, its relevancy through the language model", self.captions(gallery)[0])
+        gallery.By = "Layers"
+        self.assertReports(gallery.UpdatePipeline, "Of", "AnswerTokens")
+        with self.assertRaises(self.lvlm.Error):
+            self.lvlm.show_gallery(self.trace, of="Relevancy")
+
     def test_relevancy_says_what_each_map_is_worth(self):
         self.lvlm.show_relevancy(self.trace, token=2)
         relevancy = only("LVLMRelevancy")
@@ -183,7 +206,7 @@ class Labels(lt.TestCase):
         self.assertEqual(len([text for text in texts if NONE in text]), 3)  # vision, joint and joint_token are gone
         self.assertTrue(any("Attention rollout" in text for text in texts))
         self.assertEqual(field(image, "legend")[0], "Rollout to each patch (part of 1)")
-        self.assertTrue(any("Share of the attention rollout (mean of heads), part of 1" in text for text in texts), texts)
+        self.assertTrue(any("Share of the attention rollout (mean of heads)" in text for text in texts), texts)
 
     def test_relevancy_has_one_scale_in_bars_and_legend(self):
         self.lvlm.show_relevancy(self.trace, token=2)

@@ -16,13 +16,13 @@ from .explanations import show_causality, show_relevancy
 from .faithfulness import test
 from .page import save_page
 from .pipeline import rows
-from .presets import show_attention, show_gallery, show_heads, show_layers, show_lens
+from .presets import show_attention, show_gallery, show_heads, show_layers, show_lens, show_words
 from .questions import ask
 from .touch import choose_head, choose_patch, choose_token
 from .traces import answer, find_traces, model, question, step, telling_token, tokens, trace_of
 
 __all__ = ["Error", "answer", "ask", "ask_without", "choose_head", "choose_patch", "choose_token", "compare", "crop_and_ask", "find_traces", "model", "paint_over", "question", "rows",
            "run", "save_page", "selected_patches", "show_attention", "show_causality", "show_gallery", "show_heads", "show_layers", "show_lens",
-           "show_relevancy", "step", "telling_token", "test", "tokens", "trace_of"]
+           "show_relevancy", "show_words", "step", "telling_token", "test", "tokens", "trace_of"]
 
 notebook.register()

@@ -33,7 +33,7 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
     bars = views.show_bars(simple.OutputPort(relevancy, 1), chart, "Most relevant words (%s)" % preset.name, Labels="word",
                            Values="share", Details="role", FirstBar="image_share", FirstLabel="the whole picture", Order="Descending",
                            MaximumBars=14, Percent=0, Note="A patch of the picture: mean {image_mean}, maximum {image_maximum}")
-    preset.caption(chart, "What made \u201c{token}\u201d{late}: picture and words\nQ: {question}\nA: {answer}\nShare of the {method}, part of 1",
+    preset.caption(chart, "What made \u201c{token}\u201d{late}: picture and words\nQ: {question}\nA: {answer}\nShare of the {method}",
                    width=576, about=simple.OutputPort(relevancy, 1))
     tab.size()
     for view in maps:

@@ -202,31 +202,42 @@ GALLERIES = {"Heads": "Heads gallery", "Layers": "Layers gallery", "AnswerTokens
 ORDERS = ("Index", "ImageShare", "Localization")
 
 
-def show_gallery(trace=None, token=None, by="Heads", order="Index"):
+def show_words(trace=None, token=None):
+    """The relevancy maps of all tokens of the answer side by side, on one scale, and the picture's share of each one's relevancy.
+
+    token: means nothing here.
+    """
+    return show_gallery(trace, token, by="AnswerTokens", of="Relevancy")
+
+
+def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attention"):
     """The small maps of all heads, layers or words side by side, on one scale, each with its name.
 
     by: "Heads", "Layers" or "AnswerTokens". order: "Index", "ImageShare" (the one that looks at the picture most first) or
-    "Localization" (those first that tell where something is). With "AnswerTokens" `token` means nothing.
+    "Localization" (those first that tell where something is). of: "Attention", or with "AnswerTokens" "Relevancy". With
+    "AnswerTokens" `token` means nothing.
     """
-    for name, value, known in (("by", by, GALLERIES), ("order", order, ORDERS)):
+    for name, value, known in (("by", by, GALLERIES), ("order", order, ORDERS), ("of", of, ("Attention", "Relevancy"))):
         if value not in known:
             raise Error("%s: %r is none of %s" % (name, value, ", ".join(known)))
-    title = GALLERIES[by]
+    if of == "Relevancy" and by != "AnswerTokens":
+        raise Error("of: relevancy has a map for each token, by must be AnswerTokens")
+    title = GALLERIES[by] if of == "Attention" else "Words"
     preset = Preset(title, trace, token)
-    gallery = preset.filter("LVLMMapGallery", title, "the gallery", By=by, Order=order, **preset.choice)
+    gallery = preset.filter("LVLMMapGallery", title, "the gallery", By=by, Of=of, Order=order, **preset.choice)
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.68, 0.32)
     view = tab.view(left)
     shown = simple.Show(gallery, view)
     shown.Representation = "Surface"
-    views.color(shown, view, "CELLS", "attention", views.legend_of(gallery))
+    views.color(shown, view, "CELLS", of.lower(), views.legend_of(gallery))
     labels = simple.OutputPort(gallery, 2)
     views.show_shapes(labels, view)
-    preset.caption(view, "Where the model looked for \u201c{token}\u201d{late}: {maps}\n" + QUESTION, width=1088, about=gallery)
+    preset.caption(view, "%s \u201c{token}\u201d{late}: {maps}\n%s" % ("Where the model looked for" if of == "Attention" else "What made", QUESTION), width=1088, about=gallery)
     chart = tab.view(right, shapes=True)
     bars = views.show_bars(simple.OutputPort(gallery, 1), chart, "Shares of the gallery (%s)" % preset.name, Labels="label",
                            Values="image_share", FullScale=1, MaximumBars=16, Order="Table" if order == "Localization" else "Descending")
-    preset.caption(chart, "The picture's share of the attention", width=512)
+    preset.caption(chart, "The picture's share of the %s" % of.lower(), width=512)
     tab.size()
     extent, above = (source.GetDataInformation().GetBounds() for source in (gallery, updated(labels)))
     views.fit(view, (extent[0], extent[1], extent[2], above[3]), views.caption_height(2), views.LEGEND_HEIGHT)
