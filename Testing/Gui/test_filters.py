@@ -178,6 +178,7 @@ def the_patch_under_the_mouse_tells_its_place_and_value():
     expected = expected_map([TOKEN])
     before = os.path.join(folder.name, "before.png")
     simple.SaveScreenshot(before, shown.view)
+    undo = [line for line in gui.actions().splitlines() if line.startswith("actionEditUndo |")]
     for row, col in ((1, 2), (4, 6), (0, 0), (5, 7)):
         gui.move(shown.viewport, shown.pixel(row, col))
         gui.wait_for(lambda: gui.exists(TIP) and "patch row: %d\n" % row in gui.prop(TIP, "text"), "a tool tip over row %d" % row)
@@ -187,6 +188,7 @@ def the_patch_under_the_mouse_tells_its_place_and_value():
         np.testing.assert_allclose(float(said["attention"]), expected[row, col], rtol=1e-3)
         if (row, col) == (4, 6):
             gui.picture("hover")
+    gui.equal([line for line in gui.actions().splitlines() if line.startswith("actionEditUndo |")], undo, "what can be undone")
     after = os.path.join(folder.name, "after.png")
     simple.SaveScreenshot(after, shown.view)
     with open(before, "rb") as one, open(after, "rb") as other:

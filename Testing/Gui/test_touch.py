@@ -34,6 +34,11 @@ def layout(title):
     return simple.GetLayoutByName("%s: %s" % (title, lvlm.pipeline.name_of(session["trace"])))
 
 
+def views(title):
+    """Oldest first, which the names of ten and more are not."""
+    return sorted(simple.GetViewsInLayout(layout(title)), key=lambda view: view.SMProxy.GetGlobalID())
+
+
 def front(view):
     """The view is the active one, its tab in front."""
     simple.SetActiveView(view)
@@ -71,7 +76,7 @@ def opens_a_trace():
 
 
 def a_patch_shows_who_looked_at_it():
-    chart = simple.GetViewsInLayout(layout("Attention"))
+    chart = views("Attention")
     back = source("LVLMPatchAttention")
     everywhere = raw.mean(axis=(0, 1, 3))
     np.testing.assert_allclose(lt.column(output(back), "attention"), everywhere, rtol=1e-4)
@@ -88,7 +93,7 @@ def a_patch_shows_who_looked_at_it():
 
 
 def a_drag_moves_the_picture_and_chooses_nothing():
-    view = simple.GetViewsInLayout(layout("Attention"))[0]
+    view = views("Attention")[0]
     viewport = front(view)
     before = list(source("LVLMPatchAttention").Patches)
     gui.drag(viewport, pixel(view, viewport, 30, 30), pixel(view, viewport, 60, 50))
@@ -98,7 +103,7 @@ def a_drag_moves_the_picture_and_chooses_nothing():
 
 
 def a_bar_chooses_its_token():
-    charts = simple.GetViewsInLayout(layout("Attention"))
+    charts = views("Attention")
     for chart, token in ((charts[1], 3), (charts[2], 1), (charts[1], 0)):
         click(chart, 5, -0.5 - token)
         gui.equal(simple.GetAnimationScene().AnimationTime, float(token), "the bar's token")
@@ -115,7 +120,7 @@ def the_pointer_itself_clicks():
     """Through the X server, where xdotool is there to press its button."""
     if shutil.which("xdotool") is None:
         return
-    view = simple.GetViewsInLayout(layout("Attention"))[0]
+    view = views("Attention")[0]
     viewport = front(view)
     gui.move(viewport, pixel(view, viewport, 7.5 * 14, 84 - 0.5 * 14))
     gui.wait(300)
@@ -128,7 +133,7 @@ def a_square_shows_its_head():
     gui.wait(200)
     gui.press("actionLVLMHeads")
     gui.wait(500)
-    chart, view = simple.GetViewsInLayout(layout("Heads"))
+    chart, view = views("Heads")
     heat = next(found for found in simple.GetSources().values() if lvlm.pipeline.name_of(found).startswith("Map of the strongest"))
     for layer, head in ((2, 1), (5, 3)):
         click(chart, layer, head)
@@ -143,13 +148,13 @@ def a_small_map_is_enlarged():
     gui.wait(200)
     gui.press("actionLVLMGallery")
     gui.wait(500)
-    views = simple.GetViewsInLayout(layout("Heads gallery"))
+    small = views("Heads gallery")
     heat = next(found for found in simple.GetSources().values() if lvlm.pipeline.name_of(found).startswith("Map of the strongest"))
     cells = lt.fetch(source("LVLMMapGallery"))
     layers, heads = (lt.array(cells.GetCellData().GetArray(name)) for name in ("layer", "head"))
     cell = int(np.flatnonzero((layers == 3) & (heads == 2))[20])
     left, right, low, high = cells.GetCell(cell).GetBounds()[:4]
-    click(views[0], (left + right) / 2, (low + high) / 2)
+    click(small[0], (left + right) / 2, (low + high) / 2)
     gui.equal((list(heat.Layers), list(heat.Heads)), ([3], [2]))
     active = simple.GetLayout(simple.GetActiveView())
     gui.equal(active.SMProxy, layout("Heads").SMProxy, "the tab that shows it is in front")
@@ -162,7 +167,7 @@ def a_node_is_its_token_or_patch():
     lvlm.show_causality(reader, token=4, table=False)
     gui.wait(500)
     graph = source("LVLMCausalGraph")
-    view = simple.GetViewsInLayout(simple.GetLayoutByName("Causality: causal"))[0]
+    view = min(simple.GetViewsInLayout(simple.GetLayoutByName("Causality: causal")), key=lambda made: made.SMProxy.GetGlobalID())
     drawn = lt.fetch(graph)
     positions = lt.array(drawn.GetPointData().GetArray("position"))
     kinds = lt.array(drawn.GetCellData().GetArray("kind"))
