@@ -24,8 +24,9 @@ vtkStandardNewMacro(vtkLVLMAttentionMap);
 
 namespace
 {
-/// In words: "layer 3, head 2".
-std::string headsText(const lvlm::Selection& shown, const lvlm::Trace& trace, int reduction)
+/// In words: "layer 3, head 2". `candidates`: of how many heads it is the strongest.
+std::string headsText(
+  const lvlm::Selection& shown, const lvlm::Trace& trace, int reduction, std::size_t candidates)
 {
   const std::int64_t layers = trace.layerTotal;
   const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
@@ -33,13 +34,32 @@ std::string headsText(const lvlm::Selection& shown, const lvlm::Trace& trace, in
   const lvlm::Indices chosenHeads = lvlm::resolveIndices(shown.heads, heads, "Heads");
   if (chosenLayers.size() == 1 && chosenHeads.size() == 1)
   {
-    const bool strongest = reduction == vtkLVLMAttentionMap::STRONGEST_HEAD;
+    const bool strongest = reduction == vtkLVLMAttentionMap::STRONGEST_HEAD && candidates > 1;
+    const bool every = candidates == static_cast<std::size_t>(layers * heads);
     return "layer " + std::to_string(chosenLayers[0]) + ", head " + std::to_string(chosenHeads[0]) +
-      (strongest ? ", which looks most" : "");
+      (!strongest ? ""
+          : every ? ", which looks most"
+                  : ", which looks most of " + std::to_string(candidates) + " heads");
   }
   return (reduction == vtkLVLMAttentionMap::MEAN ? "the mean of " : "the maximum of ") +
     std::to_string(chosenLayers.size()) + " layers x " + std::to_string(chosenHeads.size()) +
     " heads";
+}
+
+/// How many heads the properties choose.
+std::size_t headCount(const lvlm::Selection& chosen, const lvlm::Trace& trace)
+{
+  const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
+  return lvlm::resolveIndices(chosen.layers, trace.layerTotal, "Layers").size() *
+    lvlm::resolveIndices(chosen.heads, heads, "Heads").size();
+}
+
+/// For a colour legend.
+const char* legendText(int weighting)
+{
+  return weighting == vtkLVLMAttentionMap::RELATIVE ? "Attention to each patch, relative"
+    : weighting == vtkLVLMAttentionMap::GRADIENT    ? "Attention to each patch x gradient"
+                                                    : "Attention to each patch";
 }
 
 /// For a caption.
@@ -87,6 +107,7 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   const auto reduction =
     this->Reduction == MAXIMUM ? lvlm::Reduction::Maximum : lvlm::Reduction::Mean;
   lvlm::Selection shown{ this->GetTokensToUse(trace, outputs), this->Layers, this->Heads };
+  const std::size_t candidates = headCount(shown, trace);
   if (this->Reduction == STRONGEST_HEAD)
   {
     this->KeepStrongestHead(trace, shown);
@@ -104,7 +125,9 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     lvlm::Tensor::of(lvlm::rowsUp(map, trace.grid), { trace.grid.count() }), "attention"));
   lvlm::addPatchIndices(output, trace.grid);
   lvlm::addPicture(output, data);
-  lvlm::addText(output, "heads", headsText(shown, trace, this->Reduction));
+  this->TellTokens(trace, shown.answerTokens, outputs);
+  lvlm::addText(output, "heads", headsText(shown, trace, this->Reduction, candidates));
+  lvlm::addLegend(output, legendText(this->Weighting), "attention");
   if (this->Weighting != NONE)
   {
     lvlm::addText(output, "weighting", weightingText(this->Weighting, this->GenericQuestion));

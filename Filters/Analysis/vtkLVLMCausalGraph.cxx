@@ -13,11 +13,15 @@
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 
+#include "vtkCell.h"
 #include "vtkCellData.h"
 #include "vtkImageData.h"
 #include "vtkInformation.h"
 #include "vtkInformationVector.h"
+#include "vtkIntArray.h"
+#include "vtkNew.h"
 #include "vtkObjectFactory.h"
+#include "vtkPointData.h"
 #include "vtkPolyData.h"
 #include "vtkTable.h"
 
@@ -101,6 +105,23 @@ std::string headsText(const lvlm::HeadExplanations& heads, bool all)
     : ", head " + std::to_string(heads[lvlm::mostImportantHead(heads)].head);
 }
 
+/// Of the heads whose weights are summed: ", head 2", ", sum over 4 heads".
+std::string weightsText(const lvlm::HeadExplanations& heads)
+{
+  return heads.size() == 1 ? ", head " + std::to_string(heads.front().head)
+                           : ", sum over " + std::to_string(heads.size()) + " heads";
+}
+
+/// What the drawn graph comes to.
+std::string explanationText(const lvlm::GraphDrawing& graph)
+{
+  const auto count = std::count_if(graph.nodes.begin(), graph.nodes.end(),
+    [](const lvlm::GraphNode& node) { return node.radius > 0; });
+  return count == 0
+    ? "No explanation: nothing that it attends is linked to it"
+    : std::to_string(count) + (count == 1 ? " token explains it" : " tokens explain it");
+}
+
 /// The complete attention of some heads of a layer: the trace's own memory when it is float32.
 class LayerAttention
 {
@@ -149,6 +170,35 @@ void addWeights(const std::vector<float>& weights, const lvlm::Trace& trace, vtk
     lvlm::Tensor::of(lvlm::rowsUp(weights, trace.grid), { trace.grid.count() }), "weight"));
   lvlm::addPatchIndices(output, trace.grid);
   lvlm::addPicture(output, data);
+}
+
+/// Cell arrays `patch` and `answer_index` of the discs and words, -1 where it is none, for whoever
+/// points at them. The target stands for the token that it predicts.
+void addPlaces(vtkPolyData* graph, const lvlm::Trace& trace)
+{
+  vtkNew<vtkIntArray> patches, tokens;
+  patches->SetName("patch");
+  tokens->SetName("answer_index");
+  vtkDataArray* kinds = graph->GetCellData()->GetArray("kind");
+  vtkDataArray* positions = graph->GetPointData()->GetArray("position");
+  vtkDataArray* targets = graph->GetPointData()->GetArray("is_target");
+  for (vtkIdType cell = 0; cell < graph->GetNumberOfCells(); ++cell)
+  {
+    const auto kind = static_cast<lvlm::GraphKind>(static_cast<int>(kinds->GetComponent(cell, 0)));
+    std::int64_t patch = -1, token = -1;
+    if (kind != lvlm::GraphKind::Edge && kind != lvlm::GraphKind::EndMark)
+    {
+      const vtkIdType point = graph->GetCell(cell)->GetPointId(0);
+      const auto position = static_cast<std::int64_t>(positions->GetComponent(point, 0));
+      const bool target = targets->GetComponent(point, 0) != 0;
+      patch = target ? -1 : lvlm::patchAt(trace, position);
+      token = std::max<std::int64_t>(-1, position + (target ? 1 : 0) - trace.promptLength);
+    }
+    patches->InsertNextValue(static_cast<int>(patch));
+    tokens->InsertNextValue(static_cast<int>(token));
+  }
+  graph->GetCellData()->AddArray(patches);
+  graph->GetCellData()->AddArray(tokens);
 }
 
 template <typename T>
@@ -310,8 +360,14 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   {
     lvlm::keepExplanation(graph);
   }
+  if (graph.nodes.size() < 2)
+  {
+    graph = {}; // the token alone would look like an explanation
+  }
   lvlm::placeGraph(graph, trace, grid);
-  lvlm::drawGraph(graph, vtkPolyData::GetData(outputs, GRAPH));
+  lvlm::drawGraph(graph, lvlm::inkOf(this->TextColor, this->BackgroundColor),
+    vtkPolyData::GetData(outputs, GRAPH));
+  addPlaces(vtkPolyData::GetData(outputs, GRAPH), trace);
   lvlm::addText(vtkPolyData::GetData(outputs, GRAPH), "heads",
     "layer " + std::to_string(layer) + headsText(explained, this->Drawing == UNION_OF_HEADS));
   lvlm::fillNodeTable(explained, trace, vtkTable::GetData(outputs, NODES));
@@ -319,4 +375,9 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   addWeights(
     lvlm::weightMap(explained, trace), trace, data, grid, vtkImageData::GetData(outputs, WEIGHTS));
   lvlm::fillHeadTable(explained, trace, vtkTable::GetData(outputs, HEADS));
+  this->TellTokens(trace, { token.front() }, outputs);
+  lvlm::addText(vtkPolyData::GetData(outputs, GRAPH), "explanation", explanationText(graph));
+  auto* weights = vtkImageData::GetData(outputs, WEIGHTS);
+  lvlm::addText(weights, "heads", "layer " + std::to_string(layer) + weightsText(explained));
+  lvlm::addLegend(weights, "Weight in the explanation", "weight");
 }

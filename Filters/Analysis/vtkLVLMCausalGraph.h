@@ -121,6 +121,15 @@ public:
   vtkGetMacro(Nodes, int);
   ///@}
 
+  ///@{
+  /** Colors of what is written, and of what it stands on, from which the paler ones are mixed: red,
+   * green and blue in [0, 1]. Default: dark gray on white. */
+  vtkSetVector3Macro(TextColor, double);
+  vtkGetVector3Macro(TextColor, double);
+  vtkSetVector3Macro(BackgroundColor, double);
+  vtkGetVector3Macro(BackgroundColor, double);
+  ///@}
+
 protected:
   vtkLVLMCausalGraph();
   ~vtkLVLMCausalGraph() override = default;
@@ -140,6 +149,8 @@ protected:
   int Drawing = MOST_IMPORTANT_HEAD;
   int MinimumHeads = 1;
   int Nodes = ALL_NODES;
+  double TextColor[3] = { 0.13, 0.13, 0.15 };
+  double BackgroundColor[3] = { 1.0, 1.0, 1.0 };
 
 private:
   vtkLVLMCausalGraph(const vtkLVLMCausalGraph&) = delete;

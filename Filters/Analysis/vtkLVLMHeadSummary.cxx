@@ -87,6 +87,24 @@ void fillRanking(vtkTable* table, const lvlm::LayerParts& all)
   lvlm::addColumn(table, "above_elbow", above);
 }
 
+/// Point arrays `layer` and `head`, for whoever points at a square.
+void addPlaces(vtkImageData* image, const lvlm::Indices& layers, std::int64_t heads)
+{
+  lvlm::Indices layer, head;
+  for (std::int64_t h = 0; h < heads; ++h)
+  {
+    for (const std::int64_t l : layers)
+    {
+      layer.push_back(l);
+      head.push_back(h);
+    }
+  }
+  const auto count = static_cast<std::int64_t>(layer.size());
+  image->GetPointData()->AddArray(
+    lvlm::arrayFromTensor(lvlm::Tensor::of(layer, { count }), "layer"));
+  image->GetPointData()->AddArray(lvlm::arrayFromTensor(lvlm::Tensor::of(head, { count }), "head"));
+}
+
 /// SVAR (Jiang et al., CVPR 2025): the image share, mean over heads and layers.
 void addSvar(vtkImageData* image, const lvlm::LayerParts& all)
 {
@@ -106,6 +124,25 @@ const char* arrayName(int measure)
     : measure == vtkLVLMHeadSummary::LOCALIZATION ? "spatial_entropy"
     : measure == vtkLVLMHeadSummary::SINK_SHARE   ? "sink_share"
                                                   : "attention";
+}
+
+/// For a caption: what is looked at.
+const char* sourceText(int source)
+{
+  return source == vtkLVLMHeadSummary::IMAGE ? "the picture" : "the question";
+}
+
+/// For a colour legend.
+std::string legendText(int measure, int source)
+{
+  const bool image = source == vtkLVLMHeadSummary::IMAGE;
+  return measure == vtkLVLMHeadSummary::ENTROPY   ? "Entropy of the look at the picture"
+    : measure == vtkLVLMHeadSummary::LOCALIZATION ? "Spatial entropy: low looks at one place"
+    : measure == vtkLVLMHeadSummary::SINK_SHARE   ? "Part of it that goes to attention sinks"
+    : measure == vtkLVLMHeadSummary::SUM
+    ? std::string("Attention to ") + sourceText(source) + ", all of it"
+    : std::string("Mean attention to a ") +
+      (image ? "patch of the picture" : "word of the question");
 }
 
 void fillTable(
@@ -230,5 +267,9 @@ void vtkLVLMHeadSummary::Compute(
     lvlm::Tensor::of(layersFastest(summary, layers, static_cast<std::size_t>(heads)),
       { static_cast<std::int64_t>(summary.size()) }),
     name));
+  addPlaces(image, sums.layers, heads);
   fillTable(vtkTable::GetData(outputs, 1), sums.layers, summary, name);
+  this->TellTokens(trace, tokens, outputs);
+  lvlm::addText(image, "source", sourceText(this->Source));
+  lvlm::addLegend(image, legendText(this->Measure, this->Source), name);
 }

@@ -52,8 +52,17 @@ public:
   vtkGetMacro(Reduction, int);
   ///@}
 
+  ///@{
+  /** Colors of what is written, and of what it stands on, from which the paler ones are mixed: red,
+   * green and blue in [0, 1]. Default: dark gray on white. */
+  vtkSetVector3Macro(TextColor, double);
+  vtkGetVector3Macro(TextColor, double);
+  vtkSetVector3Macro(BackgroundColor, double);
+  vtkGetVector3Macro(BackgroundColor, double);
+  ///@}
+
 protected:
-  vtkLVLMLayerVolume() = default;
+  vtkLVLMLayerVolume();
   ~vtkLVLMLayerVolume() override = default;
 
   int FillOutputPortInformation(int port, vtkInformation* info) override;
@@ -64,6 +73,8 @@ protected:
   int Axis = LAYERS;
   int Layer = -1;
   int Reduction = MEAN;
+  double TextColor[3] = { 0.13, 0.13, 0.15 };
+  double BackgroundColor[3] = { 1.0, 1.0, 1.0 };
 
 private:
   vtkLVLMLayerVolume(const vtkLVLMLayerVolume&) = delete;

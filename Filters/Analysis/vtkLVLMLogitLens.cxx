@@ -96,9 +96,12 @@ void vtkLVLMLogitLens::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   results.fillPositions(vtkTable::GetData(outputs, 1));
   results.fillMap(map);
   results.fillWords(vtkTable::GetData(outputs, 3));
+  this->TellTokens(trace, request.tokens, outputs);
   for (vtkImageData* image : { volume, map })
   {
     results.describe(image);
     lvlm::addPicture(image, data);
+    lvlm::addLegend(image,
+      image == volume ? "Probability of the word" : "Its largest over the layers", "probability");
   }
 }

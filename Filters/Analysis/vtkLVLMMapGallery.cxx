@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMMapGallery.h"
 
+#include "RelevancyRequest.h"
+
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/LabelShapes.h"
 #include "Filters/Drawing/ShortText.h"
 #include "Models/Trace/Analysis.h"
 #include "Models/Trace/Gallery.h"
+#include "Models/Trace/Rollout.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TraceShape.h"
+#include "Readers/vtkLVLMGuard.h"
 
 #include "vtkCellData.h"
 #include "vtkFloatArray.h"
@@ -45,10 +49,10 @@ vtkNew<Array> cellArray(const char* name, vtkIdType cells)
 }
 
 void addCells(vtkImageData* output, const lvlm::GalleryLayout& layout,
-  const std::vector<lvlm::GalleryMap>& maps)
+  const std::vector<lvlm::GalleryMap>& maps, const char* name)
 {
   const vtkIdType cells = layout.width() * layout.height();
-  const auto attention = cellArray<vtkFloatArray>("attention", cells);
+  const auto attention = cellArray<vtkFloatArray>(name, cells);
   const auto layer = cellArray<vtkIntArray>("layer", cells);
   const auto head = cellArray<vtkIntArray>("head", cells);
   const auto token = cellArray<vtkIntArray>("answer_index", cells);
@@ -98,7 +102,8 @@ std::string labelOf(const lvlm::Trace& trace, const lvlm::GalleryMap& map)
 /// In the cells above each map, nearer to it than to the one above, and half as high as these
 /// cells; above the first row beyond the image.
 void addLabels(vtkPolyData* output, const lvlm::Trace& trace, const lvlm::GalleryLayout& layout,
-  const lvlm::ImageGeometry& geometry, const std::vector<lvlm::GalleryMap>& maps)
+  const lvlm::ImageGeometry& geometry, const std::vector<lvlm::GalleryMap>& maps,
+  const lvlm::Ink& ink)
 {
   constexpr std::size_t Longest = 24; // characters
   const double wide = geometry.spacing[0], high = geometry.spacing[1];
@@ -114,7 +119,15 @@ void addLabels(vtkPolyData* output, const lvlm::Trace& trace, const lvlm::Galler
         static_cast<double>(layout.height() - row) * high + 0.35 * gap, 0.5 * gap,
         static_cast<double>(layout.cols) * wide });
   }
-  lvlm::fillLabels(output, labels);
+  lvlm::fillLabels(output, labels, ink);
+}
+
+/// For a caption.
+const char* orderText(int order)
+{
+  return order == vtkLVLMMapGallery::IMAGE_SHARE ? ", those first that look at the picture most"
+    : order == vtkLVLMMapGallery::LOCALIZATION   ? ", those first that tell where something is"
+                                                 : "";
 }
 
 void fillTable(vtkTable* table, const lvlm::Trace& trace, const std::vector<lvlm::GalleryMap>& maps)
@@ -153,7 +166,9 @@ std::vector<std::vector<float>> separate(const std::vector<float>& all, std::int
 }
 }
 
-vtkLVLMMapGallery::vtkLVLMMapGallery()
+vtkLVLMMapGallery::~vtkLVLMMapGallery() = default;
+
+vtkLVLMMapGallery::vtkLVLMMapGallery() : Known(std::make_unique<lvlm::RelevancyCache>())
 {
   this->SetNumberOfOutputPorts(3);
 }
@@ -227,14 +242,37 @@ std::vector<lvlm::GalleryMap> vtkLVLMMapGallery::MapsOf(
   return maps;
 }
 
-void vtkLVLMMapGallery::Compute(
-  const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
+std::vector<lvlm::GalleryMap> vtkLVLMMapGallery::RelevancyOf(
+  const lvlm::Trace& trace, vtkDataObject* data, const std::vector<std::int64_t>& tokens)
+{
+  if (this->By != ANSWER_TOKENS)
+  {
+    lvlm::fail("Of: relevancy has a map for each answer token, By must be AnswerTokens");
+  }
+  lvlm::RelevancyRequest request;
+  request.tokens = lvlm::resolveIndices(tokens, trace.answerLength(), "AnswerTokens");
+  const lvlm::AnswerMaps all = lvlm::relevancyMaps(
+    request, trace, data, *this->Known, this->GetRanks(), lvlm::progressOf(this));
+  std::vector<lvlm::GalleryMap> maps;
+  for (const std::int64_t token : request.tokens)
+  {
+    const lvlm::AnswerMaps one{ { token, all.at(token) } };
+    maps.push_back({ -1, -1, token,
+      lvlm::imageSpan(trace, lvlm::meanMap(one, lvlm::RelevancyNames[0], request.normalize)) });
+  }
+  return maps;
+}
+
+void vtkLVLMMapGallery::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+  vtkInformationVector**, vtkInformationVector* outputs)
 {
   // A gallery of tokens shows those that were chosen, whatever the time.
   const lvlm::Selection chosen{ this->By == ANSWER_TOKENS ? this->AnswerTokens
                                                           : this->GetTokensToUse(trace, outputs),
     this->Layers, this->Heads };
-  std::vector<lvlm::GalleryMap> maps = this->MapsOf(trace, chosen);
+  const bool relevancy = this->Of == RELEVANCY;
+  std::vector<lvlm::GalleryMap> maps =
+    relevancy ? this->RelevancyOf(trace, data, chosen.answerTokens) : this->MapsOf(trace, chosen);
   if (this->Order == IMAGE_SHARE)
   {
     lvlm::sortByImageShare(maps);
@@ -248,7 +286,36 @@ void vtkLVLMMapGallery::Compute(
   auto* output = vtkImageData::GetData(outputs, 0);
   const lvlm::ImageGeometry geometry = galleryCells(shape, layout);
   lvlm::shapeImage(output, geometry);
-  addCells(output, layout, maps);
+  addCells(output, layout, maps, relevancy ? "relevancy" : "attention");
   fillTable(vtkTable::GetData(outputs, 1), trace, maps);
-  addLabels(vtkPolyData::GetData(outputs, 2), trace, layout, geometry, maps);
+  addLabels(vtkPolyData::GetData(outputs, 2), trace, layout, geometry, maps,
+    lvlm::inkOf(this->TextColor, this->BackgroundColor));
+  this->TellTokens(trace, chosen.answerTokens, outputs);
+  lvlm::addText(output, "maps", this->GetMapsText(trace) + orderText(this->Order));
+  lvlm::addLegend(output,
+    relevancy ? "Relevancy of each patch (part of 1)" : "Attention to each patch of the picture",
+    relevancy ? "relevancy" : "attention");
+}
+
+std::string vtkLVLMMapGallery::GetMapsText(const lvlm::Trace& trace) const
+{
+  const std::int64_t all = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
+  const std::size_t heads = lvlm::resolveIndices(this->Heads, all, "Heads").size();
+  const std::size_t layers = lvlm::resolveIndices(this->Layers, trace.layerTotal, "Layers").size();
+  const bool every =
+    heads == static_cast<std::size_t>(all) && layers == static_cast<std::size_t>(trace.layerTotal);
+  if (this->Of == RELEVANCY)
+  {
+    return "each token, its relevancy through the language model";
+  }
+  const std::string some = every ? "every " : "each chosen ";
+  if (this->By == HEADS)
+  {
+    return some + "attention head" +
+      (this->Order == INDEX ? ": a row is a layer (L), a column a head (H)" : "");
+  }
+  const std::string ofHeads = std::to_string(heads) + (heads == 1 ? " head" : " heads");
+  return this->By == LAYERS
+    ? some + "layer, the mean of " + ofHeads
+    : "each token, the mean of " + std::to_string(layers) + " layers x " + ofHeads;
 }

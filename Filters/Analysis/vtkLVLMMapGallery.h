@@ -8,7 +8,8 @@
  * `head`, `answer_index` (-1 where a map is of several), `patch`. One scale serves all. Port 1: a
  * vtkTable, a row a map in the order shown: `layer`, `head`, `answer_index`, `token`,
  * `image_share` (the sum of the map), `label`. Port 2: a vtkPolyData, these labels as shapes, each
- * above its map (cell arrays `color`, `label`: the row of port 1).
+ * above its map (cell arrays `color`, `label`: the row of port 1). A gallery of relevancy has the
+ * cell array `relevancy` in place of `attention`, and shares of that.
  */
 #ifndef vtkLVLMMapGallery_h
 #define vtkLVLMMapGallery_h
@@ -17,10 +18,12 @@
 
 #include "lvlmFiltersAnalysisModule.h"
 
+#include <memory>
 #include <vector>
 
 namespace lvlm
 {
+class RelevancyCache;
 struct GalleryLayout;
 struct GalleryMap;
 struct Selection;
@@ -52,6 +55,19 @@ public:
   vtkGetMacro(By, int);
   ///@}
 
+  enum
+  {
+    ATTENTION = 0,
+    RELEVANCY = 1
+  };
+  ///@{
+  /** What the maps show: ATTENTION (default), or of ANSWER_TOKENS their RELEVANCY through the
+   * language model (the `decoder` map of vtkLVLMRelevancy, exact and normalized), which needs a
+   * trace that carries it or the model that made it. */
+  vtkSetClampMacro(Of, int, ATTENTION, RELEVANCY);
+  vtkGetMacro(Of, int);
+  ///@}
+
   ///@{
   /** In which order: INDEX (default; of heads a row is a layer) IMAGE_SHARE, the map with the most
    * attention first, or LOCALIZATION, those first that tell where something is, as in the table of
@@ -60,9 +76,18 @@ public:
   vtkGetMacro(Order, int);
   ///@}
 
+  ///@{
+  /** Colors of what is written, and of what it stands on, from which the paler ones are mixed: red,
+   * green and blue in [0, 1]. Default: dark gray on white. */
+  vtkSetVector3Macro(TextColor, double);
+  vtkGetVector3Macro(TextColor, double);
+  vtkSetVector3Macro(BackgroundColor, double);
+  vtkGetVector3Macro(BackgroundColor, double);
+  ///@}
+
 protected:
   vtkLVLMMapGallery();
-  ~vtkLVLMMapGallery() override = default;
+  ~vtkLVLMMapGallery() override;
 
   int FillOutputPortInformation(int port, vtkInformation* info) override;
   void Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs) override;
@@ -70,11 +95,20 @@ protected:
     vtkInformationVector* outputs) override;
 
   int By = HEADS;
+  int Of = ATTENTION;
   int Order = INDEX;
+  double TextColor[3] = { 0.13, 0.13, 0.15 };
+  double BackgroundColor[3] = { 1.0, 1.0, 1.0 };
 
 private:
   lvlm::GalleryLayout LayoutOf(const lvlm::TraceShape& shape) const;
   std::vector<lvlm::GalleryMap> MapsOf(const lvlm::Trace& trace, const lvlm::Selection& chosen);
+  std::vector<lvlm::GalleryMap> RelevancyOf(
+    const lvlm::Trace& trace, vtkDataObject* data, const std::vector<std::int64_t>& tokens);
+  /// For a caption: what there is a map of.
+  std::string GetMapsText(const lvlm::Trace& trace) const;
+
+  std::unique_ptr<lvlm::RelevancyCache> Known;
 
   vtkLVLMMapGallery(const vtkLVLMMapGallery&) = delete;
   void operator=(const vtkLVLMMapGallery&) = delete;

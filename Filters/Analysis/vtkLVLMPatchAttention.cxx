@@ -11,7 +11,28 @@
 #include "vtkObjectFactory.h"
 #include "vtkTable.h"
 
+#include <string>
+
 vtkStandardNewMacro(vtkLVLMPatchAttention);
+
+namespace
+{
+/// For a caption: which patches the numbers are of.
+std::string patchesText(const lvlm::Indices& patches, const lvlm::PatchGrid& grid)
+{
+  if (static_cast<std::int64_t>(patches.size()) == grid.count())
+  {
+    return "all patches (their mean)";
+  }
+  if (patches.size() != 1)
+  {
+    return std::to_string(patches.size()) + " patches (their mean)";
+  }
+  const std::int64_t patch = patches.front();
+  return "patch " + std::to_string(patch) + " (row " + std::to_string(patch / grid.cols) +
+    ", column " + std::to_string(patch % grid.cols) + ")";
+}
+}
 
 int vtkLVLMPatchAttention::FillOutputPortInformation(int, vtkInformation* info)
 {
@@ -41,6 +62,8 @@ void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject*,
     texts.push_back(lvlm::textAt(trace, at));
   }
   lvlm::addColumn(table, "text", texts);
+  lvlm::addText(table, "patches",
+    patchesText(lvlm::resolveIndices(patches, trace.grid.count(), "Patches"), trace.grid));
   lvlm::addColumn(table, "attention", result.mean);
   for (std::size_t h = 0; h < heads.size(); ++h)
   {

@@ -6,7 +6,8 @@
  * The reverse of vtkLVLMAttentionMap. The patches come from a list, from a selection of cells of an
  * attention map (port 1), or from both; without either all of them are taken. A vtkTable with a row
  * for every answer token: `answer_index`, `token`, `attention` (the mean over patches, layers and
- * heads) and for every chosen head h a column `head_<h>` (the mean over patches and layers).
+ * heads) and for every chosen head h a column `head_<h>` (the mean over patches and layers). Its
+ * field `patches` says which patches these are.
  */
 #ifndef vtkLVLMPatchAttention_h
 #define vtkLVLMPatchAttention_h

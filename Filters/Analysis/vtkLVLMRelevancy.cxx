@@ -125,6 +125,66 @@ std::string methodText(int method, int mode)
                                                       : "attention rollout (maximum of heads)";
 }
 
+/// What a map follows and what that is worth (measured: relevancy.md), for captions.
+struct MapText
+{
+  const char* title;
+  const char* worth;
+};
+
+MapText gradientText(const std::string& name, bool visionTower)
+{
+  constexpr MapText rough{ "Through both, for the whole picture",
+    "Rough: often beside the object" };
+  if (name == "decoder")
+  {
+    return { "Through the language model", "Trust this one first" };
+  }
+  if (name == "vision")
+  {
+    return { "Through the vision tower", "Rough: often beside the object" };
+  }
+  // The joint map of a tower without CLS, which gives no map of its own.
+  return name == "joint_token" ? MapText{ "Through both, for this token", "As good as the first" }
+    : visionTower              ? rough
+                               : MapText{ "Through both, for this token", "See also the first" };
+}
+
+/// Two lines `<name>_text` for every map that there could be; those that there
+/// are not say so.
+void addMapTexts(vtkImageData* image, int method)
+{
+  const bool tower = image->GetCellData()->GetArray("vision") != nullptr;
+  std::vector<std::string> names{ arrayName(lvlm::ActivationName) };
+  std::transform(std::begin(lvlm::RelevancyNames), std::end(lvlm::RelevancyNames),
+    std::back_inserter(names), [](const char* name) { return arrayName(name); });
+  for (const std::string& name : names)
+  {
+    MapText text{ "No map here",
+      method == vtkLVLMRelevancy::GRADIENT             ? "The relevancy has none of this kind"
+        : method == vtkLVLMRelevancy::TOKEN_ACTIVATION ? "A token activation map is a single one"
+                                                       : "Attention rollout gives a single map" };
+    if (image->GetCellData()->GetArray(name.c_str()))
+    {
+      text = method == vtkLVLMRelevancy::GRADIENT ? gradientText(name, tower)
+        : method == vtkLVLMRelevancy::TOKEN_ACTIVATION
+        ? MapText{ "Token activation map", "Where the picture says the token itself" }
+        : MapText{ "Attention rollout through the language model",
+            "Attention alone: it knows no gradient" };
+    }
+    lvlm::addTexts(image, (name + "_text").c_str(), { text.title, text.worth });
+  }
+}
+
+/// For a colour legend.
+const char* legendText(int method, bool normalized)
+{
+  return method == vtkLVLMRelevancy::TOKEN_ACTIVATION ? "Token activation of each patch"
+    : method != vtkLVLMRelevancy::GRADIENT            ? "Rollout to each patch (part of 1)"
+    : normalized                                      ? "Relevancy of each patch (part of 1)"
+                                                      : "Relevancy of each patch (a sum)";
+}
+
 void addMap(vtkImageData* image, const lvlm::Trace& trace, const std::string& name,
   const std::vector<float>& map)
 {
@@ -222,6 +282,7 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
       auto* table = vtkTable::GetData(outputs, 1);
       fillTable(table, text, map);
       lvlm::addText(table, "method", methodText(this->Method, this->Mode));
+      lvlm::addText(image, "method", methodText(this->Method, this->Mode));
       addNumbers(image, text);
       map = lvlm::imageSpan(trace, map);
     }
@@ -229,4 +290,7 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   }
   lvlm::addPatchIndices(image, trace.grid);
   lvlm::addPicture(image, data);
+  this->TellTokens(trace, request.tokens, outputs);
+  addMapTexts(image, this->Method);
+  lvlm::addLegend(image, legendText(this->Method, normalize), arrayName(names[0]));
 }

@@ -81,8 +81,7 @@ void addShownColumns(const lvlm::Trace& trace, const Integers& tokens, vtkTable*
       [](float logprob) { return std::exp(logprob); });
   }
   Integers chosen(T, 0);
-  for (const std::int64_t token :
-    lvlm::resolveIndices(tokens, trace.answerLength(), "AnswerTokens"))
+  for (const std::int64_t token : tokens)
   {
     chosen[static_cast<std::size_t>(token)] = 1;
   }
@@ -128,8 +127,8 @@ int vtkLVLMTokens::FillOutputPortInformation(int, vtkInformation* info)
   return 1;
 }
 
-void vtkLVLMTokens::Compute(
-  const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
+void vtkLVLMTokens::Compute(const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector** inputs,
+  vtkInformationVector* outputs)
 {
   auto* table = vtkTable::GetData(outputs);
   Integers position(trace.tokens.size());
@@ -151,7 +150,7 @@ void vtkLVLMTokens::Compute(
   {
     addAlternatives(trace, table);
   }
-  addShownColumns(trace, this->GetTokensToUse(trace, outputs), table);
+  addShownColumns(trace, this->GetTokensToMark(trace, inputs, outputs).value_or(Integers()), table);
   lvlm::addText(
     table, "grid", std::to_string(trace.grid.rows) + "," + std::to_string(trace.grid.cols));
   if (!trace.regions.empty()) // the whole picture comes first

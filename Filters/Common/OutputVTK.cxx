@@ -176,10 +176,23 @@ void addPicture(vtkDataObject* output, vtkDataObject* trace)
 
 void addText(vtkDataObject* output, const char* name, const std::string& text)
 {
-  vtkNew<vtkStringArray> line;
-  line->SetName(name);
-  line->InsertNextValue(text);
-  output->GetFieldData()->AddArray(line);
+  addTexts(output, name, { text });
+}
+
+void addTexts(vtkDataObject* output, const char* name, const std::vector<std::string>& lines)
+{
+  vtkNew<vtkStringArray> texts;
+  texts->SetName(name);
+  for (const std::string& line : lines)
+  {
+    texts->InsertNextValue(line);
+  }
+  output->GetFieldData()->AddArray(texts);
+}
+
+void addLegend(vtkDataObject* output, const std::string& legend, const std::string& array)
+{
+  addTexts(output, "legend", { legend, array });
 }
 
 } // namespace lvlm

@@ -88,6 +88,10 @@ void addPicture(vtkDataObject* output, vtkDataObject* trace);
 
 /// Puts a line on what an output shows into its field data, for LVLM Caption.
 void addText(vtkDataObject* output, const char* name, const std::string& text);
+/// The same of several lines; unlike a single one these are not part of ParaView's tool tips.
+void addTexts(vtkDataObject* output, const char* name, const std::vector<std::string>& lines);
+/// What the array's numbers are, for its colour legend: field `legend`, this and the array's name.
+void addLegend(vtkDataObject* output, const std::string& legend, const std::string& array);
 
 } // namespace lvlm
 

@@ -2,6 +2,7 @@
 #include "vtkLVLMTraceFilter.h"
 
 #include "OutputPieces.h"
+#include "OutputVTK.h"
 #include "TokenTable.h"
 
 #include "Models/Trace/Analysis.h"
@@ -10,6 +11,7 @@
 #include "Models/Trace/Trace.h"
 #include "Readers/AlgorithmTeam.h"
 #include "Readers/RankExecutive.h"
+#include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
 #include "Readers/vtkLVLMTrace.h"
@@ -24,6 +26,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <sstream>
 
 using Pipeline = vtkStreamingDemandDrivenPipeline;
 
@@ -180,7 +183,7 @@ vtkTypeBool vtkLVLMTraceFilter::ProcessRequest(
 {
   if (request->Has(vtkDemandDrivenPipeline::REQUEST_INFORMATION()))
   {
-    return this->RequestInformation(outputs);
+    return this->RequestInformation(inputs, outputs);
   }
   if (request->Has(Pipeline::REQUEST_UPDATE_EXTENT()))
   {
@@ -202,7 +205,8 @@ int vtkLVLMTraceFilter::FillInputPortInformation(int, vtkInformation* info)
 
 void vtkLVLMTraceFilter::Announce(const lvlm::TraceShape&, vtkInformationVector*) {}
 
-int vtkLVLMTraceFilter::RequestInformation(vtkInformationVector* outputs)
+int vtkLVLMTraceFilter::RequestInformation(
+  vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
   const lvlm::TraceShape whole = lvlm::inputShape(this);
   this->RegionRange[1] = static_cast<int>(whole.regions.size()) - 1;
@@ -223,7 +227,7 @@ int vtkLVLMTraceFilter::RequestInformation(vtkInformationVector* outputs)
   {
     vtkInformation* outInfo = outputs->GetInformationObject(port);
     // Without time steps the pipeline need not run again when the time changes.
-    lvlm::setAnswerTime(outInfo, this->FollowTime ? shape.answerTokens : 0);
+    lvlm::setAnswerTime(outInfo, this->FollowsTime(inputs) ? shape.answerTokens : 0);
     if (!outInfo->Has(Pipeline::WHOLE_EXTENT()))
     {
       const int none[6] = { 0, -1, 0, -1, 0, -1 };
@@ -399,4 +403,41 @@ std::vector<std::int64_t> vtkLVLMTraceFilter::GetTokensToUse(
   // Times outside the answer, as other sources of the session may have, show its nearest end.
   const double token = std::isnan(time) ? 0.0 : std::floor(std::clamp(time, 0.0, last));
   return { static_cast<std::int64_t>(token) };
+}
+
+bool vtkLVLMTraceFilter::FollowsTime(vtkInformationVector**) const
+{
+  return this->FollowTime;
+}
+
+std::string vtkLVLMTraceFilter::GetLateText(
+  const lvlm::Trace& trace, vtkInformationVector* outputs) const
+{
+  vtkInformation* outInfo = outputs->GetInformationObject(0);
+  const bool timed = this->FollowTime && outInfo->Has(Pipeline::UPDATE_TIME_STEP());
+  const double time = timed ? outInfo->Get(Pipeline::UPDATE_TIME_STEP()) : 0.0;
+  if (!(time >= static_cast<double>(trace.answerLength())))
+  {
+    return "";
+  }
+  std::ostringstream text;
+  text << " (its last token: time " << time << " is past its end)";
+  return text.str();
+}
+
+void vtkLVLMTraceFilter::TellTokens(const lvlm::Trace& trace,
+  const std::vector<std::int64_t>& tokens, vtkInformationVector* outputs) const
+{
+  const lvlm::Indices told = lvlm::resolveIndices(tokens, trace.answerLength(), "AnswerTokens");
+  const std::string late = this->GetLateText(trace, outputs);
+  for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
+  {
+    vtkDataObject* output = vtkDataObject::GetData(outputs, port);
+    output->GetFieldData()->AddArray(lvlm::arrayFromTensor(
+      lvlm::Tensor::of(told, { static_cast<std::int64_t>(told.size()) }), "answer_tokens"));
+    if (!late.empty())
+    {
+      lvlm::addText(output, "late", late);
+    }
+  }
 }

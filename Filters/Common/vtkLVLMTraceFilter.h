@@ -26,6 +26,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace lvlm
@@ -126,6 +127,17 @@ protected:
   std::vector<std::int64_t> GetTokensToUse(
     const lvlm::Trace& trace, vtkInformationVector* outputs) const;
 
+  /// Tells in the field data of all outputs which answer tokens they are about, for captions and
+  /// whatever else names them: `answer_tokens`, their indices, and `late`, what there is to say
+  /// where the time has passed the answer's end.
+  void TellTokens(const lvlm::Trace& trace, const std::vector<std::int64_t>& tokens,
+    vtkInformationVector* outputs) const;
+  /// That `late`.
+  std::string GetLateText(const lvlm::Trace& trace, vtkInformationVector* outputs) const;
+
+  /// Whether the outputs change with the time. Default: FollowTime.
+  virtual bool FollowsTime(vtkInformationVector** inputs) const;
+
   /// For exchanges in Compute(). All ranks must make the same ones.
   lvlm::ranks::Team& GetRanks();
   /// The parts of all ranks as one.
@@ -155,7 +167,7 @@ private:
   /// Compute(), and an error where the trace's file was changed under it.
   void ComputeIntact(
     vtkDataObject* data, vtkInformationVector** inputs, vtkInformationVector* outputs);
-  int RequestInformation(vtkInformationVector* outputs);
+  int RequestInformation(vtkInformationVector** inputs, vtkInformationVector* outputs);
   int RequestUpdateExtent(vtkInformationVector** inputs);
   int RequestData(vtkInformationVector** inputs, vtkInformationVector* outputs);
   void ComputeOnRanks(

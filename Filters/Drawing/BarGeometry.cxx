@@ -22,8 +22,6 @@ namespace lvlm
 
 namespace
 {
-using Colour = std::array<unsigned char, 3>;
-
 constexpr double Length = 10.0; // of a bar at full scale
 constexpr double LabelRoom = 6.2;
 constexpr double ValueRoom = 2.2;
@@ -32,11 +30,11 @@ constexpr double Capital = 0.42; // height of a capital letter
 constexpr double Gap = 0.3;
 constexpr std::size_t LongestLabel = 22;
 
-constexpr Colour Ink{ 33, 33, 38 };
-constexpr Colour Track{ 238, 238, 241 };
 constexpr Colour Plain{ 128, 156, 190 };
 constexpr Colour Highlighted{ 222, 107, 31 };
 constexpr Colour First{ 32, 90, 150 };
+constexpr Colour FirstOnDark{ 84, 176, 250 };
+constexpr double Track = 0.09; // between background and text
 
 class Shapes
 {
@@ -66,7 +64,7 @@ public:
     {
       const std::array<vtkIdType, 3> ids{ first + t[0], first + t[1], first + t[2] };
       this->Polys->InsertNextCell(3, ids.data());
-      this->describe(row, Ink);
+      this->describe(row, this->Style.text);
     }
   }
 
@@ -87,7 +85,7 @@ public:
     output->GetCellData()->AddArray(this->Row);
   }
 
-  Shapes() { this->Colours->SetNumberOfComponents(3); }
+  explicit Shapes(const Ink& ink) : Style(ink) { this->Colours->SetNumberOfComponents(3); }
 
 private:
   void describe(int row, const Colour& colour)
@@ -96,15 +94,19 @@ private:
     this->Colours->InsertNextTypedTuple(colour.data());
   }
 
+  Ink Style;
   vtkNew<vtkPoints> Points;
   vtkNew<vtkCellArray> Polys;
   vtkNew<vtkIntArray> Row;
   vtkNew<vtkUnsignedCharArray> Colours;
 };
 
-const Colour& colourOf(Bar::Look look)
+const Colour& colourOf(Bar::Look look, const Ink& ink)
 {
-  return look == Bar::Look::Highlighted ? Highlighted : look == Bar::Look::First ? First : Plain;
+  return look == Bar::Look::Highlighted ? Highlighted
+    : look == Bar::Look::Plain          ? Plain
+    : ink.onDark()                      ? FirstOnDark
+                                        : First;
 }
 }
 
@@ -123,7 +125,7 @@ std::string textOfValue(double value, bool percent)
 
 void drawBars(const std::vector<Bar>& bars, const BarStyle& style, vtkPolyData* output)
 {
-  Shapes shapes;
+  Shapes shapes(style.ink);
   // A note has half a row of air above it.
   shapes.frame(style.rows + (style.note.empty() ? 0 : 1.5));
   double middle = -0.5;
@@ -131,10 +133,10 @@ void drawBars(const std::vector<Bar>& bars, const BarStyle& style, vtkPolyData* 
   {
     const double part =
       style.fullScale > 0 ? std::clamp(bar.value / style.fullScale, 0.0, 1.0) : 0.0;
-    shapes.rectangle(0, Length, middle, 0.0, bar.row, Track);
+    shapes.rectangle(0, Length, middle, 0.0, bar.row, style.ink.between(Track));
     if (part > 0)
     {
-      shapes.rectangle(0, part * Length, middle, 0.1, bar.row, colourOf(bar.look));
+      shapes.rectangle(0, part * Length, middle, 0.1, bar.row, colourOf(bar.look, style.ink));
     }
     shapes.text(shortened(bar.label, LongestLabel), -Gap, true, middle, bar.row);
     shapes.text(textOfValue(bar.value, style.percent), Length + Gap, false, middle, bar.row);

@@ -4,6 +4,8 @@
 #ifndef LVLM_FILTERS_DRAWING_BARGEOMETRY_H
 #define LVLM_FILTERS_DRAWING_BARGEOMETRY_H
 
+#include "Ink.h"
+
 #include <string>
 #include <vector>
 
@@ -31,6 +33,7 @@ struct BarStyle
   double fullScale = 1.0; ///< value of a bar of full length
   bool percent = true;
   std::string note; ///< a line below the bars; empty: none
+  Ink ink;
 };
 
 /// A number as the bars write theirs.

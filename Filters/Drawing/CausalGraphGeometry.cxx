@@ -24,13 +24,9 @@ namespace lvlm
 namespace
 {
 using causal::Mark;
-using Colour = std::array<unsigned char, 3>;
 using Ids = std::vector<vtkIdType>;
 
-constexpr Colour EdgeColour{ 60, 60, 70 };
-constexpr Colour OutsideEdgeColour{ 150, 150, 158 };
-constexpr Colour MarkFill{ 255, 255, 255 };
-constexpr Colour WordColour{ 15, 15, 20 };
+constexpr Colour WordColour{ 15, 15, 20 }; // on a disc
 constexpr Colour TargetColour{ 255, 140, 26 };
 constexpr Colour OutsideColour{ 226, 226, 226 };
 
@@ -42,6 +38,10 @@ constexpr double PatchWord = 0.27; // height of a capital letter
 constexpr double ColumnWord = 0.46;
 constexpr double WordGap = 0.25;
 constexpr double Layer = 0.1;
+
+/// Between background and text.
+constexpr double EdgePart = 0.85;
+constexpr double OutsideEdgePart = 0.45;
 constexpr double Pi = 3.14159265358979323846;
 
 /// The nearer to the target, the stronger.
@@ -116,7 +116,7 @@ struct Cell
 class Drawer
 {
 public:
-  explicit Drawer(const GraphDrawing& graph) : Graph(graph) {}
+  Drawer(const GraphDrawing& graph, const Ink& ink) : Graph(graph), Style(ink) {}
 
   void run(vtkPolyData* output)
   {
@@ -160,7 +160,8 @@ private:
     }
     this->Polygons.push_back({ ids, kind, fill, edge });
     ids.push_back(ids.front());
-    this->Lines.push_back({ ids, kind, node.target && !edge ? WordColour : EdgeColour, edge });
+    this->Lines.push_back(
+      { ids, kind, this->Style.between(node.target && !edge ? 1 : EdgePart), edge });
   }
 
   void polygon(const GraphNode& node, const std::vector<Point2>& corners, const GraphEdge& edge)
@@ -177,7 +178,7 @@ private:
   {
     const bool inside =
       this->Graph.nodes[edge.source].radius >= 0 && this->Graph.nodes[edge.target].radius >= 0;
-    return inside ? EdgeColour : OutsideEdgeColour;
+    return this->Style.between(inside ? EdgePart : OutsideEdgePart);
   }
 
   void drawEdge(const GraphEdge& edge)
@@ -231,7 +232,7 @@ private:
     else if (mark == Mark::Circle)
     {
       const Point2 centre{ tip[0] + 0.5 * length * along[0], tip[1] + 0.5 * length * along[1] };
-      this->disc(GraphKind::EndMark, node, centre, 0.42 * length, 2, MarkFill, &edge);
+      this->disc(GraphKind::EndMark, node, centre, 0.42 * length, 2, this->Style.background, &edge);
     }
     else
     {
@@ -268,7 +269,9 @@ private:
       {
         triangle.push_back(ids[static_cast<std::size_t>(corner)]);
       }
-      this->Polygons.push_back({ triangle, GraphKind::Word, WordColour, nullptr });
+      const bool onDisc = node.image && !node.target;
+      this->Polygons.push_back(
+        { triangle, GraphKind::Word, onDisc ? WordColour : this->Style.text, nullptr });
     }
   }
 
@@ -317,15 +320,16 @@ private:
   }
 
   const GraphDrawing& Graph;
+  const Ink Style;
   vtkNew<vtkPoints> Points;
   PointArrays Values;
   std::vector<Cell> Vertices, Lines, Polygons;
 };
 }
 
-void drawGraph(const GraphDrawing& graph, vtkPolyData* output)
+void drawGraph(const GraphDrawing& graph, const Ink& ink, vtkPolyData* output)
 {
-  Drawer(graph).run(output);
+  Drawer(graph, ink).run(output);
 }
 
 } // namespace lvlm

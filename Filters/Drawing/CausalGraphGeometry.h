@@ -5,6 +5,7 @@
 #define LVLM_FILTERS_DRAWING_CAUSALGRAPHGEOMETRY_H
 
 #include "CausalGraph.h"
+#include "Ink.h"
 
 class vtkPolyData;
 
@@ -24,7 +25,7 @@ enum class GraphKind
 
 /// Fills `output`; vtkLVLMCausalGraph.h lists the arrays. Lies just above the picture's plane,
 /// edges lowest, then marks, discs and words.
-void drawGraph(const GraphDrawing& graph, vtkPolyData* output);
+void drawGraph(const GraphDrawing& graph, const Ink& ink, vtkPolyData* output);
 
 } // namespace lvlm
 

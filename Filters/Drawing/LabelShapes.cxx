@@ -17,9 +17,8 @@
 namespace lvlm
 {
 
-void fillLabels(vtkPolyData* output, const std::vector<Label>& labels)
+void fillLabels(vtkPolyData* output, const std::vector<Label>& labels, const Ink& ink)
 {
-  constexpr std::array<unsigned char, 3> Ink{ 33, 33, 38 };
   vtkNew<vtkPoints> points;
   vtkNew<vtkCellArray> cells;
   vtkNew<vtkIntArray> place;
@@ -33,18 +32,18 @@ void fillLabels(vtkPolyData* output, const std::vector<Label>& labels)
     const TextShape shape = shapeOfText(label.text);
     const double size =
       shape.width > 0 ? std::min(label.capital, label.room / shape.width) : label.capital;
-    points->InsertNextPoint(label.left, label.middle + label.capital, 0);
+    points->InsertNextPoint(label.left, label.middle + label.capital, label.height);
     const vtkIdType first = points->GetNumberOfPoints();
     for (const auto& p : shape.points)
     {
-      points->InsertNextPoint(label.left + size * p[0], label.middle + size * p[1], 0);
+      points->InsertNextPoint(label.left + size * p[0], label.middle + size * p[1], label.height);
     }
     for (const auto& t : shape.triangles)
     {
       const std::array<vtkIdType, 3> ids{ first + t[0], first + t[1], first + t[2] };
       cells->InsertNextCell(3, ids.data());
       place->InsertNextValue(static_cast<int>(i));
-      color->InsertNextTypedTuple(Ink.data());
+      color->InsertNextTypedTuple(ink.text.data());
     }
   }
   output->SetPoints(points);

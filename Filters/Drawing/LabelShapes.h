@@ -4,6 +4,8 @@
 #ifndef LVLM_FILTERS_DRAWING_LABELSHAPES_H
 #define LVLM_FILTERS_DRAWING_LABELSHAPES_H
 
+#include "Ink.h"
+
 #include <string>
 #include <vector>
 
@@ -18,11 +20,12 @@ struct Label
   double left = 0, middle = 0; ///< where it begins, and half a capital above the base line
   double capital = 1;          ///< height of a capital letter
   double room = 0;             ///< longer ones are written smaller
+  double height = 0;           ///< above the plane of the picture
 };
 
 /// Cell arrays: `color`, and `label`, the label's place in the list. Labels that are empty, or that
 /// nothing can write, have no cells, but count for the bounds.
-void fillLabels(vtkPolyData* output, const std::vector<Label>& labels);
+void fillLabels(vtkPolyData* output, const std::vector<Label>& labels, const Ink& ink);
 
 } // namespace lvlm
 

@@ -7,8 +7,10 @@
 #include "Models/Trace/Words.h"
 #include "Readers/vtkLVLMGuard.h"
 
+#include "vtkCellData.h"
 #include "vtkDataArray.h"
 #include "vtkInformation.h"
+#include "vtkIntArray.h"
 #include "vtkObjectFactory.h"
 #include "vtkPolyData.h"
 #include "vtkStringArray.h"
@@ -105,6 +107,28 @@ void keepAround(std::vector<lvlm::Bar>& bars, std::size_t room)
   bars.resize(room);
 }
 
+/// What the row of a bar is of goes with its cells, for whoever points at it.
+void passPlaces(vtkTable* table, vtkPolyData* bars)
+{
+  vtkDataArray* rows = bars->GetCellData()->GetArray("row");
+  for (const char* name : { "answer_index", "layer", "head" })
+  {
+    auto* column = vtkDataArray::SafeDownCast(table->GetColumnByName(name));
+    if (!column)
+    {
+      continue;
+    }
+    vtkNew<vtkIntArray> places;
+    places->SetName(name);
+    for (vtkIdType cell = 0; cell < rows->GetNumberOfTuples(); ++cell)
+    {
+      const auto row = static_cast<vtkIdType>(rows->GetComponent(cell, 0));
+      places->InsertNextValue(row < 0 ? -1 : static_cast<int>(column->GetComponent(row, 0)));
+    }
+    bars->GetCellData()->AddArray(places);
+  }
+}
+
 void keepLargest(std::vector<lvlm::Bar>& bars, std::size_t room)
 {
   std::stable_sort(bars.begin(), bars.end(),
@@ -184,7 +208,9 @@ int vtkLVLMBars::RequestData(
       }
       lvlm::drawBars(bars,
         { this->MaximumBars, this->FullScale > 0 ? this->FullScale : largest, this->Percent,
-          noteOf(this->Note, table, this->Percent) },
+          noteOf(this->Note, table, this->Percent),
+          lvlm::inkOf(this->TextColor, this->BackgroundColor) },
         vtkPolyData::GetData(outputs));
+      passPlaces(table, vtkPolyData::GetData(outputs));
     });
 }

@@ -6,9 +6,10 @@
  * Input: a vtkTable, e.g. of vtkLVLMTokens or of vtkLVLMRelevancy's second port. A bar a row, from
  * top to bottom; rows whose value is not a number are left out. Output: vtkPolyData in the plane z
  * = 0 with the cell arrays `color` (RGB, shown as it is) and `row` (of the table; -1 for the first
- * bar). Bars start at x = 0 and are 10 long at full scale, words end at x = -0.3, a row is 1 high
- * and the first lies below y = 0; the bounds depend on MaximumBars and on whether there is a Note,
- * so that a camera fits at all times.
+ * bar), and `answer_index`, `layer` and `head` of that row where the table has such columns. Bars
+ * start at x = 0 and are 10 long at full scale, words end at x = -0.3, a row is 1 high and the
+ * first lies below y = 0; the bounds depend on MaximumBars and on whether there is a Note, so that
+ * a camera fits at all times.
  */
 #ifndef vtkLVLMBars_h
 #define vtkLVLMBars_h
@@ -93,6 +94,15 @@ public:
   vtkGetMacro(Percent, bool);
   ///@}
 
+  ///@{
+  /** Colors of what is written, and of what it stands on, from which the paler ones are mixed: red,
+   * green and blue in [0, 1]. Default: dark gray on white. */
+  vtkSetVector3Macro(TextColor, double);
+  vtkGetVector3Macro(TextColor, double);
+  vtkSetVector3Macro(BackgroundColor, double);
+  vtkGetVector3Macro(BackgroundColor, double);
+  ///@}
+
 protected:
   vtkLVLMBars() = default;
   ~vtkLVLMBars() override = default;
@@ -106,6 +116,8 @@ protected:
   int MaximumBars = 16;
   double FullScale = 0.0;
   bool Percent = true;
+  double TextColor[3] = { 0.13, 0.13, 0.15 };
+  double BackgroundColor[3] = { 1.0, 1.0, 1.0 };
 
 private:
   vtkLVLMBars(const vtkLVLMBars&) = delete;

@@ -56,28 +56,56 @@ std::string answerOf(const lvlm::Trace& trace, const std::set<std::int64_t>& cho
   return lvlm::oneLine(text);
 }
 
+/// What the fields of a text stand for.
+struct Words
+{
+  const lvlm::Trace& trace;
+  std::optional<std::set<std::int64_t>> tokens; ///< none where nothing says which
+  std::string late;
+  vtkDataObject* about; ///< may be null
+  std::size_t length;   ///< of a line, 0 for any
+};
+
 /// What the field `name` of the text stands for, if it is one.
-std::optional<std::string> valueOf(const std::string& name, const lvlm::Trace& trace,
-  const std::set<std::int64_t>& chosen, vtkDataObject* about)
+std::optional<std::string> valueOf(const std::string& name, const Words& words)
 {
   if (name == "question")
   {
-    return lvlm::oneLine(lvlm::questionOf(trace));
+    return lvlm::oneLine(lvlm::questionOf(words.trace));
   }
-  if (name == "answer" || name == "token")
+  if (name == "answer")
   {
-    return answerOf(trace, chosen, name == "token");
+    return answerOf(words.trace, words.tokens.value_or(std::set<std::int64_t>()), false);
   }
-  auto* said = about
-    ? vtkStringArray::SafeDownCast(about->GetFieldData()->GetAbstractArray(name.c_str()))
+  if (name == "token")
+  {
+    // What else the line says must have room.
+    const std::size_t room = words.length == 0 ? 0 : std::max<std::size_t>(words.length / 4, 12);
+    return words.tokens ? std::optional<std::string>(
+                            lvlm::shortened(answerOf(words.trace, *words.tokens, true), room))
+                        : std::nullopt;
+  }
+  auto* said = words.about
+    ? vtkStringArray::SafeDownCast(words.about->GetFieldData()->GetAbstractArray(name.c_str()))
     : nullptr;
-  return said && said->GetNumberOfValues() == 1 ? std::optional<std::string>(said->GetValue(0))
-                                                : std::nullopt;
+  if (name == "late" && !said)
+  {
+    return words.late;
+  }
+  if (!said || said->GetNumberOfValues() == 0)
+  {
+    return std::nullopt;
+  }
+  std::string lines = said->GetValue(0);
+  for (vtkIdType i = 1; i < said->GetNumberOfValues(); ++i)
+  {
+    lines += "\n" + said->GetValue(i);
+  }
+  return lines;
 }
 
 /// A line with its fields filled in; nothing when it asks for what `about` does not say.
-std::optional<std::string> filled(const std::string& line, const lvlm::Trace& trace,
-  const std::set<std::int64_t>& chosen, vtkDataObject* about)
+std::optional<std::string> filled(const std::string& line, const Words& words)
 {
   std::string result;
   for (std::size_t at = 0; at < line.size();)
@@ -96,8 +124,8 @@ std::optional<std::string> filled(const std::string& line, const lvlm::Trace& tr
       at = open + 1;
       continue;
     }
-    const auto value = valueOf(line.substr(open + 1, close - open - 1), trace, chosen, about);
-    if (!value && about)
+    const auto value = valueOf(line.substr(open + 1, close - open - 1), words);
+    if (!value && words.about)
     {
       return std::nullopt;
     }
@@ -108,8 +136,7 @@ std::optional<std::string> filled(const std::string& line, const lvlm::Trace& tr
 }
 
 /// The lines of a text, each with its fields filled in and cut to the length.
-std::string fillIn(const std::string& text, const lvlm::Trace& trace,
-  const std::set<std::int64_t>& chosen, std::size_t length, vtkDataObject* about)
+std::string fillIn(const std::string& text, const Words& words)
 {
   std::string result;
   bool first = true;
@@ -118,13 +145,14 @@ std::string fillIn(const std::string& text, const lvlm::Trace& trace,
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string line = text.substr(begin, end - begin);
     begin = end + 1;
-    const auto words = filled(line, trace, chosen, about);
-    if (words)
+    const auto whole = filled(line, words);
+    if (whole)
     {
       const bool answer = line.find("{answer}") != std::string::npos;
-      const std::size_t bracket = answer ? words->find('[') : std::string::npos;
-      std::string shown =
-        lvlm::shortened(*words, length, bracket == std::string::npos ? 0 : bracket);
+      const std::size_t bracket = answer ? whole->find('[') : std::string::npos;
+      std::string shown = whole->find('\n') == std::string::npos
+        ? lvlm::shortened(*whole, words.length, bracket == std::string::npos ? 0 : bracket)
+        : *whole; // lines of their own, which a filter has kept short
       lvlm::replaceAll(
         shown, "$", "\\$"); // VTK would set what stands between two of them as a formula
       result += (first ? "" : "\n") + shown;
@@ -133,27 +161,6 @@ std::string fillIn(const std::string& text, const lvlm::Trace& trace,
   }
   return result;
 }
-}
-
-vtkLVLMCaption::vtkLVLMCaption()
-{
-  this->SetNumberOfInputPorts(2);
-}
-
-void vtkLVLMCaption::SetAboutConnection(vtkAlgorithmOutput* about)
-{
-  this->SetInputConnection(1, about);
-}
-
-int vtkLVLMCaption::FillInputPortInformation(int port, vtkInformation* info)
-{
-  if (port == 0)
-  {
-    return this->Superclass::FillInputPortInformation(port, info);
-  }
-  info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkDataObject");
-  info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
-  return 1;
 }
 
 void vtkLVLMCaption::PrintSelf(ostream& os, vtkIndent indent)
@@ -172,9 +179,13 @@ int vtkLVLMCaption::FillOutputPortInformation(int, vtkInformation* info)
 void vtkLVLMCaption::Compute(const lvlm::Trace& trace, vtkDataObject*,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
-  const lvlm::Indices tokens = lvlm::resolveIndices(
-    this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
-  const std::string text = fillIn(this->Text, trace, { tokens.begin(), tokens.end() },
-    static_cast<std::size_t>(this->LineLength), vtkDataObject::GetData(inputs[1]));
+  vtkDataObject* about = GetAbout(inputs);
+  Words words{ trace, std::nullopt, about ? "" : this->GetLateText(trace, outputs), about,
+    static_cast<std::size_t>(this->LineLength) };
+  if (const auto tokens = this->GetTokensToMark(trace, inputs, outputs))
+  {
+    words.tokens = std::set<std::int64_t>(tokens->begin(), tokens->end());
+  }
+  const std::string text = fillIn(this->Text, words);
   lvlm::addColumn(vtkTable::GetData(outputs), "Text", std::vector<std::string>{ text });
 }

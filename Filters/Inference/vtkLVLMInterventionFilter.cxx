@@ -37,6 +37,7 @@ std::vector<std::int64_t> vtkLVLMInterventionFilter::GetScoredTokens(
   {
     lvlm::fail("the answer has no tokens");
   }
+  this->TellTokens(trace, tokens, outputs);
   return tokens;
 }
 

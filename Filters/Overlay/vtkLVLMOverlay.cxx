@@ -17,6 +17,7 @@
 #include "vtkMultiBlockDataSet.h"
 #include "vtkObjectFactory.h"
 #include "vtkPointData.h"
+#include "vtkSmartPointer.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
 #include "vtkUnsignedCharArray.h"
 
@@ -84,8 +85,26 @@ lvlm::picture::RgbImage pictureOfMap(vtkDataObject* map)
   return picture;
 }
 
-/// The trace's picture as it is, memory shared. Throws when there is none.
-void showPicture(vtkDataObject* trace, vtkImageData* output)
+/// The same picture in grays, by Rec. 601's weights of red, green and blue.
+vtkSmartPointer<vtkDataArray> grayOf(vtkDataArray* pixels)
+{
+  auto gray = vtkSmartPointer<vtkUnsignedCharArray>::New();
+  gray->SetName(pixels->GetName());
+  gray->SetNumberOfComponents(3);
+  gray->SetNumberOfTuples(pixels->GetNumberOfTuples());
+  for (vtkIdType i = 0; i < pixels->GetNumberOfTuples(); ++i)
+  {
+    const double luma = 0.299 * pixels->GetComponent(i, 0) + 0.587 * pixels->GetComponent(i, 1) +
+      0.114 * pixels->GetComponent(i, 2);
+    const auto level = static_cast<unsigned char>(std::lround(luma));
+    const unsigned char rgb[3] = { level, level, level };
+    gray->SetTypedTuple(i, rgb);
+  }
+  return gray;
+}
+
+/// The trace's picture: as it is with its memory shared, or in grays. Throws when there is none.
+void showPicture(vtkDataObject* trace, bool gray, vtkImageData* output)
 {
   vtkImageData* picture = vtkLVLMTrace::PictureOf(trace);
   if (!picture)
@@ -93,7 +112,8 @@ void showPicture(vtkDataObject* trace, vtkImageData* output)
     lvlm::fail("the input is neither an LVLM map nor a trace with a picture");
   }
   output->CopyStructure(picture);
-  output->GetPointData()->SetScalars(lvlm::pixelsOf(picture, "overlay"));
+  const vtkSmartPointer<vtkDataArray> pixels = lvlm::pixelsOf(picture, "overlay");
+  output->GetPointData()->SetScalars(gray ? grayOf(pixels) : pixels);
 }
 
 /// The cell values of a patch grid, row 0 at the top.
@@ -155,6 +175,7 @@ void vtkLVLMOverlay::PrintSelf(ostream& os, vtkIndent indent)
   os << indent << "Opacity: " << this->Opacity << endl;
   os << indent << "ColorMap: " << this->ColorMap << endl;
   os << indent << "Smooth: " << this->Smooth << endl;
+  os << indent << "Grayscale: " << this->Grayscale << endl;
 }
 
 int vtkLVLMOverlay::FillInputPortInformation(int, vtkInformation* info)
@@ -231,7 +252,7 @@ int vtkLVLMOverlay::RequestData(
       else
       {
         output->GetFieldData()->Initialize(); // the trace's words are no part of its picture
-        showPicture(data, output);
+        showPicture(data, this->Grayscale, output);
       }
       lvlm::cutToPiece(output, outputs->GetInformationObject(0), *this->Ranks);
     });

@@ -52,6 +52,15 @@ public:
   ///@}
 
   ///@{
+  /** Whether the plain picture of a trace is in grays, for colors that lie above it. Default:
+   * false.
+   */
+  vtkSetMacro(Grayscale, bool);
+  vtkGetMacro(Grayscale, bool);
+  vtkBooleanMacro(Grayscale, bool);
+  ///@}
+
+  ///@{
   /** The processes that work together. Default: the global controller. */
   void SetController(vtkMultiProcessController* controller);
   vtkMultiProcessController* GetController();
@@ -72,6 +81,7 @@ protected:
   double Opacity = 0.5;
   int ColorMap = 20;
   bool Smooth = true;
+  bool Grayscale = false;
 
 private:
   vtkLVLMOverlay(const vtkLVLMOverlay&) = delete;

@@ -11,6 +11,7 @@ import sys
 from paraview import simple
 
 simple.LoadPlugin(sys.argv[1], remote=False)
+simple.LoadPalette("WhiteBackground")  # as paper
 import lvlm  # noqa: E402: it comes with the plugin
 
 FOLDER = pathlib.Path(sys.argv[2])

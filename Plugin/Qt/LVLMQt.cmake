@@ -7,6 +7,7 @@ foreach (class IN ITEMS
   pqLVLMActions
   pqLVLMAskDialog
   pqLVLMAutoStart
+  pqLVLMColors
   pqLVLMIndexGrid
   pqLVLMIndexProperty
   pqLVLMIndicesWidget
@@ -23,6 +24,7 @@ foreach (class IN ITEMS
   pqLVLMTokenTable
   pqLVLMTokensWidget
   pqLVLMToolBar
+  pqLVLMTouch
   pqLVLMUndo)
   list(APPEND lvlm_qt_sources
     "${lvlm_qt_folder}/${class}.cxx"

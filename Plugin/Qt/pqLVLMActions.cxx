@@ -8,8 +8,6 @@
 #include "pqLVLMPython.h"
 #include "pqLVLMSession.h"
 #include "pqPipelineSource.h"
-#include "pqRenderView.h"
-#include "pqRenderViewSelectionReaction.h"
 #include "pqSelectionManager.h"
 #include "pqServerManagerModel.h"
 
@@ -62,6 +60,10 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
   this->addPreset("Gallery", tr("Heads gallery"),
     tr("Heads gallery: the maps of all attention heads side by side, on one scale"),
     "show_gallery");
+  this->addPreset("Words", tr("Words"),
+    tr("Words: the relevancy maps of all words of the answer side by side, on one scale"),
+    "show_words");
+  this->Commands.last().Action->setProperty("menuOnly", true); // the toolbar has to fit
   this->addPreset("Layers", tr("Layers 3D"),
     tr("Layers 3D: the attention maps of all layers, stacked from the first to the last"),
     "show_layers");
@@ -186,16 +188,12 @@ void pqLVLMActions::addHover()
 {
   this->addCommand(
     "Hover", tr("Hover"),
-    tr("Hover: while this is down, the patch under the mouse tells its row, its column and its "
-       "value (Hover Cells On of the active view)"),
-    []() { return qobject_cast<pqRenderView*>(pqActiveObjects::instance().activeView()); },
-    []() {});
-  // ParaView's own tool: in a narrow view its button is hidden, and which one it is has to be
-  // known.
+    tr("Hover: while this is down, what is under a mouse that rests tells its place and its "
+       "numbers"),
+    []() { return true; }, []() {});
   QAction* action = this->Commands.last().Action;
   action->setCheckable(true);
-  new pqRenderViewSelectionReaction(
-    action, nullptr, pqRenderViewSelectionReaction::SELECT_SURFACE_CELLS_TOOLTIP);
+  action->setChecked(true);
 }
 
 void pqLVLMActions::addWithoutSelection()

@@ -3,8 +3,8 @@
  * @class pqLVLMActions
  * @brief the commands of the toolbar and the menu LVLM
  *
- * Each but Hover, a tool of ParaView, runs a function of the Python module lvlm; here is only what
- * it is called with, and when it can work.
+ * Each but Hover, which pqLVLMTouch looks at, runs a function of the Python module lvlm; here is
+ * only what it is called with, and when it can work.
  */
 #ifndef pqLVLMActions_h
 #define pqLVLMActions_h

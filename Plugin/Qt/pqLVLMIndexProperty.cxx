@@ -130,9 +130,12 @@ void pqLVLMIndexProperty::showResult()
   pqApplicationCore::instance()->render();
 }
 
+void pqLVLMIndexProperty::aboutToPush() {}
+
 void pqLVLMIndexProperty::push()
 {
   SM_SCOPED_TRACE(PropertiesModified).arg("proxy", this->proxy());
+  this->aboutToPush();
   vtkSMPropertyHelper helper(this->property());
   const std::vector<int> values(this->Indices.begin(), this->Indices.end());
   if (values.empty())

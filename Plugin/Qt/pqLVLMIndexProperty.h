@@ -34,6 +34,9 @@ Q_SIGNALS:
   void indicesChanged();
 
 protected:
+  /// What else a choice changes; undone and traced with it. Default: nothing.
+  virtual void aboutToPush();
+
   /// Ties the property to the widget; called by constructors of subclasses once their parts stand.
   void linkProperty();
 

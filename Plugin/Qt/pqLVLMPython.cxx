@@ -116,6 +116,27 @@ QString pythonCall(const QString& function, const QStringList& arguments)
   return QStringLiteral("lvlm.%1(%2)").arg(function, arguments.join(QStringLiteral(", ")));
 }
 
+QString askPython(const QString& expression)
+{
+  // The interpreter gives nothing back, and what is printed would stand in the user's Python shell.
+  constexpr const char* Answer = "LVLM_GUI_ANSWER";
+  const QString code =
+    QStringLiteral("import os, lvlm, lvlm.touch\nos.environ['%1'] = %2").arg(Answer, expression);
+  const QString script =
+    QStringLiteral("exec(%1, {'__name__': 'lvlm_gui'})").arg(pythonString(code));
+  qunsetenv(Answer);
+  ErrorStream errors;
+  BEGIN_UNDO_EXCLUDE();
+  {
+    SM_SCOPED_TRACE(BlockTraceItems);
+    vtkPythonInterpreter::RunSimpleString(script.toUtf8().data());
+  }
+  END_UNDO_EXCLUDE();
+  const QString answer = qEnvironmentVariable(Answer);
+  qunsetenv(Answer);
+  return answer;
+}
+
 bool runPython(const QString& label, const QString& call)
 {
   // In a scope of its own: the user's Python shell shares __main__. ParaView comes first: it finds

@@ -20,6 +20,10 @@ QString pythonCall(const QString& function, const QStringList& arguments);
 /// line. An error is shown in a message and in the output messages. Returns whether all went well.
 bool runPython(const QString& label, const QString& call);
 
+/// What an expression of the modules lvlm and lvlm.touch gives, as text; empty where it fails.
+/// Nothing to undo, and no line of a trace.
+QString askPython(const QString& expression);
+
 } // namespace lvlm
 
 #endif

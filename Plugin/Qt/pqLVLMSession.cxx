@@ -44,13 +44,8 @@ bool isTrace(pqPipelineSource* source)
 
 pqPipelineSource* inputOf(pqPipelineSource* source)
 {
-  auto* filter = qobject_cast<pqPipelineFilter*>(source);
-  if (!filter || filter->getNumberOfInputPorts() == 0)
-  {
-    return nullptr;
-  }
-  const QString port = filter->getInputPortName(0);
-  return filter->getNumberOfInputs(port) > 0 ? filter->getInput(port, 0)->getSource() : nullptr;
+  pqOutputPort* port = lvlm::inputPortOf(source);
+  return port ? port->getSource() : nullptr;
 }
 
 /// One slice of pixels with colours or grey values on its points, and not one of our maps.
@@ -96,6 +91,17 @@ pqPipelineSource* traceOf(pqPipelineSource* source)
     source = inputOf(source);
   }
   return source;
+}
+
+pqOutputPort* inputPortOf(pqPipelineSource* source)
+{
+  auto* filter = qobject_cast<pqPipelineFilter*>(source);
+  if (!filter || filter->getNumberOfInputPorts() == 0)
+  {
+    return nullptr;
+  }
+  const QString port = filter->getInputPortName(0);
+  return filter->getNumberOfInputs(port) > 0 ? filter->getInput(port, 0) : nullptr;
 }
 
 bool showsTrace(pqView* view)

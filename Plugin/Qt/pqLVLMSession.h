@@ -22,6 +22,9 @@ QList<pqPipelineSource*> traces();
 /// The trace that the source is, or lies below; nullptr if none.
 pqPipelineSource* traceOf(pqPipelineSource* source);
 
+/// The output that the source takes first; nullptr if none.
+pqOutputPort* inputPortOf(pqPipelineSource* source);
+
 /// Whether the view shows a trace or something made of one.
 bool showsTrace(pqView* view);
 

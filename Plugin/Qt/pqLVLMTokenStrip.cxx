@@ -204,6 +204,11 @@ void pqLVLMTokenStrip::edit(QList<int> selection)
 
 void pqLVLMTokenStrip::choose(int token, Qt::KeyboardModifiers modifiers)
 {
+  if (this->Following && this->Current >= 0)
+  {
+    this->Anchor = this->Current; // what looks selected is where a range starts
+    this->Selection = { this->Current };
+  }
   this->Cursor = token;
   QList<int> selection{ token };
   if (!this->Single && modifiers.testFlag(Qt::ShiftModifier))

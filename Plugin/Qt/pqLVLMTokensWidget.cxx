@@ -235,8 +235,12 @@ void pqLVLMTokensWidget::showTime()
 {
   pqServer* server = this->server();
   const double time = server ? server->getTimeKeeper()->getTime() : -1.0;
-  const bool inside = time >= 0 && time < this->Strip->tokens().size();
-  this->Strip->setCurrent(inside ? static_cast<int>(std::floor(time)) : -1);
+  const int count = this->Strip->tokens().size();
+  const bool inside = time >= 0 && time < count;
+  // Past the end the filters show the last token.
+  this->Late = this->followsTime() && time >= count && count > 0;
+  const int shown = this->Late ? count - 1 : static_cast<int>(std::floor(time));
+  this->Strip->setCurrent(inside || this->Late ? shown : -1);
   this->showIndices(this->Strip->selection());
 }
 
@@ -246,6 +250,11 @@ void pqLVLMTokensWidget::showIndices(const QList<int>& indices)
   QList<int> selection;
   for (const int index : indices)
   {
+    selection << (index < 0 ? index + count : index);
+  }
+  if (this->isSingle() && selection.isEmpty())
+  {
+    const int index = vtkSMPropertyHelper(this->property()).GetAsInt();
     selection << (index < 0 ? index + count : index);
   }
   this->Strip->setSelection(selection);
@@ -258,6 +267,10 @@ void pqLVLMTokensWidget::showIndices(const QList<int>& indices)
     const QString word = token < this->Strip->tokens().size() ? this->Strip->tokens()[token].Text
                                                               : tr("the answer's token");
     text = tr("shown: %1 (%2)").arg(word).arg(token);
+    if (this->Late)
+    {
+      text += tr(", the last: the time is past the answer's end");
+    }
   }
   this->Chosen->setText(text);
   this->Chosen->setToolTip(text);
@@ -267,15 +280,23 @@ void pqLVLMTokensWidget::showIndices(const QList<int>& indices)
 void pqLVLMTokensWidget::choose()
 {
   const QList<int> selection = this->Strip->selection();
-  if (this->followsTime() && !selection.isEmpty())
+  if (this->followsTime() && selection.size() == 1)
   {
     // The filter looks at the time alone: there the click must take effect.
     this->goTo(selection.last());
     this->setIndices(this->indices());
     return;
   }
-  this->showIndices(selection);
   this->edit(selection);
+  this->showIndices(selection);
+}
+
+void pqLVLMTokensWidget::aboutToPush()
+{
+  if (this->followsTime()) // several tokens have no time
+  {
+    vtkSMPropertyHelper(this->proxy(), "FollowTime").Set(0);
+  }
 }
 
 void pqLVLMTokensWidget::goTo(int token)

@@ -31,6 +31,7 @@ public:
 
 protected:
   void showIndices(const QList<int>& indices) override;
+  void aboutToPush() override;
   void showEvent(QShowEvent* event) override;
   void resizeEvent(QResizeEvent* event) override;
   bool eventFilter(QObject* watched, QEvent* event) override;
@@ -59,6 +60,7 @@ private:
   QLabel* Lowest;
   QLabel* Highest;
   QLabel* Chosen;
+  bool Late = false; ///< the time that is followed lies past the answer's end
 };
 
 #endif

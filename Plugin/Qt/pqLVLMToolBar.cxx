@@ -9,7 +9,13 @@ pqLVLMToolBar::pqLVLMToolBar(QWidget* parent) : Superclass(parent)
 {
   this->setObjectName("LVLMToolBar");
   this->setWindowTitle(tr("LVLM"));
-  this->addActions(pqLVLMActions::instance()->actions());
+  for (QAction* action : pqLVLMActions::instance()->actions())
+  {
+    if (!action->property("menuOnly").toBool())
+    {
+      this->addAction(action);
+    }
+  }
 }
 
 pqLVLMToolBar::~pqLVLMToolBar() = default;

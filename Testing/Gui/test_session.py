@@ -91,7 +91,7 @@ def undo_takes_a_question_back():
     gui.wait(300)
     # Neither cameras nor the time are part of ParaView's undo.
     views = simple.GetViewsInLayout(simple.GetLayoutByName("Attention: What shape is red?"))
-    gui.equal([view.ViewTime for view in views], [simple.GetAnimationScene().AnimationTime] * 2, "times of the views")
+    gui.equal([view.ViewTime for view in views], [simple.GetAnimationScene().AnimationTime] * 3, "times of the views")
     x, y, _ = views[0].CameraFocalPoint
     gui.true(abs(x - 84) < 1 and abs(y - 84) < 1, "the picture's middle is that of the view: %g, %g" % (x, y))
     gui.picture("redone")

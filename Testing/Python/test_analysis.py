@@ -151,7 +151,8 @@ class Maps(lt.TestCase):
                     Input=self.trace, AnswerTokens=tokens, Layers=layers, Heads=heads, Reduction="StrongestHead"))
                 np.testing.assert_allclose(lt.grid_cells(image).ravel(), raw[layer, head].mean(axis=0), **EQUAL)
                 said = image.GetFieldData().GetAbstractArray("heads").GetValue(0)
-                self.assertEqual(said, "layer %d, head %d, which looks most" % (layer, head))
+                of = "" if not layers else " of 2 heads"
+                self.assertEqual(said, "layer %d, head %d, which looks most%s" % (layer, head, of))
                 found.add(said)
         self.assertGreater(len(found), 2)
 

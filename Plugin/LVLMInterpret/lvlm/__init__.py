@@ -19,13 +19,14 @@ from .knockout import knock_out
 from .page import save_page
 from .patching import patch
 from .pipeline import rows
-from .presets import show_attention, show_gallery, show_heads, show_layers, show_lens
+from .presets import show_attention, show_gallery, show_heads, show_layers, show_lens, show_words
 from .questions import ask
 from .sanity import sanity_check
+from .touch import choose_head, choose_patch, choose_token
 from .traces import answer, find_traces, model, question, step, telling_token, tokens, trace_of
 
-__all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "knock_out", "model", "paint_over", "patch", "question", "rows",
-           "run", "sanity_check", "save_page", "selected_patches", "show_attention", "show_causality", "show_gallery", "show_heads", "show_layers", "show_lens",
-           "show_relevancy", "step", "telling_token", "test", "test_causality", "tokens", "trace_of"]
+__all__ = ["Error", "answer", "ask", "ask_without", "choose_head", "choose_patch", "choose_token", "compare", "crop_and_ask", "find_traces", "knock_out", "model",
+           "paint_over", "patch", "question", "rows", "run", "sanity_check", "save_page", "selected_patches", "show_attention", "show_causality", "show_gallery",
+           "show_heads", "show_layers", "show_lens", "show_relevancy", "show_words", "step", "telling_token", "test", "test_causality", "tokens", "trace_of"]
 
 notebook.register()

@@ -18,7 +18,7 @@ def compare(first=None, second=None, token=None):
     first, second = pair_of(first, second, "compare")
     before, after = Preset("Compare", first, token), Preset("Compare", second, token)
     heats = [p.filter("LVLMAttentionMap", "Attention map", "the attention map", **p.choice) for p in (before, after)]
-    tables = [p.filter("LVLMTokens", "Tokens", "the tokens", **p.choice) for p in (before, after)]
+    tables = [p.filter("LVLMTokens", "Tokens", "the tokens", About=heat) for p, heat in zip((before, after), heats)]
     _check_grids(heats, (before, after))
     difference = _difference(heats, (before, after))
     times = _times((before, after))
@@ -31,12 +31,12 @@ def compare(first=None, second=None, token=None):
     for cell, preset, heat, which in zip(cells, (before, after), heats, ("First", "Second")):
         view = tab.view(cell)
         views.show_picture(preset.trace, view)
-        views.show_map(heat, view, "attention", "Attention to each patch", low=low, high=high)
-        preset.caption(view, which + " question: {question}\nAnswer: {answer}", size=SMALL, width=533)
+        views.show_map(heat, view, "attention", low=low, high=high)
+        preset.caption(view, which + " question: {question}\nAnswer: {answer}", size=SMALL, width=533, about=heat)
         pictures.append(view)
     hint = _difference_hint((before, after))
     view = tab.view(cells[2])
-    views.show_picture(second, view, opacity=0.45)
+    views.show_picture(second, view, gray=True)
     views.show_map(difference, view, "difference", "Attention, second minus first", low=-most or -1e-6, high=most or 1e-6,
                    preset=views.DIFFERENCE, stops=[(0, 0.9), (0.5, 0), (1, 0.9)])
     after.caption(view, "Difference\nRed: the second looks more; blue: less" + hint, size=SMALL,

@@ -7,13 +7,7 @@ from .errors import Error
 from .presets import QUESTION, Preset
 
 MODES = ("Exact", "Compatible")
-# Arrays of LVLM Relevancy, what they follow and what that is worth (measured: relevancy.md). The best ones first.
-MAPS = {"decoder": "Through the language model\nTrust this one first",
-        "joint_token": "Through both, for this token\nAs good as the first",
-        "vision": "Through the vision tower\nRough: often beside the object",
-        "joint": "Through both, for the whole picture\nRough: often beside the object"}
-# The joint map of a tower without CLS, which gives no map of its own.
-JOINT_ALONE = "Through both, for this token\nSee also the first"
+MAPS = ("decoder", "joint_token", "vision", "joint", "activation")  # arrays of LVLM Relevancy, the best ones first
 SMALL = 14  # letters of a small view's caption
 GRAPH_KEY = """Orange: the word. Blue: explains it. Gray: does not.
 Numbers are patches, counted row by row.
@@ -34,13 +28,12 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
     left, right = tab.columns(0, 0.64, 0.36)
     cells = [cell for row in (tab.rows(left, 1, 1) if len(found) > 2 else [left])
              for cell in tab.columns(row, *[1] * min(len(found), 2))][:len(found)]
-    text = MAPS if "vision" in found else {**MAPS, "joint": JOINT_ALONE}
-    maps = [_relevancy_view(preset, tab, cell, relevancy, name, text[name]) for cell, name in zip(cells, found)]
+    maps = [_relevancy_view(preset, tab, cell, relevancy, name) for cell, name in zip(cells, found)]
     chart = tab.view(right, shapes=True)
     bars = views.show_bars(simple.OutputPort(relevancy, 1), chart, "Most relevant words (%s)" % preset.name, Labels="word",
                            Values="share", Details="role", FirstBar="image_share", FirstLabel="the whole picture", Order="Descending",
-                           MaximumBars=14, Note="A patch of the picture: mean {image_mean}, maximum {image_maximum}")
-    preset.caption(chart, "What made \u201c{token}\u201d: picture and words\nQ: {question}\nA: {answer}\nShare of the {method}",
+                           MaximumBars=14, Percent=0, Note="A patch of the picture: mean {image_mean}, maximum {image_maximum}")
+    preset.caption(chart, "What made \u201c{token}\u201d{late}: picture and words\nQ: {question}\nA: {answer}\nShare of the {method}",
                    width=576, about=simple.OutputPort(relevancy, 1))
     tab.size()
     for view in maps:
@@ -50,11 +43,11 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
     return tab.finish(relevancy)
 
 
-def _relevancy_view(preset, tab, cell, relevancy, name, text):
+def _relevancy_view(preset, tab, cell, relevancy, name):
     view = tab.view(cell)
     views.show_picture(preset.trace, view)
-    views.show_map(relevancy, view, name, "Relevancy of each patch (part of 1)")
-    preset.caption(view, text, size=SMALL, width=512)
+    views.show_map(relevancy, view, name)
+    preset.caption(view, "{%s_text}" % name, size=SMALL, width=512, about=relevancy)
     return view
 
 
@@ -78,13 +71,12 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     shown = views.show_shapes(graph, view)
     shown.LineWidth = 1.5
     views.lift(shown, 1)
-    preset.caption(view, "What \u201c{token}\u201d depends on: {heads}\n%s" % QUESTION, width=896, about=graph)
+    preset.caption(view, "What \u201c{token}\u201d{late} depends on (%s)\n{explanation}\n%s" % ("{heads}", QUESTION), width=896, about=graph)
     views.show_key(preset.trace, view, GRAPH_KEY)
     weights = tab.view(right)
     views.show_picture(preset.trace, weights)
-    views.show_map(simple.OutputPort(graph, 3), weights, "weight", "Weight in the explanation")
-    preset.caption(weights, "Patches that explain it, by their weight\nSum over %s" % ("all heads of the layer" if head is None else "head %d" % head),
-                   width=704)
+    views.show_map(simple.OutputPort(graph, 3), weights, "weight")
+    preset.caption(weights, "Patches that explain \u201c{token}\u201d, by their weight\n{heads}", width=704, about=simple.OutputPort(graph, 3))
     tab.size()
     _fit_graph(view, graph, preset.trace)
     views.fit_picture(weights, preset.trace, hang=True)
@@ -97,5 +89,5 @@ def _fit_graph(view, graph, trace):
     """The picture and the words beside it."""
     width, height = views.picture_size(trace)
     left, right, low, high = graph.GetDataInformation().GetBounds()[:4]
-    views.fit(view, (min(left, 0), max(right, width), min(low, 0), max(high, height)), views.caption_height(2),
+    views.fit(view, (min(left, 0), max(right, width), min(low, 0), max(high, height)), views.caption_height(3),
               views.caption_height(3, views.LEGEND_SIZE), hang=True)

@@ -82,7 +82,8 @@ def _show(preset, tested):
         view = tab.view(cell, shapes=True)
         bars = views.show_bars(scores, view, "Area, %s (%s)" % (kind, preset.name), Labels="map", Values=kind, FullScale=1,
                                MaximumBars=len(shown))
-        preset.caption(view, "\u201c{token}\u201d, %s. %s\n%s" % (kind, KINDS[kind][1], QUESTION), size=14, width=704)
+        preset.caption(view, "\u201c{token}\u201d, %s. %s\n%s" % (kind, KINDS[kind][1], QUESTION), size=14, width=704,
+                       about=scores)
         charts.append((view, bars))
     tab.size()
     for view, bars in charts:

@@ -39,10 +39,12 @@ class Preset:
         self.trace.UpdatePipelineInformation()  # its time steps are known now that it has run
         return made
 
-    def caption(self, view, text, width=views.SIZE[0], **options):
-        """width: of the view where the tab has the usual size."""
+    def caption(self, view, text, width=views.SIZE[0], about=None, **options):
+        """about: the output that the text is about, whose own tokens it then names. width: of the view where the tab has the usual
+        size."""
         width *= self.tab.area[0] / views.SIZE[0]
-        return views.show_caption(self.trace, view, text, self.choice, width=width, **options)
+        choice = self.choice if about is None else None
+        return views.show_caption(self.trace, view, text, choice, width=width, about=about, **options)
 
 
 QUESTION = "Q: {question}   A: {answer}"
@@ -56,20 +58,27 @@ def show_attention(trace=None, token=None):
     """
     preset = Preset("Attention", trace, token)
     heat = preset.filter("LVLMAttentionMap", "Attention map", "the attention map", **preset.choice)
-    table = preset.filter("LVLMTokens", "Tokens", "the tokens", **preset.choice)
+    table = preset.filter("LVLMTokens", "Tokens", "the tokens", About=heat)
+    back = preset.filter("LVLMPatchAttention", "Attention to patches", "the attention to patches")
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.6, 0.4)
+    right, below = tab.rows(right, 1, 1)
     view = tab.view(left)
     views.show_picture(preset.trace, view)
-    views.show_map(heat, view, "attention", "Attention to each patch")
-    preset.caption(view, "Where the model looked for \u201c{token}\u201d\n" + QUESTION, width=960)
+    views.show_map(heat, view, "attention")
+    preset.caption(view, "Where the model looked for \u201c{token}\u201d{late}: {heads}\n" + QUESTION, width=960, about=heat)
     chart = tab.view(right, shapes=True)
     bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="text", Values="probability",
                            Highlight="chosen", FullScale=1, MaximumBars=12)
     preset.caption(chart, "How sure the model was of each token\nProbability, given all before it", width=640)
+    patches = tab.view(below, shapes=True)
+    back_bars = views.show_bars(back, patches, "Attention to patches, as bars (%s)" % preset.name, Labels="text", Values="attention",
+                                Percent=0, MaximumBars=12)
+    preset.caption(patches, "Who attends {patches}\nA click on a patch of the picture chooses it", width=640, about=back)
     tab.size()
     views.fit_picture(view, preset.trace)
     views.fit_bars(chart, bars, 2)
+    views.fit_bars(patches, back_bars, 2)
     return tab.finish(heat)
 
 
@@ -87,14 +96,14 @@ def show_heads(trace=None, token=None):
         OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"], ScaleFactor=0.94)
     shown = simple.Show(squares, chart)
     shown.Representation = "Surface"
-    views.color(shown, chart, "POINTS", "attention", "Mean attention to a patch of the picture")
+    views.color(shown, chart, "POINTS", "attention", views.legend_of(summary))
     layers, heads, _ = servermanager.Fetch(summary).GetDimensions()
     show_axes(chart, "Layer", layers, "Head", heads)
-    preset.caption(chart, "Which heads look at the picture for \u201c{token}\u201d\n" + QUESTION, width=800)
+    preset.caption(chart, "Which heads look at {source} for \u201c{token}\u201d{late}\n" + QUESTION, width=800, about=summary)
     view = tab.view(right)
     views.show_picture(preset.trace, view)
-    views.show_map(heat, view, "attention", "Attention to each patch (this head alone)")
-    preset.caption(view, "Attention of {heads}\nLayers and Heads of its map choose another", width=800, about=heat)
+    views.show_map(heat, view, "attention")
+    preset.caption(view, "Attention of {heads}, for \u201c{token}\u201d{late}\nA click on a square shows its head", width=800, about=heat)
     tab.size()
     views.fit(chart, axes_bounds(layers, heads), views.caption_height(2), views.LEGEND_HEIGHT)
     views.fit_picture(view, preset.trace)
@@ -124,7 +133,6 @@ def show_axes(view, x_title, columns, y_title, rows):
     grid.XAxisPrecision = grid.YAxisPrecision = 0
     for axis in "XY":
         for part in ("Title", "Label"):
-            setattr(grid, "%s%sColor" % (axis, part), views.INK)
             setattr(grid, "%s%sFontSize" % (axis, part), views.LEGEND_SIZE + 1)
             setattr(grid, "%s%sFontFamily" % (axis, part), "Arial")
     grid.GridColor = [0.75, 0.75, 0.78]
@@ -135,21 +143,20 @@ def show_layers(trace=None, token=None):
     preset = Preset("Layers 3D", trace, token)
     volume = preset.filter("LVLMLayerVolume", "Layer volume", "the layer volume", **preset.choice)
     tab = preset.open_tab()
-    view = tab.view(0, dark=True, flat=False)
-    show_stack(preset, volume, simple.Show(volume, view), view, "attention", "Attention to each patch (mean over heads)")
-    layers = volume.GetDataInformation().DataInformation.GetExtent()[5] + 1
-    preset.caption(view, "Attention for \u201c{token}\u201d, layer by layer: layer 0 next to the picture, layer %d in front\n%s"
-                   % (layers - 1, QUESTION), dark=True)
+    view = tab.view(0, flat=False)
+    show_stack(preset, volume, simple.Show(volume, view), view, "attention")
+    views.show_shapes(simple.OutputPort(volume, 1), view).Scale = [1, 1, DEPTH]
+    preset.caption(view, "Attention for \u201c{token}\u201d{late}, {planes}\n" + QUESTION, about=volume)
     tab.size()
     look_aslant(view)
     return tab.finish(volume)
 
 
-def show_stack(preset, volume, shown, view, array, legend):
+def show_stack(preset, volume, shown, view, array):
     """A stack of maps as a volume, in front of the picture."""
     shown.Representation = "Volume"
-    views.color(shown, view, "POINTS", array, legend, dark=True)
-    views.ramp(shown, [(0, 0), (0.05, 0.02), (0.3, 0.5), (1, 1)])
+    views.color(shown, view, "POINTS", array, views.legend_of(volume))
+    views.ramp(shown, [(0, 0), (0.25, 0), (0.5, 0.3), (1, 1)])  # no fog where little is
     shown.ScalarOpacityUnitDistance = 6
     outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % pipeline.name_of(volume)), view)
     shown.Scale = outline.Scale = [1, 1, DEPTH]
@@ -171,14 +178,14 @@ def show_lens(trace=None, word=None, token=None):
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.5, 0.5)
     above, below = tab.rows(right, 0.62, 0.38)
-    view = tab.view(left, dark=True, flat=False)
+    view = tab.view(left, flat=False)
     shown = simple.Show(lens, view)
-    show_stack(preset, lens, shown, view, "probability", "Probability of the word")
+    show_stack(preset, lens, shown, view, "probability")
     preset.caption(view, "Where the picture says \u201c{word}\u201d, layer by layer:\nthe embeddings next to the picture, the last layer in front",
-                   width=800, dark=True, about=lens)
+                   width=800, about=lens)
     heat = tab.view(above)
     views.show_picture(preset.trace, heat)
-    views.show_map(simple.OutputPort(lens, 2), heat, "probability", "Largest probability over the layers")
+    views.show_map(simple.OutputPort(lens, 2), heat, "probability")
     preset.caption(heat, "\u201c{word}\u201d: {strongest}", size=views.LEGEND_SIZE + 1, width=800, about=lens)
     chart = tab.view(below, shapes=True)
     bars = views.show_bars(simple.OutputPort(lens, 3), chart, "Words of the picture (%s)" % preset.name, Labels="word",
@@ -191,41 +198,46 @@ def show_lens(trace=None, word=None, token=None):
     return tab.finish(lens)
 
 
-GALLERIES = {  # what there is a map of: title, what a map is
-    "Heads": ("Heads gallery", "every attention head: a row is a layer (L), a column a head (H)"),
-    "Layers": ("Layers gallery", "every layer, the mean of its heads"),
-    "AnswerTokens": ("Words gallery", "every token of the answer, the mean of layers and heads"),
-}
-ORDERS = {"Index": "", "ImageShare": ", those first that look at the picture most", "Localization": ", those first that tell where something is"}
+GALLERIES = {"Heads": "Heads gallery", "Layers": "Layers gallery", "AnswerTokens": "Words gallery"}  # what there is a map of: title
+ORDERS = ("Index", "ImageShare", "Localization")
 
 
-def show_gallery(trace=None, token=None, by="Heads", order="Index"):
+def show_words(trace=None, token=None):
+    """The relevancy maps of all tokens of the answer side by side, on one scale, and the picture's share of each one's relevancy.
+
+    token: means nothing here.
+    """
+    return show_gallery(trace, token, by="AnswerTokens", of="Relevancy")
+
+
+def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attention"):
     """The small maps of all heads, layers or words side by side, on one scale, each with its name.
 
     by: "Heads", "Layers" or "AnswerTokens". order: "Index", "ImageShare" (the one that looks at the picture most first) or
-    "Localization" (those first that tell where something is). With "AnswerTokens" `token` means nothing.
+    "Localization" (those first that tell where something is). of: "Attention", or with "AnswerTokens" "Relevancy". With
+    "AnswerTokens" `token` means nothing.
     """
-    for name, value, known in (("by", by, GALLERIES), ("order", order, ORDERS)):
+    for name, value, known in (("by", by, GALLERIES), ("order", order, ORDERS), ("of", of, ("Attention", "Relevancy"))):
         if value not in known:
             raise Error("%s: %r is none of %s" % (name, value, ", ".join(known)))
-    title, what = GALLERIES[by]
+    if of == "Relevancy" and by != "AnswerTokens":
+        raise Error("of: relevancy has a map for each token, by must be AnswerTokens")
+    title = GALLERIES[by] if of == "Attention" else "Words"
     preset = Preset(title, trace, token)
-    gallery = preset.filter("LVLMMapGallery", title, "the gallery", By=by, Order=order, **preset.choice)
+    gallery = preset.filter("LVLMMapGallery", title, "the gallery", By=by, Of=of, Order=order, **preset.choice)
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.68, 0.32)
     view = tab.view(left)
     shown = simple.Show(gallery, view)
     shown.Representation = "Surface"
-    views.color(shown, view, "CELLS", "attention", "Attention to each patch of the picture")
+    views.color(shown, view, "CELLS", of.lower(), views.legend_of(gallery))
     labels = simple.OutputPort(gallery, 2)
     views.show_shapes(labels, view)
-    of = what if order == "Index" else what.split(":")[0]
-    answered = "" if by == "AnswerTokens" else " for \u201c{token}\u201d"
-    preset.caption(view, "Where the model looked%s: a map of %s%s\n%s" % (answered, of, ORDERS[order], QUESTION), width=1088)
+    preset.caption(view, "%s \u201c{token}\u201d{late}: {maps}\n%s" % ("Where the model looked for" if of == "Attention" else "What made", QUESTION), width=1088, about=gallery)
     chart = tab.view(right, shapes=True)
     bars = views.show_bars(simple.OutputPort(gallery, 1), chart, "Shares of the gallery (%s)" % preset.name, Labels="label",
                            Values="image_share", FullScale=1, MaximumBars=16, Order="Table" if order == "Localization" else "Descending")
-    preset.caption(chart, "The picture's share of the attention", width=512)
+    preset.caption(chart, "The picture's share of the %s" % of.lower(), width=512)
     tab.size()
     extent, above = (source.GetDataInformation().GetBounds() for source in (gallery, updated(labels)))
     views.fit(view, (extent[0], extent[1], extent[2], above[3]), views.caption_height(2), views.LEGEND_HEIGHT)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layout tabs, titled views, pictures and colour legends: how the presets look."""
-import math
 import os
 
 from paraview import servermanager, simple
@@ -10,13 +9,12 @@ from . import pipeline
 from .errors import Error
 
 SIZE = (1600, 900)  # of a tab that no window has given a size
-INK = [0.13, 0.13, 0.15]
-PAPER = [1, 1, 1]
-NIGHT = [0.09, 0.09, 0.12]
 TITLE_SIZE = 16
 LEGEND_SIZE = 13
-HEAT = "Inferno (matplotlib)"
-DIFFERENCE = "Cool to Warm"
+# Parts of the range with their colors: up to a pink that stands out from white, gray and black alike, and is rare in pictures.
+HEAT = ((0, 0.05, 0.35, 0.5), (0.35, 0.25, 0.27, 0.75), (0.7, 0.65, 0.12, 0.78), (1, 1, 0, 0.6))
+# No gray in the middle, which is not drawn.
+DIFFERENCE = ((0, 0.05, 0.25, 0.85), (0.499, 0.4, 0.6, 1), (0.501, 1, 0.55, 0.4), (1, 0.85, 0.05, 0.1))
 MARGIN = 12  # pixels around a picture
 LINK = ", linked views "
 LEGEND_HEIGHT = 64  # pixels of a colour legend below a picture
@@ -65,16 +63,13 @@ class Tab:
             cell, shares = cell + 1, shares[1:]
         return cells + [cell]
 
-    def view(self, cell, dark=False, flat=True, shapes=False):
-        """A render view; `flat` ones look straight down on the picture's plane. shapes: words are shapes in it, and there is no
-        colour legend."""
+    def view(self, cell, flat=True, shapes=False):
+        """A render view on ParaView's palette; `flat` ones look straight down on the picture's plane. shapes: words are shapes in
+        it, and there is no colour legend."""
         view = simple.CreateView("RenderView")
         simple.AssignViewToLayout(view, self.layout, cell)
         view.InteractionMode = "2D" if flat else "3D"
         view.OrientationAxesVisibility = 0
-        view.UseColorPaletteForBackground = 0
-        view.BackgroundColorMode = "Single Color"
-        view.Background = NIGHT if dark else PAPER
         view.UseLight = 0 if flat else 1
         # Smooth letters: FXAA breaks thin strokes, and under several samples those of a legend get a shadow.
         view.UseFXAA, view.MultiSamples = (0, 8) if shapes else (1, 0)
@@ -146,10 +141,10 @@ def _delete_captions(view):
             simple.Delete(pipeline.plain(source))
 
 
-def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, dark=False, width=SIZE[0], about=None):
+def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, width=SIZE[0], about=None):
     """Text at the top of a view; {question}, {answer} and {token} are filled in, and follow the time where `choice` does.
 
-    about: an output whose field data says more, such as {heads} of an attention map.
+    about: an output whose tokens these are, and whose field data says more, such as {heads} of an attention map.
     """
     choice = dict(choice or {})
     if about is not None:
@@ -157,7 +152,6 @@ def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, dark=False, wi
     caption = pipeline.register("Caption", "LVLMCaption", Input=trace, Text=text, LineLength=int(width / (0.54 * size)),
                                 **choice)
     shown = simple.Show(caption, view)
-    shown.Color = PAPER if dark else INK
     shown.FontSize = size
     shown.FontFamily = "Arial"
     shown.Justification = "Center"
@@ -176,14 +170,15 @@ def caption_height(lines, size=TITLE_SIZE):
     return int(lines * size * 1.35) + 16
 
 
-def picture_of(trace):
+def picture_of(trace, gray=False):
     """The picture that the model saw, as a source."""
-    return pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace))
+    name = "%s (%s)" % ("Gray picture" if gray else "Picture", pipeline.name_of(trace))
+    return pipeline.attach(trace, "LVLMOverlay", name, Grayscale=int(gray))
 
 
-def show_picture(trace, view, opacity=1.0):
-    """The picture that the model saw, in its own colours."""
-    shown = simple.Show(picture_of(trace), view)
+def show_picture(trace, view, opacity=1.0, gray=False):
+    """The picture that the model saw, in its own colours or in grays."""
+    shown = simple.Show(picture_of(trace, gray), view)
     shown.Representation = "Picture"
     shown.Opacity = opacity
     return shown
@@ -202,12 +197,25 @@ def lift(shown, height):
     setattr(shown, "Translation" if hasattr(shown, "Translation") else "Position", [0, 0, height])
 
 
-def show_map(source, view, array, legend, low=None, high=None, preset=HEAT,
-             stops=((0, 0.1), (0.4, 0.6), (1, 0.85))):
+def legend_of(source):
+    """What the output says that its numbers are."""
+    field = plain_information(source).GetFieldDataInformation().GetArrayInformation("legend")
+    return field.GetStringValue(0) if field is not None and field.GetNumberOfStringValues() else ""
+
+
+def plain_information(source):
+    """Of an output that has run."""
+    return pipeline.plain(source).GetDataInformation(source.Port).DataInformation
+
+
+def show_map(source, view, array, legend=None, low=None, high=None, preset=HEAT,
+             stops=((0, 0.02), (0.4, 0.55), (1, 0.85))):
     """A map above the picture, which its opacities (at parts of the range) let through or hide.
 
-    The colours run from the lowest to the highest value, anew for every token, unless `low` and `high` are given.
+    The colours run from the lowest to the highest value, anew for every token, unless `low` and `high` are given: then they
+    grow with what is outside. legend: default: what the output says of itself.
     """
+    legend = legend_of(source) if legend is None else legend
     shown = simple.Show(source, view)
     shown.Representation = "Surface"
     lift(shown, 0.5)
@@ -225,11 +233,12 @@ def ramp(shown, stops):
     function.Points = [number for part, opacity in stops for number in (low + part * (high - low), opacity, 0.5, 0)]
 
 
-def color(shown, view, association, array, legend, low=None, high=None, preset=HEAT, dark=False):
-    """Colours by an array, with scale and legend of its own."""
+def color(shown, view, association, array, legend, low=None, high=None, preset=HEAT):
+    """Colours by an array, with scale and legend of its own. preset: parts of the range, each with red, green and blue."""
     simple.ColorBy(shown, (association, array), separate=True)
     colors = simple.GetColorTransferFunction(array, shown, separate=True)
-    colors.ApplyPreset(preset, True)
+    colors.ColorSpace = "RGB"
+    colors.RGBPoints = [number for point in preset for number in point]
     colors.AutomaticRescaleRangeMode = "Clamp and update every timestep" if low is None else "Never"
     if low is None:
         shown.RescaleTransferFunctionToDataRange(False, True)
@@ -244,18 +253,12 @@ def color(shown, view, association, array, legend, low=None, high=None, preset=H
     bar.ScalarBarLength = 0.6
     bar.ScalarBarThickness = 12
     bar.AutomaticLabelFormat = 0
-    bar.LabelFormat = bar.RangeLabelFormat = "%%-.%df" % _decimals(colors.RGBPoints[-4])
+    bar.LabelFormat = bar.RangeLabelFormat = "%-.3g"  # says as much of a tiny range as of a large one
     bar.UseCustomLabels = 0
-    bar.TitleColor = bar.LabelColor = PAPER if dark else INK
     bar.TitleFontFamily = bar.LabelFontFamily = "Arial"
     bar.TitleFontSize = bar.LabelFontSize = LEGEND_SIZE
     shown.SetScalarBarVisibility(view, True)
     return colors
-
-
-def _decimals(highest):
-    """Of a legend's numbers, for three digits of the highest: 0.000 for a tiny lowest one tells more than 3.9e-06."""
-    return 2 - math.floor(math.log10(highest)) if 1e-12 < highest < 1000 else 0 if highest >= 1000 else 2
 
 
 def fit(view, bounds, top, bottom=0, margin=MARGIN, hang=False):
@@ -290,6 +293,7 @@ def show_shapes(shapes, view):
     shown.Representation = "Surface"
     simple.ColorBy(shown, ("CELLS", "color"))
     shown.MapScalars = 0
+    shown.Ambient, shown.Diffuse = 1, 0  # also where the view has lights
     return shown
 
 

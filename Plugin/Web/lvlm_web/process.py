@@ -28,6 +28,7 @@ def load(settings):
             raise RuntimeError("the ParaView server %s:%d does not answer" % (host, port))
         simple.LoadPlugin(settings["server_plugin"], remote=True)
     simple.LoadPlugin(settings["plugin"], remote=False)
+    simple.LoadPalette("WhiteBackground")  # as the page's own
 
 
 def model_information(folder):
