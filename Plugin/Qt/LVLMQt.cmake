@@ -7,6 +7,7 @@ foreach (class IN ITEMS
   pqLVLMActions
   pqLVLMAskDialog
   pqLVLMAutoStart
+  pqLVLMCameras
   pqLVLMIndexGrid
   pqLVLMIndexProperty
   pqLVLMIndicesWidget

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pqLVLMAutoStart.h"
 
+#include "pqLVLMCameras.h"
 #include "pqLVLMInterrupt.h"
 #include "pqLVLMSelection.h"
 #include "pqLVLMTimes.h"
@@ -15,7 +16,8 @@ void pqLVLMAutoStart::startup()
   new pqLVLMSelection(this);
   new pqLVLMInterrupt(this);
   new pqLVLMTimes(this);
-  new pqLVLMUndo(this);
+  auto* cameras = new pqLVLMCameras(this);
+  new pqLVLMUndo(cameras, this);
 }
 
 void pqLVLMAutoStart::shutdown()

@@ -20,6 +20,10 @@ QString pythonCall(const QString& function, const QStringList& arguments);
 /// line. An error is shown in a message and in the output messages. Returns whether all went well.
 bool runPython(const QString& label, const QString& call);
 
+/// Runs Python that does not count: it can neither be undone, nor is it traced. Returns whether all
+/// went well.
+bool runPythonQuietly(const QString& code);
+
 } // namespace lvlm
 
 #endif

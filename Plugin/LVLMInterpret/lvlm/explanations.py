@@ -85,11 +85,11 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     views.show_map(simple.OutputPort(graph, 3), weights, "weight", "Weight in the explanation")
     preset.caption(weights, "Patches that explain it, by their weight\nSum over %s" % ("all heads of the layer" if head is None else "head %d" % head),
                    width=704)
+    if sheet is not None:
+        views.show_sheet(tab, sheet, simple.OutputPort(graph, 2))
     tab.size()
     _fit_graph(view, graph, preset.trace)
     views.fit_picture(weights, preset.trace, hang=True)
-    if sheet is not None:
-        views.show_sheet(tab, sheet, simple.OutputPort(graph, 2))
     return tab.finish(graph)
 
 

@@ -84,18 +84,17 @@ def _show(preset, tested):
                                MaximumBars=len(shown))
         preset.caption(view, "\u201c{token}\u201d, %s. %s\n%s" % (kind, KINDS[kind][1], QUESTION), size=14, width=704)
         charts.append((view, bars))
+    if sheet is not None:
+        views.show_sheet(tab, sheet, scores)
     tab.size()
     for view, bars in charts:
         views.fit_bars(view, bars, 2)
-    if sheet is not None:
-        views.show_sheet(tab, sheet, scores)
     return tab.finish(tested)
 
 
 def _chart(tab, cell, tested, kind, names):
     """The curves of one kind, a line a map."""
-    view = simple.CreateView("XYChartView")
-    simple.AssignViewToLayout(view, tab.layout, cell)
+    view = tab.chart(cell)
     view.ChartTitle = KINDS[kind][0]
     view.LeftAxisTitle, view.BottomAxisTitle = "Probability of the answer", "Part of the picture that is " + ("hidden" if kind == "deletion" else "shown")
     view.LeftAxisUseCustomRange = view.BottomAxisUseCustomRange = 1
@@ -111,4 +110,3 @@ def _chart(tab, cell, tested, kind, names):
     shown.SeriesLabel = [text for column, (label, _) in lines.items() for text in (column, label)]
     shown.SeriesColor = [text for column, (_, rgb) in lines.items() for text in (column, *rgb.split())]
     shown.SeriesLineStyle = [text for column in lines for text in (column, "2" if column.endswith((" low", " high")) else "1")]
-    tab.views.append(view)

@@ -87,15 +87,35 @@ def set_properties(proxy, properties):
             raise Error("%s = %r: %s" % (name, value, known)) from None
 
 
+@contextmanager
+def nothing_activated():
+    """Within this, what is registered does not become the active source or view, for which a window builds its panels anew."""
+    manager = servermanager.ProxyManager().SMProxyManager
+    models = {name: manager.GetSelectionModel(name) for name in ("ActiveSources", "ActiveView")}
+    _select_in(manager, {name: servermanager.vtkSMProxySelectionModel() for name in models})
+    try:
+        yield
+    finally:
+        _select_in(manager, models)
+
+
+def _select_in(manager, models):
+    for name, model in models.items():
+        manager.UnRegisterSelectionModel(name)
+        if model is not None:
+            manager.RegisterSelectionModel(name, model)
+
+
 def register(name, proxy_name, **properties):
-    """A new source or filter in the pipeline browser."""
+    """A new source or filter in the pipeline browser. It does not become the active one."""
     require_text("name", name)
     proxy = proxy_class(proxy_name)()
     controller = servermanager.ParaViewPipelineController()
     controller.PreInitializeProxy(proxy)
     set_properties(proxy, properties)
     controller.PostInitializeProxy(proxy)
-    controller.RegisterPipelineProxy(proxy, free_name(name))
+    with nothing_activated():
+        controller.RegisterPipelineProxy(proxy, free_name(name))
     return proxy
 
 

@@ -2,7 +2,7 @@
 """Presets of what happens inside: where a token looked, which heads did, layer by layer, and what the patches say."""
 from paraview import servermanager, simple
 
-from . import pipeline, traces, views
+from . import cameras, pipeline, traces, views
 from .errors import Error
 
 MOST_TICKS = 16  # of an axis
@@ -141,7 +141,7 @@ def show_layers(trace=None, token=None):
     preset.caption(view, "Attention for \u201c{token}\u201d, layer by layer: layer 0 next to the picture, layer %d in front\n%s"
                    % (layers - 1, QUESTION), dark=True)
     tab.size()
-    look_aslant(view)
+    cameras.look_aslant(view)
     return tab.finish(volume)
 
 
@@ -185,7 +185,7 @@ def show_lens(trace=None, word=None, token=None):
                            Values="confidence", Order="Descending", FullScale=1, MaximumBars=8)
     preset.caption(chart, "Words that the picture says anywhere: their largest probability", size=views.LEGEND_SIZE + 1, width=800)
     tab.size()
-    look_aslant(view)
+    cameras.look_aslant(view)
     views.fit_picture(heat, preset.trace, lines=1, size=views.LEGEND_SIZE + 1)
     views.fit_bars(chart, bars, 1, size=views.LEGEND_SIZE + 1)
     return tab.finish(lens)
@@ -237,17 +237,3 @@ def updated(port):
     """An output that has run."""
     port.UpdatePipeline()
     return port
-
-
-def look_aslant(view):
-    """From the left and above; a little lower than the middle, where the legend is."""
-    simple.ResetCamera(view)
-    camera = view.GetActiveCamera()
-    camera.Azimuth(-28)
-    camera.Elevation(16)
-    camera.OrthogonalizeViewUp()
-    simple.ResetCamera(view)
-    camera.Dolly(1.12)
-    camera.Pitch(-1.2)
-    for name, value in (("Position", camera.GetPosition()), ("FocalPoint", camera.GetFocalPoint()), ("ViewUp", camera.GetViewUp())):
-        setattr(view, "Camera" + name, value)
