@@ -12,6 +12,7 @@ foreach (class IN ITEMS
   pqLVLMIndexProperty
   pqLVLMIndicesWidget
   pqLVLMInterrupt
+  pqLVLMLoading
   pqLVLMMenu
   pqLVLMModelChooser
   pqLVLMModelProbe

@@ -3,6 +3,7 @@
 
 #include "pqLVLMCameras.h"
 #include "pqLVLMInterrupt.h"
+#include "pqLVLMLoading.h"
 #include "pqLVLMSelection.h"
 #include "pqLVLMTimes.h"
 #include "pqLVLMUndo.h"
@@ -15,6 +16,7 @@ void pqLVLMAutoStart::startup()
 {
   new pqLVLMSelection(this);
   new pqLVLMInterrupt(this);
+  new pqLVLMLoading(this);
   new pqLVLMTimes(this);
   auto* cameras = new pqLVLMCameras(this);
   new pqLVLMUndo(cameras, this);

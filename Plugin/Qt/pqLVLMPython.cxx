@@ -3,6 +3,7 @@
 
 #include "pqApplicationCore.h"
 #include "pqCoreUtilities.h"
+#include "pqLVLMLoading.h"
 #include "pqPipelineBrowserWidget.h"
 #include "pqServerManagerModel.h"
 #include "pqUndoStack.h"
@@ -133,6 +134,7 @@ bool runPython(const QString& label, const QString& call)
     QStringLiteral("from paraview.simple import FindSource\nimport lvlm\n") + call;
   const QString script =
     QStringLiteral("exec(%1, {'__name__': 'lvlm_gui'})").arg(pythonString(code));
+  PaintPause paintPause;
   BEGIN_UNDO_SET(label);
   QApplication::setOverrideCursor(Qt::BusyCursor);
   ErrorStream errors;

@@ -182,8 +182,8 @@ def picture_of(trace):
 
 def show_picture(trace, view, opacity=1.0):
     """The picture that the model saw, in its own colours."""
-    shown = simple.Show(picture_of(trace), view)
-    shown.Representation = "Picture"
+    # Not one of ParaView's that can be anything, of which making one takes a hundred times as long.
+    shown = simple.Show(picture_of(trace), view, "LVLMPictureRepresentation")
     shown.Opacity = opacity
     return shown
 
