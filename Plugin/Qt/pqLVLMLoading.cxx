@@ -51,7 +51,8 @@ lvlm::PaintPause::~PaintPause()
 pqLVLMLoading::pqLVLMLoading(QObject* parent) : Superclass(parent), Pause(new QTimer(this))
 {
   this->Pause->setSingleShot(true);
-  this->Pause->setInterval(0);
+  this->Pause->setInterval(
+    200); // ParaView lets the event loop turn once more when it has read a file
   QObject::connect(this->Pause, &QTimer::timeout, this, &pqLVLMLoading::release);
   QObject::connect(pqApplicationCore::instance()->getServerManagerModel(),
     &pqServerManagerModel::viewAdded, this, &pqLVLMLoading::hold);
