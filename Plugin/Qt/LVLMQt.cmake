@@ -8,6 +8,7 @@ foreach (class IN ITEMS
   pqLVLMAskDialog
   pqLVLMAutoStart
   pqLVLMCameras
+  pqLVLMHistory
   pqLVLMIndexGrid
   pqLVLMIndexProperty
   pqLVLMIndicesWidget
@@ -17,6 +18,7 @@ foreach (class IN ITEMS
   pqLVLMModelChooser
   pqLVLMModelProbe
   pqLVLMModelWidget
+  pqLVLMOpened
   pqLVLMPython
   pqLVLMSelection
   pqLVLMSession
@@ -42,6 +44,7 @@ macro (lvlm_qt_add kind)
 endmacro ()
 lvlm_qt_add(toolbar CLASS_NAME pqLVLMToolBar)
 lvlm_qt_add(action_group CLASS_NAME pqLVLMMenu GROUP_NAME "MenuBar/LVLM")
+lvlm_qt_add(dock_window CLASS_NAME pqLVLMHistory DOCK_AREA Left)
 lvlm_qt_add(auto_start CLASS_NAME pqLVLMAutoStart)
 lvlm_qt_add(property_widget KIND WIDGET TYPE lvlm_tokens CLASS_NAME pqLVLMTokensWidget)
 lvlm_qt_add(property_widget KIND WIDGET TYPE lvlm_indices CLASS_NAME pqLVLMIndicesWidget)

@@ -4,6 +4,7 @@
 #include "pqLVLMCameras.h"
 #include "pqLVLMInterrupt.h"
 #include "pqLVLMLoading.h"
+#include "pqLVLMOpened.h"
 #include "pqLVLMSelection.h"
 #include "pqLVLMTimes.h"
 #include "pqLVLMUndo.h"
@@ -17,6 +18,7 @@ void pqLVLMAutoStart::startup()
   new pqLVLMSelection(this);
   new pqLVLMInterrupt(this);
   new pqLVLMLoading(this);
+  new pqLVLMOpened(this);
   new pqLVLMTimes(this);
   auto* cameras = new pqLVLMCameras(this);
   new pqLVLMUndo(cameras, this);

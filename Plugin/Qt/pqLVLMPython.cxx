@@ -13,6 +13,7 @@
 #include "vtkNew.h"
 #include "vtkPythonInterpreter.h"
 #include "vtkSMTrace.h"
+#include "vtkSMUndoStackBuilder.h"
 #include "vtkSMViewProxy.h"
 
 #include <QApplication>
@@ -148,6 +149,10 @@ bool runPython(const QString& label, const QString& call)
   {
     const QByteArray line = QStringLiteral("import lvlm\n%1").arg(call).toUtf8();
     SM_SCOPED_TRACE(TraceText).arg(line.data()).arg("comment", label.toUtf8().data());
+  }
+  else if (pqUndoStack* stack = pqApplicationCore::instance()->getUndoStack())
+  {
+    stack->GetUndoStackBuilder()->Clear(); // what failed has left nothing to undo
   }
   END_UNDO_SET();
   dropNeedlessRenders();

@@ -14,13 +14,14 @@ from .editing import ask_without, crop_and_ask, paint_over, selected_patches
 from .errors import Error, run
 from .explanations import show_causality, show_relevancy
 from .faithfulness import test
+from .history import remove
 from .page import save_page
 from .pipeline import rows
 from .presets import show_attention, show_gallery, show_heads, show_layers, show_lens
 from .questions import ask
 from .traces import answer, find_traces, model, question, step, telling_token, tokens, trace_of
 
-__all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "model", "paint_over", "question", "rows",
+__all__ = ["Error", "answer", "ask", "ask_without", "compare", "crop_and_ask", "find_traces", "model", "paint_over", "question", "remove", "rows",
            "run", "save_page", "selected_patches", "show_attention", "show_causality", "show_gallery", "show_heads", "show_layers", "show_lens",
            "show_relevancy", "step", "telling_token", "test", "tokens", "trace_of"]
 

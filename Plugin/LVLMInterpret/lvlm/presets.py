@@ -83,7 +83,7 @@ def show_heads(trace=None, token=None):
     left, right = tab.columns(0, 0.5, 0.5)
     chart = tab.view(left)
     squares = pipeline.attach(
-        summary, "Glyph", "Heads as squares (%s)" % preset.name, GlyphType="Box", GlyphMode="All Points",
+        summary, "Glyph", "Heads as squares (%s)" % preset.name, part=True, GlyphType="Box", GlyphMode="All Points",
         OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"], ScaleFactor=0.94)
     shown = simple.Show(squares, chart)
     shown.Representation = "Surface"
@@ -151,7 +151,7 @@ def show_stack(preset, volume, shown, view, array, legend):
     views.color(shown, view, "POINTS", array, legend, dark=True)
     views.ramp(shown, [(0, 0), (0.05, 0.02), (0.3, 0.5), (1, 1)])
     shown.ScalarOpacityUnitDistance = 6
-    outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % pipeline.name_of(volume)), view)
+    outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % pipeline.name_of(volume), part=True), view)
     shown.Scale = outline.Scale = [1, 1, DEPTH]
     outline.AmbientColor = outline.DiffuseColor = [0.55, 0.55, 0.6]
     width, height = views.picture_size(preset.trace)

@@ -153,7 +153,7 @@ def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, dark=False, wi
     choice = dict(choice or {})
     if about is not None:
         choice["About"] = about
-    caption = pipeline.register("Caption", "LVLMCaption", Input=trace, Text=text, LineLength=int(width / (0.54 * size)),
+    caption = pipeline.register("Caption", "LVLMCaption", part=True, Input=trace, Text=text, LineLength=int(width / (0.54 * size)),
                                 **choice)
     shown = simple.Show(caption, view)
     shown.Color = PAPER if dark else INK
@@ -177,7 +177,7 @@ def caption_height(lines, size=TITLE_SIZE):
 
 def picture_of(trace):
     """The picture that the model saw, as a source."""
-    return pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace))
+    return pipeline.attach(trace, "LVLMOverlay", "Picture (%s)" % pipeline.name_of(trace), part=True)
 
 
 def show_picture(trace, view, opacity=1.0):
@@ -274,7 +274,7 @@ def show_shapes(shapes, view):
 
 def show_bars(table, view, name, **properties):
     """A table's numbers as bars with words."""
-    bars = pipeline.attach(table, "LVLMBars", name, **properties)
+    bars = pipeline.attach(table, "LVLMBars", name, part=True, **properties)
     show_shapes(bars, view)
     return bars
 
