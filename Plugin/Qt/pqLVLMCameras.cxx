@@ -2,7 +2,6 @@
 #include "pqLVLMCameras.h"
 
 #include "pqApplicationCore.h"
-#include "pqCoreUtilities.h"
 #include "pqLVLMPython.h"
 #include "pqProxy.h"
 #include "pqRenderView.h"
@@ -74,21 +73,32 @@ pqLVLMCameras::pqLVLMCameras(QObject* parent) : Superclass(parent), Pause(new QT
   }
 }
 
-pqLVLMCameras::~pqLVLMCameras() = default;
+pqLVLMCameras::~pqLVLMCameras()
+{
+  for (pqView* view : pqApplicationCore::instance()->getServerManagerModel()->findItems<pqView*>())
+  {
+    this->forget(view);
+  }
+}
 
 void pqLVLMCameras::watch(pqView* view)
 {
   if (auto* renderView = qobject_cast<pqRenderView*>(view))
   {
     renderView->widget()->installEventFilter(this);
-    pqCoreUtilities::connect(renderView->getProxy(), vtkCommand::EndEvent, this,
-      SLOT(follow(vtkObject*, unsigned long, void*, void*)));
+    vtkSMProxy* proxy = renderView->getProxy();
+    this->Observed[proxy] = proxy->AddObserver(vtkCommand::EndEvent, this, &pqLVLMCameras::follow);
   }
 }
 
 void pqLVLMCameras::forget(pqView* view)
 {
-  this->Last.remove(view->getProxy());
+  vtkSMProxy* proxy = view->getProxy();
+  this->Last.remove(proxy);
+  if (this->Observed.contains(proxy))
+  {
+    proxy->RemoveObserver(this->Observed.take(proxy));
+  }
 }
 
 bool pqLVLMCameras::eventFilter(QObject* watched, QEvent* event)
@@ -128,7 +138,7 @@ void pqLVLMCameras::settle(pqProxy* proxy)
   }
 }
 
-void pqLVLMCameras::follow(vtkObject* caller, unsigned long, void*, void* interactive)
+void pqLVLMCameras::follow(vtkObject* caller, unsigned long, void* interactive)
 {
   auto* view = vtkSMRenderViewProxy::SafeDownCast(caller);
   const char* group = view ? view->GetAnnotation(Group) : nullptr;

@@ -44,16 +44,19 @@ private Q_SLOTS:
   /// Gives the views of a new tab their sizes at once, so that they can be fitted before they are
   /// drawn.
   void settle(pqProxy* proxy);
-  void follow(vtkObject* view, unsigned long event, void* data, void* interactive);
 
 private:
   Q_DISABLE_COPY(pqLVLMCameras)
+
+  /// A view was drawn: if its camera has moved, those of its group go with it.
+  void follow(vtkObject* view, unsigned long event, void* interactive);
 
   using Camera = std::array<double, 10>;
   void copyTo(vtkSMRenderViewProxy* from, vtkSMRenderViewProxy* to, bool interactive);
 
   QTimer* Pause;
-  QHash<void*, Camera> Last; // the camera of a view when it was drawn
+  QHash<void*, Camera> Last;            // the camera of a view when it was drawn
+  QHash<void*, unsigned long> Observed; // views, and the observers' tags
 };
 
 #endif

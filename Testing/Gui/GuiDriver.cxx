@@ -427,8 +427,8 @@ GUI_DRIVER void gui_click_later(const char* path, int milliseconds)
   timer->start(milliseconds);
 }
 
-/// Answers modal dialogs, whose caller waits: types into a file dialog of that name, and accepts
-/// the dialog that follows after it has been open for a while (0: none follows).
+/// Answers modal dialogs, whose caller waits: types into a file dialog of that name (* is any),
+/// accepts the dialog that follows after it has been open for a while (0: none follows).
 GUI_DRIVER void gui_answer_later(const char* fileDialog, const char* file, int milliseconds)
 {
   auto* timer = new QTimer(qApp);
@@ -437,7 +437,7 @@ GUI_DRIVER void gui_answer_later(const char* fileDialog, const char* file, int m
       text = QString::fromUtf8(file)]() mutable
     {
       auto* dialog = qobject_cast<QDialog*>(QApplication::activeModalWidget());
-      auto* edit = dialog && dialog->objectName() == name
+      auto* edit = dialog && (dialog->objectName() == name || name == "*")
         ? dialog->findChild<QLineEdit*>("EntityName")
         : nullptr;
       if (edit)

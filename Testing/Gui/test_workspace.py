@@ -40,6 +40,7 @@ def watch_drawing():
 def ask(question):
     gui.press("actionLVLMAsk")
     gui.wait_for(lambda: gui.exists("LVLMAskDialog"), "the dialog")
+    gui.choose(DIALOG + "Picture", "Example: star left of circle")
     gui.type_text(DIALOG + "Question", question)
     before = len(lvlm.find_traces())
     gui.click(DIALOG + "Ask")
@@ -69,7 +70,7 @@ def an_example_fills_its_question():
 def picture_file_opens_the_file_dialog():
     path = os.path.join(folder.name, "mine.png")
     shutil.copy(SCENES / "star_left_of_circle.png", path)
-    gui.answer_file_dialog("FileOpenDialog", path)
+    gui.answer_file_dialog("*", path)
     gui.click(DIALOG + "Picture")  # opens the list
     gui.wait(300)
     gui.key("QComboBoxPrivateContainer/QComboBoxListView", gui.KEY_HOME)
@@ -89,11 +90,10 @@ def a_failed_question_leaves_nothing():
     gui.close("LVLMMessage")
     gui.equal(gui.enabled("actionEditUndo"), False, "something to undo")
     gui.equal(simple.GetSources(), {}, "sources")
-    gui.choose(DIALOG + "Picture", "Example: star left of circle")
     gui.close("LVLMAskDialog")
 
 
-def a_preset_draws_each_view_once():
+def a_preset_draws_its_own_views_and_not_often():
     watch_drawing()
     ask("What color is the star?")
     for action, title, count in (("actionLVLMHeads", "Heads", 2), ("actionLVLMRelevancy", "Relevancy", 5)):
@@ -102,8 +102,10 @@ def a_preset_draws_each_view_once():
         gui.wait(500)
         made = [view.SMProxy.GetGlobalID() for view in views_of(title)]
         gui.equal(len(made), count, "views of " + title)
-        # Once by the preset, once when the widget is painted for the first time.
-        gui.true(all(1 <= drawn.count(view) <= 3 for view in made), "views of %s were drawn %s times" % (title, [drawn.count(v) for v in made]))
+        # Once by the preset, once when the widget is painted for the first time; the active one when it is marked, and its
+        # source becomes the active one. (It was 54 times for the five views of Relevancy.)
+        counts = [drawn.count(view) for view in made]
+        gui.true(min(counts) >= 1 and sum(counts) <= 2 * count + 3, "views of %s were drawn %s times" % (title, [drawn.count(v) for v in made]))
         # The tab that was in front loses its focus; those behind it are let alone.
         others = [drawn.count(view) for view in set(drawn) - set(made)]
         gui.true(sum(others) <= 2, "other views were drawn %s times" % others)
@@ -258,7 +260,7 @@ def a_new_causal_graph_leaves_the_tab_whole():
 
 if __name__ == "__main__":
     gui.main(the_toolbar_is_whole_in_a_small_window, an_example_fills_its_question, picture_file_opens_the_file_dialog,
-             a_failed_question_leaves_nothing, a_preset_draws_each_view_once, undo_and_redo_keep_cameras_mode_and_time,
+             a_failed_question_leaves_nothing, a_preset_draws_its_own_views_and_not_often, undo_and_redo_keep_cameras_mode_and_time,
              linked_views_move_together, views_fit_again_when_their_size_changes, the_browser_shows_a_handful_of_entries,
              questions_are_listed_shown_compared_and_removed, a_trace_opens_with_its_attention, a_truncated_trace_says_why,
              a_picture_opens_in_its_own_colours, a_new_causal_graph_leaves_the_tab_whole)
