@@ -17,6 +17,9 @@
 #include "vtkInformationVector.h"
 #include "vtkObjectFactory.h"
 
+#include <filesystem>
+#include <string>
+
 vtkStandardNewMacro(vtkLVLMTraceReader);
 
 vtkLVLMTraceReader::vtkLVLMTraceReader() : Ranks(new lvlm::AlgorithmTeam(this))
@@ -47,9 +50,14 @@ void vtkLVLMTraceReader::PrintSelf(ostream& os, vtkIndent indent)
 
 int vtkLVLMTraceReader::CanReadFile(const char* fileName)
 {
+  const std::string name = fileName ? fileName : "";
+  if (std::filesystem::path(name).extension() == ".lvlm")
+  {
+    return 1; // a damaged one as well: the reader says what is wrong with it
+  }
   try
   {
-    lvlm::readTrace(fileName ? fileName : "");
+    lvlm::readTrace(name);
     return 1;
   }
   catch (const std::exception&)

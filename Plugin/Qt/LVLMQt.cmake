@@ -7,15 +7,19 @@ foreach (class IN ITEMS
   pqLVLMActions
   pqLVLMAskDialog
   pqLVLMAutoStart
+  pqLVLMCameras
   pqLVLMColors
+  pqLVLMHistory
   pqLVLMIndexGrid
   pqLVLMIndexProperty
   pqLVLMIndicesWidget
   pqLVLMInterrupt
+  pqLVLMLoading
   pqLVLMMenu
   pqLVLMModelChooser
   pqLVLMModelProbe
   pqLVLMModelWidget
+  pqLVLMOpened
   pqLVLMPython
   pqLVLMSelection
   pqLVLMSession
@@ -42,6 +46,7 @@ macro (lvlm_qt_add kind)
 endmacro ()
 lvlm_qt_add(toolbar CLASS_NAME pqLVLMToolBar)
 lvlm_qt_add(action_group CLASS_NAME pqLVLMMenu GROUP_NAME "MenuBar/LVLM")
+lvlm_qt_add(dock_window CLASS_NAME pqLVLMHistory DOCK_AREA Left)
 lvlm_qt_add(auto_start CLASS_NAME pqLVLMAutoStart)
 lvlm_qt_add(property_widget KIND WIDGET TYPE lvlm_tokens CLASS_NAME pqLVLMTokensWidget)
 lvlm_qt_add(property_widget KIND WIDGET TYPE lvlm_indices CLASS_NAME pqLVLMIndicesWidget)

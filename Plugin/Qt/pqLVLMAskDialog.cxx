@@ -17,9 +17,14 @@
 #include <QDialogButtonBox>
 #include <QDir>
 #include <QDoubleSpinBox>
+#include <QEvent>
+#include <QFile>
 #include <QFileInfo>
 #include <QFormLayout>
 #include <QGroupBox>
+#include <QJsonArray>
+#include <QJsonDocument>
+#include <QJsonObject>
 #include <QLabel>
 #include <QPixmap>
 #include <QPlainTextEdit>
@@ -137,6 +142,9 @@ QWidget* pqLVLMAskDialog::buildPicture()
   layout->addWidget(this->Preview);
   QObject::connect(this->Picture, QOverload<int>::of(&QComboBox::currentIndexChanged), this,
     &pqLVLMAskDialog::showPicture);
+  QObject::connect(this->Picture, QOverload<int>::of(&QComboBox::activated), this,
+    &pqLVLMAskDialog::pictureChosen);
+  this->Picture->installEventFilter(this);
   QObject::connect(
     this->File, &pqFileChooserWidget::filenameChanged, this, &pqLVLMAskDialog::showPicture);
   return box;
@@ -288,6 +296,63 @@ void pqLVLMAskDialog::showPicture()
       this->Preview->size() - QSize(4, 4), Qt::KeepAspectRatio, Qt::SmoothTransformation));
   }
   this->updateState();
+}
+
+bool pqLVLMAskDialog::eventFilter(QObject* watched, QEvent* event)
+{
+  if (event->type() == QEvent::KeyPress || event->type() == QEvent::Wheel)
+  {
+    this->Stepped = true;
+  }
+  else if (event->type() == QEvent::MouseButtonPress)
+  {
+    this->Stepped = false;
+  }
+  return this->Superclass::eventFilter(watched, event);
+}
+
+void pqLVLMAskDialog::pictureChosen()
+{
+  if (this->Picture->currentData() == FromFile)
+  {
+    // Not while somebody steps through the list.
+    if (!this->Stepped)
+    {
+      QMetaObject::invokeMethod(this->File, "chooseFile");
+    }
+    return;
+  }
+  const QString question = this->exampleQuestion();
+  const QString now = this->Question->toPlainText().trimmed();
+  // A question of the user's own stays.
+  if (!question.isEmpty() && (now.isEmpty() || now == this->Filled || now == FirstQuestion))
+  {
+    this->Question->setPlainText(question);
+    this->Filled = question;
+  }
+}
+
+QString pqLVLMAskDialog::exampleQuestion() const
+{
+  if (this->Picture->currentData() != Example || !this->Server || this->Server->isRemote())
+  {
+    return QString();
+  }
+  const QFileInfo picture(this->Picture->currentData(Qt::UserRole + 1).toString());
+  QFile file(picture.dir().filePath("scenes.json"));
+  if (!file.open(QIODevice::ReadOnly))
+  {
+    return QString();
+  }
+  for (const QJsonValue& scene :
+    QJsonDocument::fromJson(file.readAll()).object().value("scenes").toArray())
+  {
+    if (scene["image"].toString() == picture.fileName())
+    {
+      return scene["questions"][0]["question"].toString();
+    }
+  }
+  return QString();
 }
 
 void pqLVLMAskDialog::updateState()

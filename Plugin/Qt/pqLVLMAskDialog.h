@@ -35,12 +35,15 @@ public:
   /// Offers the pictures of the session and opens.
   void ask();
 
+  bool eventFilter(QObject* watched, QEvent* event) override;
+
   /// The call of lvlm.ask() that the dialog stands for.
   QString call() const;
 
 private Q_SLOTS:
   void run();
   void showPicture();
+  void pictureChosen();
   void updateState();
 
 private:
@@ -51,6 +54,7 @@ private:
   QWidget* buildCapture();
   void fillPictures();
   void choosePicture();
+  QString exampleQuestion() const; ///< of the example that is chosen; empty where none is known
   void restore();
   void remember() const;
   QString file() const;        ///< the path that was typed or chosen
@@ -72,6 +76,8 @@ private:
   QCheckBox* AllLayers;
   QLabel* Problem;
   QPushButton* Ask;
+  QString Filled;       ///< the question that an example has filled in
+  bool Stepped = false; ///< the picture is chosen with arrow keys or the wheel, one after the other
 };
 
 #endif

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pqLVLMAutoStart.h"
 
+#include "pqLVLMCameras.h"
 #include "pqLVLMColors.h"
 #include "pqLVLMInterrupt.h"
+#include "pqLVLMLoading.h"
+#include "pqLVLMOpened.h"
 #include "pqLVLMSelection.h"
 #include "pqLVLMTimes.h"
 #include "pqLVLMTouch.h"
@@ -17,9 +20,12 @@ void pqLVLMAutoStart::startup()
   new pqLVLMSelection(this);
   new pqLVLMColors(this);
   new pqLVLMInterrupt(this);
+  new pqLVLMLoading(this);
+  new pqLVLMOpened(this);
   new pqLVLMTimes(this);
   new pqLVLMTouch(this);
-  new pqLVLMUndo(this);
+  auto* cameras = new pqLVLMCameras(this);
+  new pqLVLMUndo(cameras, this);
 }
 
 void pqLVLMAutoStart::shutdown()

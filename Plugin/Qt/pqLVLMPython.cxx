@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pqLVLMPython.h"
 
-#include "pqActiveObjects.h"
 #include "pqApplicationCore.h"
 #include "pqCoreUtilities.h"
+#include "pqLVLMLoading.h"
 #include "pqPipelineBrowserWidget.h"
-#include "pqServer.h"
+#include "pqServerManagerModel.h"
 #include "pqUndoStack.h"
+#include "pqView.h"
 
 #include "vtkCallbackCommand.h"
 #include "vtkNew.h"
 #include "vtkPythonInterpreter.h"
-#include "vtkSMSessionProxyManager.h"
 #include "vtkSMTrace.h"
+#include "vtkSMUndoStackBuilder.h"
+#include "vtkSMViewProxy.h"
 
 #include <QApplication>
 #include <QItemSelectionModel>
 #include <QMessageBox>
 #include <QObject>
 
-#include <set>
 #include <string>
 
 namespace
@@ -59,17 +60,16 @@ QString messageOf(const QString& traceback)
   return colon > 0 && !last.left(colon).contains(' ') ? last.mid(colon + 2) : last;
 }
 
-/// Names of the links between views.
-std::set<std::string> links()
+/// The presets draw their views themselves: what is up to date is not drawn once more.
+void dropNeedlessRenders()
 {
-  pqServer* server = pqActiveObjects::instance().activeServer();
-  vtkSMSessionProxyManager* manager = server ? server->proxyManager() : nullptr;
-  std::set<std::string> names;
-  for (int i = 0; manager && i < manager->GetNumberOfLinks(); ++i)
+  for (pqView* view : pqApplicationCore::instance()->getServerManagerModel()->findItems<pqView*>())
   {
-    names.insert(manager->GetLinkName(i));
+    if (!view->getViewProxy()->GetNeedsUpdate())
+    {
+      view->cancelPendingRenders();
+    }
   }
-  return names;
 }
 
 /// The active source comes into sight in the pipeline browser: its filters are at the end of the
@@ -137,6 +137,17 @@ QString askPython(const QString& expression)
   return answer;
 }
 
+bool runPythonQuietly(const QString& code)
+{
+  BEGIN_UNDO_EXCLUDE();
+  SM_SCOPED_TRACE(BlockTraceItems);
+  const QString script =
+    QStringLiteral("exec(%1, {'__name__': 'lvlm_gui'})").arg(pythonString(code));
+  const bool good = vtkPythonInterpreter::RunSimpleString(script.toUtf8().data()) == 0;
+  END_UNDO_EXCLUDE();
+  return good;
+}
+
 bool runPython(const QString& label, const QString& call)
 {
   // In a scope of its own: the user's Python shell shares __main__. ParaView comes first: it finds
@@ -145,7 +156,7 @@ bool runPython(const QString& label, const QString& call)
     QStringLiteral("from paraview.simple import FindSource\nimport lvlm\n") + call;
   const QString script =
     QStringLiteral("exec(%1, {'__name__': 'lvlm_gui'})").arg(pythonString(code));
-  const std::set<std::string> linksBefore = links();
+  PaintPause paintPause;
   BEGIN_UNDO_SET(label);
   QApplication::setOverrideCursor(Qt::BusyCursor);
   ErrorStream errors;
@@ -160,14 +171,12 @@ bool runPython(const QString& label, const QString& call)
     const QByteArray line = QStringLiteral("import lvlm\n%1").arg(call).toUtf8();
     SM_SCOPED_TRACE(TraceText).arg(line.data()).arg("comment", label.toUtf8().data());
   }
-  END_UNDO_SET();
-  if (links() != linksBefore)
+  else if (pqUndoStack* stack = pqApplicationCore::instance()->getUndoStack())
   {
-    // As ParaView does when a link is made by hand: undoing one would empty the list of what can be
-    // undone in the middle of doing it, and crash.
-    CLEAR_UNDO_STACK();
+    stack->GetUndoStackBuilder()->Clear(); // what failed has left nothing to undo
   }
-  pqApplicationCore::instance()->render();
+  END_UNDO_SET();
+  dropNeedlessRenders();
   showActiveSource();
   if (!good)
   {

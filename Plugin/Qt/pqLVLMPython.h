@@ -24,6 +24,10 @@ bool runPython(const QString& label, const QString& call);
 /// Nothing to undo, and no line of a trace.
 QString askPython(const QString& expression);
 
+/// Runs Python that does not count: it can neither be undone, nor is it traced. Returns whether all
+/// went well.
+bool runPythonQuietly(const QString& code);
+
 } // namespace lvlm
 
 #endif

@@ -4,6 +4,8 @@
 #include "pqLVLMActions.h"
 
 #include <QAction>
+#include <QMainWindow>
+#include <QTimer>
 
 pqLVLMToolBar::pqLVLMToolBar(QWidget* parent) : Superclass(parent)
 {
@@ -19,3 +21,19 @@ pqLVLMToolBar::pqLVLMToolBar(QWidget* parent) : Superclass(parent)
 }
 
 pqLVLMToolBar::~pqLVLMToolBar() = default;
+
+void pqLVLMToolBar::resizeEvent(QResizeEvent* event)
+{
+  this->Superclass::resizeEvent(event);
+  QTimer::singleShot(0, this,
+    [this]()
+    {
+      auto* window = qobject_cast<QMainWindow*>(this->parentWidget());
+      if (window && this->orientation() == Qt::Horizontal &&
+        this->width() < this->sizeHint().width() && !this->isFloating() &&
+        !window->toolBarBreak(this))
+      {
+        window->insertToolBarBreak(this);
+      }
+    });
+}

@@ -17,6 +17,11 @@ public:
   explicit pqLVLMToolBar(QWidget* parent = nullptr);
   ~pqLVLMToolBar() override;
 
+protected:
+  /// In a line of its own where it would not be whole otherwise: what was saved of the window at
+  /// the last start knows nothing of toolbars that plugins bring.
+  void resizeEvent(QResizeEvent* event) override;
+
 private:
   Q_DISABLE_COPY(pqLVLMToolBar)
 };

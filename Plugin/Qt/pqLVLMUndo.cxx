@@ -4,6 +4,7 @@
 #include "pqActiveObjects.h"
 #include "pqAnimationScene.h"
 #include "pqApplicationCore.h"
+#include "pqLVLMCameras.h"
 #include "pqLVLMSession.h"
 #include "pqRenderView.h"
 #include "pqServer.h"
@@ -55,7 +56,8 @@ void spreadTime(pqServer* server)
 }
 }
 
-pqLVLMUndo::pqLVLMUndo(QObject* parent) : Superclass(parent)
+pqLVLMUndo::pqLVLMUndo(pqLVLMCameras* cameras, QObject* parent)
+  : Superclass(parent), Cameras(cameras)
 {
   pqApplicationCore* core = pqApplicationCore::instance();
   QObject::connect(core, &pqApplicationCore::undoStackChanged, this, &pqLVLMUndo::watch);
@@ -80,6 +82,7 @@ void pqLVLMUndo::complete()
   {
     return;
   }
+  this->Cameras->refit();
   BEGIN_UNDO_EXCLUDE();
   for (pqView* view :
     pqApplicationCore::instance()->getServerManagerModel()->findItems<pqView*>(server))

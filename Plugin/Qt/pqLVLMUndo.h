@@ -4,14 +4,16 @@
  * @brief completes undo and redo where ParaView stops short
  *
  * Cameras and the time are no part of ParaView's undo. A view that comes back would look from where
- * every new camera starts, at time 0 whatever the time controls say: views of traces get their
- * contents into sight and the session's time. Others stay as ParaView leaves them.
+ * every new camera starts, at time 0 whatever the time controls say: views of presets are fitted
+ * again, other views of traces get their contents into sight, and all of them the session's time.
+ * Others stay as ParaView leaves them.
  */
 #ifndef pqLVLMUndo_h
 #define pqLVLMUndo_h
 
 #include <QObject>
 
+class pqLVLMCameras;
 class pqUndoStack;
 
 class pqLVLMUndo : public QObject
@@ -20,7 +22,7 @@ class pqLVLMUndo : public QObject
   typedef QObject Superclass;
 
 public:
-  explicit pqLVLMUndo(QObject* parent = nullptr);
+  explicit pqLVLMUndo(pqLVLMCameras* cameras, QObject* parent = nullptr);
   ~pqLVLMUndo() override;
 
 private Q_SLOTS:
@@ -29,6 +31,8 @@ private Q_SLOTS:
 
 private:
   Q_DISABLE_COPY(pqLVLMUndo)
+
+  pqLVLMCameras* Cameras;
 };
 
 #endif

@@ -4,6 +4,7 @@
 /// a plain C interface for ctypes. Widgets are named by a path of object names,
 /// "LVLMAskDialog/Question"; steps between may be left out. Widgets without a name go by their
 /// class.
+#include <QAbstractItemView>
 #include <QAction>
 #include <QApplication>
 #include <QComboBox>
@@ -95,6 +96,16 @@ int copyText(const QString& text, char* out, int size)
   const QByteArray bytes = text.toUtf8();
   std::snprintf(out, static_cast<std::size_t>(size), "%s", bytes.constData());
   return bytes.size();
+}
+
+int rowsBelow(const QAbstractItemModel* model, const QModelIndex& parent)
+{
+  int rows = model->rowCount(parent);
+  for (int row = model->rowCount(parent) - 1; row >= 0; --row)
+  {
+    rows += rowsBelow(model, model->index(row, 0, parent));
+  }
+  return rows;
 }
 
 double clickedAt = 0;
@@ -245,6 +256,58 @@ GUI_DRIVER int gui_press(const char* action)
   return 0;
 }
 
+/// Whether a toolbar's button of an action is in sight.
+GUI_DRIVER int gui_button_visible(const char* action)
+{
+  QAction* found = findAction(action);
+  for (const QWidget* window : QApplication::topLevelWidgets())
+  {
+    for (const QToolBar* bar : window->findChildren<QToolBar*>())
+    {
+      QWidget* button = found ? bar->widgetForAction(found) : nullptr;
+      if (button && !button->visibleRegion().isEmpty())
+      {
+        return 1;
+      }
+    }
+  }
+  return 0;
+}
+
+/// How many rows a list or tree shows, those of open branches included; -1: no such widget.
+GUI_DRIVER int gui_rows(const char* path)
+{
+  auto* view = qobject_cast<QAbstractItemView*>(find(path));
+  return view ? rowsBelow(view->model(), QModelIndex()) : -1;
+}
+
+GUI_DRIVER int gui_click_item(const char* path, int row, int modifiers)
+{
+  auto* view = qobject_cast<QAbstractItemView*>(find(path));
+  if (!view || !view->isVisible())
+  {
+    return 0;
+  }
+  const QModelIndex item = view->model()->index(row, 0);
+  view->scrollTo(item);
+  QTest::mouseClick(view->viewport(), Qt::LeftButton, static_cast<Qt::KeyboardModifiers>(modifiers),
+    view->visualRect(item).center());
+  return 1;
+}
+
+/// Brings a dock window to the front of those that share its place.
+GUI_DRIVER int gui_raise_dock(const char* path)
+{
+  QWidget* widget = find(path);
+  if (!widget)
+  {
+    return 0;
+  }
+  widget->show();
+  widget->raise();
+  return 1;
+}
+
 /// -1: no such action, else whether it is enabled.
 GUI_DRIVER int gui_enabled(const char* action)
 {
@@ -364,8 +427,8 @@ GUI_DRIVER void gui_click_later(const char* path, int milliseconds)
   timer->start(milliseconds);
 }
 
-/// Answers modal dialogs, whose caller waits: types into a file dialog of that name, and accepts
-/// the dialog that follows after it has been open for a while.
+/// Answers modal dialogs, whose caller waits: types into a file dialog of that name (* is any),
+/// accepts the dialog that follows after it has been open for a while (0: none follows).
 GUI_DRIVER void gui_answer_later(const char* fileDialog, const char* file, int milliseconds)
 {
   auto* timer = new QTimer(qApp);
@@ -374,13 +437,18 @@ GUI_DRIVER void gui_answer_later(const char* fileDialog, const char* file, int m
       text = QString::fromUtf8(file)]() mutable
     {
       auto* dialog = qobject_cast<QDialog*>(QApplication::activeModalWidget());
-      auto* edit = dialog && dialog->objectName() == name
+      auto* edit = dialog && (dialog->objectName() == name || name == "*")
         ? dialog->findChild<QLineEdit*>("EntityName")
         : nullptr;
       if (edit)
       {
         edit->setText(text);
         dialog->accept();
+        if (left == 0)
+        {
+          timer->stop();
+          timer->deleteLater();
+        }
       }
       else if (dialog && dialog->objectName() != name && (left -= timer->interval()) < 0)
       {

@@ -72,6 +72,25 @@ def trigger(action, inside=""):
     wait(200)
 
 
+def button_visible(action):
+    """Whether the toolbar's button of an action is in sight."""
+    return bool(_driver.gui_button_visible(action.encode()))
+
+
+def rows(path):
+    """How many rows a list or tree has."""
+    return _driver.gui_rows(path.encode())
+
+
+def click_item(path, row, modifiers=NONE):
+    _must(_driver.gui_click_item(path.encode(), row, modifiers), "%s with row %d" % (path, row))
+    wait(50)
+
+
+def raise_dock(path):
+    _must(_driver.gui_raise_dock(path.encode()), path)
+
+
 def actions():
     return _text(_driver.gui_list_actions)
 
@@ -119,9 +138,14 @@ def click_later(path, milliseconds):
     _driver.gui_click_later(path.encode(), milliseconds)
 
 
+def answer_file_dialog(dialog, path, milliseconds=0):
+    """Types a path into the modal file dialog that will open, and accepts the one that follows after a while (0: none follows)."""
+    _driver.gui_answer_later(dialog.encode(), path.encode(), milliseconds)
+
+
 def open_file(action, dialog, path, milliseconds=1000):
     """Through a modal file dialog, and the dialog with options that follows, which stays open for a while."""
-    _driver.gui_answer_later(dialog.encode(), path.encode(), milliseconds)
+    answer_file_dialog(dialog, path, milliseconds)
     trigger(action)
 
 
@@ -145,6 +169,12 @@ def watched():
 def close(path):
     _must(_driver.gui_close(path.encode()), path)
     wait(50)
+
+
+def resize(width, height):
+    """Of the main window."""
+    _driver.gui_resize(width, height)
+    wait(500)
 
 
 def wait(milliseconds):

@@ -33,6 +33,7 @@ def paint_over(trace=None, patches=None, fill="Mean Color"):
     except Error:
         simple.Delete(picture)
         raise
+    simple.SetActiveSource(picture)
     return picture
 
 

@@ -77,11 +77,11 @@ def show_causality(trace=None, token=None, layer=-1, head=None, table=None):
     views.show_picture(preset.trace, weights)
     views.show_map(simple.OutputPort(graph, 3), weights, "weight")
     preset.caption(weights, "Patches that explain \u201c{token}\u201d, by their weight\n{heads}", width=704, about=simple.OutputPort(graph, 3))
+    if sheet is not None:
+        views.show_sheet(tab, sheet, simple.OutputPort(graph, 2))
     tab.size()
     _fit_graph(view, graph, preset.trace)
     views.fit_picture(weights, preset.trace, hang=True)
-    if sheet is not None:
-        views.show_sheet(tab, sheet, simple.OutputPort(graph, 2))
     return tab.finish(graph)
 
 

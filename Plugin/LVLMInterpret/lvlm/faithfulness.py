@@ -85,11 +85,11 @@ def _show(preset, tested):
         preset.caption(view, "\u201c{token}\u201d, %s. %s\n%s" % (kind, KINDS[kind][1], QUESTION), size=14, width=704,
                        about=scores)
         charts.append((view, bars))
+    if sheet is not None:
+        views.show_sheet(tab, sheet, scores)
     tab.size()
     for view, bars in charts:
         views.fit_bars(view, bars, 2)
-    if sheet is not None:
-        views.show_sheet(tab, sheet, scores)
     return tab.finish(tested)
 
 
@@ -114,10 +114,8 @@ def _chart(tab, cell, tested, kind, names):
 
 def show_lines(tab, cell, title, x_title, y_title):
     """An empty line chart in a cell of a tab."""
-    view = simple.CreateView("XYChartView")
-    simple.AssignViewToLayout(view, tab.layout, cell)
+    view = tab.chart(cell)
     view.ChartTitle, view.BottomAxisTitle, view.LeftAxisTitle = title, x_title, y_title
-    tab.views.append(view)
     return view
 
 

@@ -10,6 +10,7 @@ from vtkmodules.vtkCommonDataModel import vtkDataObject
 
 from .errors import Error
 
+PART = "lvlm.part"  # annotation of a proxy, read by pqLVLMHistory
 MOST_ROWS = 60  # of a table in a notebook
 
 
@@ -87,15 +88,38 @@ def set_properties(proxy, properties):
             raise Error("%s = %r: %s" % (name, value, known)) from None
 
 
-def register(name, proxy_name, **properties):
-    """A new source or filter in the pipeline browser."""
+@contextmanager
+def nothing_activated():
+    """Within this, what is registered does not become the active source or view, for which a window builds its panels anew."""
+    manager = servermanager.ProxyManager().SMProxyManager
+    models = {name: manager.GetSelectionModel(name) for name in ("ActiveSources", "ActiveView")}
+    _select_in(manager, {name: servermanager.vtkSMProxySelectionModel() for name in models})
+    try:
+        yield
+    finally:
+        _select_in(manager, models)
+
+
+def _select_in(manager, models):
+    for name, model in models.items():
+        manager.UnRegisterSelectionModel(name)
+        if model is not None:
+            manager.RegisterSelectionModel(name, model)
+
+
+def register(name, proxy_name, part=False, **properties):
+    """A new source or filter in the pipeline. It does not become the active one. part: of a view, such as a caption; the
+    pipeline browser leaves it out."""
     require_text("name", name)
     proxy = proxy_class(proxy_name)()
     controller = servermanager.ParaViewPipelineController()
     controller.PreInitializeProxy(proxy)
     set_properties(proxy, properties)
     controller.PostInitializeProxy(proxy)
-    controller.RegisterPipelineProxy(proxy, free_name(name))
+    if part:
+        proxy.SMProxy.SetAnnotation(PART, "1")
+    with nothing_activated():
+        controller.RegisterPipelineProxy(proxy, free_name(name))
     return proxy
 
 
@@ -115,11 +139,11 @@ def below(source, proxy_name, name=None):
             and input_of(other) is not None and input_of(other).SMProxy == source.SMProxy]
 
 
-def attach(source, proxy_name, name, **properties):
+def attach(source, proxy_name, name, part=False, **properties):
     """The filter of that kind and name below the source: the one that is there, else a new one."""
     found = below(source, proxy_name, name)
     if not found:
-        return register(name, proxy_name, Input=source, **properties)
+        return register(name, proxy_name, part, Input=source, **properties)
     set_properties(found[0], properties)
     return found[0]
 

@@ -2,7 +2,7 @@
 """Presets of what happens inside: where a token looked, which heads did, layer by layer, and what the patches say."""
 from paraview import servermanager, simple
 
-from . import pipeline, traces, views
+from . import cameras, pipeline, traces, views
 from .errors import Error
 
 MOST_TICKS = 16  # of an axis
@@ -92,7 +92,7 @@ def show_heads(trace=None, token=None):
     left, right = tab.columns(0, 0.5, 0.5)
     chart = tab.view(left)
     squares = pipeline.attach(
-        summary, "Glyph", "Heads as squares (%s)" % preset.name, GlyphType="Box", GlyphMode="All Points",
+        summary, "Glyph", "Heads as squares (%s)" % preset.name, part=True, GlyphType="Box", GlyphMode="All Points",
         OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"], ScaleFactor=0.94)
     shown = simple.Show(squares, chart)
     shown.Representation = "Surface"
@@ -148,7 +148,7 @@ def show_layers(trace=None, token=None):
     views.show_shapes(simple.OutputPort(volume, 1), view).Scale = [1, 1, DEPTH]
     preset.caption(view, "Attention for \u201c{token}\u201d{late}, {planes}\n" + QUESTION, about=volume)
     tab.size()
-    look_aslant(view)
+    cameras.look_aslant(view)
     return tab.finish(volume)
 
 
@@ -158,7 +158,7 @@ def show_stack(preset, volume, shown, view, array):
     views.color(shown, view, "POINTS", array, views.legend_of(volume))
     views.ramp(shown, [(0, 0), (0.25, 0), (0.5, 0.3), (1, 1)])  # no fog where little is
     shown.ScalarOpacityUnitDistance = 6
-    outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % pipeline.name_of(volume)), view)
+    outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % pipeline.name_of(volume), part=True), view)
     shown.Scale = outline.Scale = [1, 1, DEPTH]
     outline.AmbientColor = outline.DiffuseColor = [0.55, 0.55, 0.6]
     width, height = views.picture_size(preset.trace)
@@ -192,7 +192,7 @@ def show_lens(trace=None, word=None, token=None):
                            Values="confidence", Order="Descending", FullScale=1, MaximumBars=8)
     preset.caption(chart, "Words that the picture says anywhere: their largest probability", size=views.LEGEND_SIZE + 1, width=800)
     tab.size()
-    look_aslant(view)
+    cameras.look_aslant(view)
     views.fit_picture(heat, preset.trace, lines=1, size=views.LEGEND_SIZE + 1)
     views.fit_bars(chart, bars, 1, size=views.LEGEND_SIZE + 1)
     return tab.finish(lens)
@@ -249,17 +249,3 @@ def updated(port):
     """An output that has run."""
     port.UpdatePipeline()
     return port
-
-
-def look_aslant(view):
-    """From the left and above; a little lower than the middle, where the legend is."""
-    simple.ResetCamera(view)
-    camera = view.GetActiveCamera()
-    camera.Azimuth(-28)
-    camera.Elevation(16)
-    camera.OrthogonalizeViewUp()
-    simple.ResetCamera(view)
-    camera.Dolly(1.12)
-    camera.Pitch(-1.2)
-    for name, value in (("Position", camera.GetPosition()), ("FocalPoint", camera.GetFocalPoint()), ("ViewUp", camera.GetViewUp())):
-        setattr(view, "Camera" + name, value)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asking: from a picture and a question to a trace."""
 import os
+from contextlib import ExitStack
 
 from paraview import servermanager, simple
 
@@ -25,8 +26,13 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
     if layout:
         from .views import require_screen
         require_screen()  # now, not after the model has run
-    trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture_source(image), Prompt=question)
-    with pipeline.deleted_on_error(trace):
+    known = {source.SMProxy.GetGlobalID() for source in pipeline.all_sources()}
+    picture = picture_source(image)
+    with ExitStack() as stack:
+        if pipeline.plain(picture).SMProxy.GetGlobalID() not in known:
+            stack.enter_context(pipeline.deleted_on_error(picture))
+        trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture, Prompt=question)
+        stack.enter_context(pipeline.deleted_on_error(trace))
         pipeline.set_properties(trace, {
             "ModelDirectory": str(model), "ImageMode": image_mode, "Temperature": temperature, "TopP": top_p,
             "Seed": seed, "MaxNewTokens": max_new_tokens, "CaptureVision": int(capture_vision), **(settings or {})})

@@ -5,7 +5,8 @@ import os
 from paraview import servermanager, simple
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
-from . import pipeline
+from . import cameras, pipeline
+from .cameras import MARGIN, fit
 from .errors import Error
 
 SIZE = (1600, 900)  # of a tab that no window has given a size
@@ -15,8 +16,6 @@ LEGEND_SIZE = 13
 HEAT = ((0, 0.05, 0.35, 0.5), (0.35, 0.25, 0.27, 0.75), (0.7, 0.65, 0.12, 0.78), (1, 1, 0, 0.6))
 # No gray in the middle, which is not drawn.
 DIFFERENCE = ((0, 0.05, 0.25, 0.85), (0.499, 0.4, 0.6, 1), (0.501, 1, 0.55, 0.4), (1, 0.85, 0.05, 0.1))
-MARGIN = 12  # pixels around a picture
-LINK = ", linked views "
 LEGEND_HEIGHT = 64  # pixels of a colour legend below a picture
 
 
@@ -27,24 +26,18 @@ def require_screen():
 
 
 class Tab:
-    """A layout tab of a preset. Made again, it takes the place of the one of the same name."""
+    """A layout tab of a preset. Made again, it takes the place of the one of the same name.
+
+    A window learns of it when it is whole, in size(): each view that it gets to see while it is filled, and each cell that is
+    split in front of it, is drawn anew (that took ten times as long as the preset itself).
+    """
 
     def __init__(self, name):
         require_screen()
         self.name = name
         self.views = []
-        self.links = 0
         self.area = _area()
-        old = simple.GetLayoutByName(name)
-        unused = _unused_layout() if old is None else None
-        self.layout = unused or simple.CreateLayout()  # first: ParaView replaces the last one when it is removed
-        if old is not None:
-            close(old)
-        if unused is not None:
-            _delete_views(unused)
-            unused.Collapse(0)
-        simple.RenameLayout(name, self.layout)
-        _forget_old_links(name)
+        self.layout = servermanager.misc.ViewLayout()
 
     def columns(self, cell, *shares):
         """Splits a cell into columns of these shares of its width; returns the new cells, from left to right."""
@@ -66,34 +59,52 @@ class Tab:
     def view(self, cell, flat=True, shapes=False):
         """A render view on ParaView's palette; `flat` ones look straight down on the picture's plane. shapes: words are shapes in
         it, and there is no colour legend."""
-        view = simple.CreateView("RenderView")
-        simple.AssignViewToLayout(view, self.layout, cell)
+        view = self.place(_new_view("RenderView"), cell)
         view.InteractionMode = "2D" if flat else "3D"
         view.OrientationAxesVisibility = 0
         view.UseLight = 0 if flat else 1
         # Smooth letters: FXAA breaks thin strokes, and under several samples those of a legend get a shadow.
         view.UseFXAA, view.MultiSamples = (0, 8) if shapes else (1, 0)
+        return view
+
+    def chart(self, cell):
+        """A view of curves."""
+        return self.place(_new_view("XYChartView"), cell)
+
+    def place(self, view, cell):
+        """Puts a view into a cell; it draws nothing before finish()."""
+        view.SMProxy.SetEnable(False)
+        self.layout.AssignView(cell, view)
         self.views.append(view)
         return view
 
     def link(self, views):
         """Moving in one of the views moves all of them."""
-        for other in views[1:]:
-            self.links += 1
-            simple.AddCameraLink(views[0], other, "%s%s%d" % (self.name, LINK, self.links))
+        cameras.group(views, self.name)
 
     def size(self):
-        """Tells the views how large they are, before the cameras are fitted. A window has done so when it got them."""
+        """Once the views show what they show: puts the tab in place, so that they know how large they are."""
+        replaced = simple.GetLayoutByName(self.name) or _unused_layout()
+        servermanager.ProxyManager().RegisterProxy("layouts", self.name, self.layout)
+        if replaced is not None:  # afterwards: ParaView makes a tab of its own when there is none left
+            close(replaced)
+        simple.SetActiveView(self.views[0])  # a window gives a tab its size when it is in front
         if not pipeline.in_gui():
             self.layout.SetSize(*self.area)
 
     def finish(self, source):
         """Draws the tab and shows it, with the properties of the source that it is about."""
         for view in self.views:
+            view.SMProxy.SetEnable(True)
             view.StillRender()  # simple.Render would reset the session's first camera
-        simple.SetActiveView(self.views[0])
         simple.SetActiveSource(source)
         return self.layout
+
+
+def _new_view(kind):
+    """A view that does not become the active one."""
+    with pipeline.nothing_activated():
+        return simple.CreateView(kind)
 
 
 def _area():
@@ -114,29 +125,17 @@ def _unused_layout():
 
 def close(layout):
     """Takes away a tab with all its views; the filters stay."""
-    _delete_views(layout)
-    simple.RemoveLayout(layout)
-
-
-def _delete_views(layout):
-    for view in simple.GetViewsInLayout(layout):
+    views = simple.GetViewsInLayout(layout)
+    simple.RemoveLayout(layout)  # first: a window lays out what is left whenever one of its views goes
+    for view in views:
         _delete_captions(view)
         simple.Delete(view)
-
-
-def _forget_old_links(name):
-    """Takes away camera links of the tab that is made anew, and of those that were closed."""
-    manager = servermanager.ProxyManager()
-    for link in [manager.GetLinkName(n) for n in range(manager.GetNumberOfLinks())]:
-        tab, found, _ = link.rpartition(LINK)
-        if found and (tab == name or simple.GetLayoutByName(tab) is None):
-            simple.RemoveCameraLink(link)
 
 
 def _delete_captions(view):
     """Captions belong to their view."""
     for shown in list(view.Representations):
-        source = shown.Input if "Input" in shown.ListProperties() else None
+        source = shown.Input if shown.SMProxy.GetProperty("Input") else None
         if source is not None and pipeline.xml_name(source) == "LVLMCaption":
             simple.Delete(pipeline.plain(source))
 
@@ -149,7 +148,7 @@ def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, width=SIZE[0],
     choice = dict(choice or {})
     if about is not None:
         choice["About"] = about
-    caption = pipeline.register("Caption", "LVLMCaption", Input=trace, Text=text, LineLength=int(width / (0.54 * size)),
+    caption = pipeline.register("Caption", "LVLMCaption", part=True, Input=trace, Text=text, LineLength=int(width / (0.54 * size)),
                                 **choice)
     shown = simple.Show(caption, view)
     shown.FontSize = size
@@ -173,13 +172,13 @@ def caption_height(lines, size=TITLE_SIZE):
 def picture_of(trace, gray=False):
     """The picture that the model saw, as a source."""
     name = "%s (%s)" % ("Gray picture" if gray else "Picture", pipeline.name_of(trace))
-    return pipeline.attach(trace, "LVLMOverlay", name, Grayscale=int(gray))
+    return pipeline.attach(trace, "LVLMOverlay", name, part=True, Grayscale=int(gray))
 
 
 def show_picture(trace, view, opacity=1.0, gray=False):
     """The picture that the model saw, in its own colours or in grays."""
-    shown = simple.Show(picture_of(trace, gray), view)
-    shown.Representation = "Picture"
+    # Not one of ParaView's that can be anything, of which making one takes a hundred times as long.
+    shown = simple.Show(picture_of(trace, gray), view, "LVLMPictureRepresentation")
     shown.Opacity = opacity
     return shown
 
@@ -261,24 +260,6 @@ def color(shown, view, association, array, legend, low=None, high=None, preset=H
     return colors
 
 
-def fit(view, bounds, top, bottom=0, margin=MARGIN, hang=False):
-    """Looks straight down on `bounds` (left, right, low, high), as large as the view lets it between caption and legend.
-
-    In the middle of the room that is left, or hanging from its top.
-    """
-    width, height = view.ViewSize
-    left, right, low, high = bounds
-    room = max(width - 2 * margin, 1), max(height - top - bottom - 2 * margin, 1)
-    unit = max((right - left) / room[0], (high - low) / room[1])  # of the picture, a pixel of the view
-    if hang:
-        low = high - unit * room[1]
-    centre = [(left + right) / 2, (low + high) / 2 + unit * (top - bottom) / 2]
-    view.CameraParallelProjection = 1
-    view.CameraParallelScale = unit * height / 2
-    view.CameraPosition = [*centre, 1000]
-    view.CameraFocalPoint = [*centre, 0]
-    view.CameraViewUp = [0, 1, 0]
-    view.CenterOfRotation = [*centre, 0]
 
 
 def fit_picture(view, trace, lines=2, size=TITLE_SIZE, hang=False):
@@ -299,7 +280,7 @@ def show_shapes(shapes, view):
 
 def show_bars(table, view, name, **properties):
     """A table's numbers as bars with words."""
-    bars = pipeline.attach(table, "LVLMBars", name, **properties)
+    bars = pipeline.attach(table, "LVLMBars", name, part=True, **properties)
     show_shapes(bars, view)
     return bars
 
@@ -311,8 +292,8 @@ def fit_bars(view, bars, lines, size=TITLE_SIZE):
 
 def show_sheet(tab, cell, table):
     """A table as the GUI shows it."""
-    sheet = simple.CreateView("SpreadSheetView")
+    sheet = _new_view("SpreadSheetView")
     # Filled before it gets its place: undo goes backwards, and ParaView 5.11 crashes when a table has changed that is then
     # taken out of its tab.
     simple.Show(table, sheet)
-    simple.AssignViewToLayout(sheet, tab.layout, cell)
+    tab.place(sheet, cell)

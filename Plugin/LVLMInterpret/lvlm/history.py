@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking questions away."""
+from paraview import simple
+
+from . import pipeline, questions, traces, views
+
+PICTURES = (questions.READER, "LVLMPaintOver", "ExtractSubset")  # what the module makes of pictures; the user's own ones stay
+
+
+def remove(trace=None):
+    """Takes a question away: its tabs, everything that was made of its answer, and its picture where nothing else needs that."""
+    trace = traces.resolve(trace)
+    picture = pipeline.input_of(trace)
+    made = _made_of(trace)
+    for layout in list(simple.GetLayouts().values()):
+        if any(pipeline.plain(shown.Input).SMProxy in made for view in simple.GetViewsInLayout(layout)
+               for shown in view.Representations if shown.SMProxy.GetProperty("Input") and shown.Input is not None):
+            views.close(layout)
+    for source in reversed(pipeline.all_sources()):  # what a filter takes is older than the filter
+        if source.SMProxy in made:
+            simple.Delete(source)
+    if picture is not None and pipeline.xml_name(picture) in PICTURES and not pipeline.is_used(pipeline.plain(picture)):
+        simple.Delete(pipeline.plain(picture))
+
+
+def _made_of(trace):
+    """The proxies of the trace and of everything below it, by any of its inputs."""
+    made = [trace.SMProxy]
+    for source in pipeline.all_sources():
+        inputs = source.GetProperty("Input")
+        if inputs is not None and source.SMProxy not in made and any(taken is not None and taken.SMProxy in made for taken in inputs):
+            made.append(source.SMProxy)
+    return made
