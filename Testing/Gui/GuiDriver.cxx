@@ -295,10 +295,14 @@ GUI_DRIVER int gui_click_item(const char* path, int row, int modifiers)
   return 1;
 }
 
-/// Brings a dock window to the front of those that share its place.
+/// Brings the dock window that a widget is in to the front of those that share its place.
 GUI_DRIVER int gui_raise_dock(const char* path)
 {
   QWidget* widget = find(path);
+  while (widget && !qobject_cast<QDockWidget*>(widget))
+  {
+    widget = widget->parentWidget();
+  }
   if (!widget)
   {
     return 0;
