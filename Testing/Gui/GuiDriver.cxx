@@ -13,6 +13,7 @@
 #include <QDockWidget>
 #include <QImage>
 #include <QLineEdit>
+#include <QListWidget>
 #include <QMainWindow>
 #include <QMenu>
 #include <QMenuBar>
@@ -458,6 +459,10 @@ GUI_DRIVER void gui_answer_later(const char* fileDialog, const char* file, int m
       {
         timer->stop();
         timer->deleteLater();
+        if (auto* readers = dialog->findChild<QListWidget*>())
+        {
+          readers->setCurrentRow(readers->count() - 1); // ParaView's own, behind GDAL's
+        }
         dialog->accept();
       }
     });
