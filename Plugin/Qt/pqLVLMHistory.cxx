@@ -73,9 +73,9 @@ pqLVLMHistory::~pqLVLMHistory() = default;
 
 void pqLVLMHistory::build()
 {
-  this->setObjectName("LVLMHistory");
   this->setWindowTitle(tr("Questions"));
   auto* box = new QWidget(this);
+  box->setObjectName("LVLMQuestions"); // ParaView names the dock window itself
   this->List = new QListWidget(box);
   this->List->setObjectName("List");
   this->List->setIconSize(QSize(IconSize, IconSize));

@@ -13,6 +13,7 @@
 #include <QDockWidget>
 #include <QImage>
 #include <QLineEdit>
+#include <QListWidget>
 #include <QMainWindow>
 #include <QMenu>
 #include <QMenuBar>
@@ -295,10 +296,14 @@ GUI_DRIVER int gui_click_item(const char* path, int row, int modifiers)
   return 1;
 }
 
-/// Brings a dock window to the front of those that share its place.
+/// Brings the dock window that a widget is in to the front of those that share its place.
 GUI_DRIVER int gui_raise_dock(const char* path)
 {
   QWidget* widget = find(path);
+  while (widget && !qobject_cast<QDockWidget*>(widget))
+  {
+    widget = widget->parentWidget();
+  }
   if (!widget)
   {
     return 0;
@@ -454,6 +459,10 @@ GUI_DRIVER void gui_answer_later(const char* fileDialog, const char* file, int m
       {
         timer->stop();
         timer->deleteLater();
+        if (auto* readers = dialog->findChild<QListWidget*>())
+        {
+          readers->setCurrentRow(readers->count() - 1); // ParaView's own, behind GDAL's
+        }
         dialog->accept();
       }
     });

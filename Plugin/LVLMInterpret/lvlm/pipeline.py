@@ -180,16 +180,20 @@ def first_line(messages):
     return "see ParaView's messages"
 
 
-def update(source, what, port=0):
-    """Runs the pipeline up to the source. Raises Error when that gives nothing."""
+def update(source, what, port=0, again=False):
+    """Runs the pipeline up to the source. Raises Error when that gives nothing. again: even if it has run, to hear what it says."""
+    vtk_object = plain(source).GetClientSideObject()
+    if again and vtk_object is not None:
+        vtk_object.Modified()
     with reported_errors(plain(source)) as messages:
         source.UpdatePipeline()
         source.UpdatePipelineInformation()
     information = plain(source).GetDataInformation(port).DataInformation
-    vtk_object = plain(source).GetClientSideObject()
     if vtk_object is not None and vtk_object.GetAbortExecute():
         raise Error("%s: aborted" % what)
     empty = not any(information.GetNumberOfElements(kind) for kind in range(vtkDataObject.NUMBER_OF_ATTRIBUTE_TYPES))
+    if empty and not messages and not again and xml_name(source) == "LVLMTraceReader":
+        update(source, what, port, again=True)  # it has told the window why, when it was opened
     if messages or empty:
         raise Error("%s: %s" % (what, first_line(messages)))
 

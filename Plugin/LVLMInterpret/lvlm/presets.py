@@ -15,6 +15,7 @@ class Preset:
     def __init__(self, title, trace, token):
         self.trace = traces.resolve(trace)
         self.name = pipeline.name_of(self.trace)
+        pipeline.update(self.trace, "the trace %s" % self.name)  # a damaged file is told of as such
         self.follow = token is None
         self.token = None if self.follow else traces.check_token(self.trace, token)
         self.choice = {"FollowTime": int(self.follow), "AnswerTokens": [] if self.follow else [self.token]}
