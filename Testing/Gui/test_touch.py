@@ -138,7 +138,7 @@ def a_square_shows_its_head():
     for layer, head in ((2, 1), (5, 3)):
         click(chart, layer, head)
         gui.equal((list(heat.Layers), list(heat.Heads)), ([layer], [head]))
-        gui.true("Attention of layer %d, head %d, for" % (layer, head) in caption(view), caption(view))
+        gui.true("\u201d: layer %d, head %d\n" % (layer, head) in caption(view), caption(view))
         np.testing.assert_allclose(lt.grid_cells(output(heat)).ravel(), raw[layer, head, 4], rtol=1e-4)
     gui.picture("square")
 

@@ -119,12 +119,12 @@ class Labels(lt.TestCase):
         heat = only("LVLMAttentionMap")
         raw = self.data.attention[:, :, 2][..., self.data.span].sum(axis=-1)
         layer, head = np.unravel_index(raw.argmax(), raw.shape)
-        self.assertIn("layer %d, head %d, which looks most," % (layer, head), self.captions(heat, 2)[0])
+        self.assertIn("layer %d, head %d, which looks most\n" % (layer, head), self.captions(heat, 2)[0])
         heat.Layers, heat.Heads = [1], [2]
-        self.assertIn("Attention of layer 1, head 2, for", self.captions(heat, 2)[0])
+        self.assertIn("\u201d: layer 1, head 2\n", self.captions(heat, 2)[0])
         heat.Layers = [1, 4]
         best = [1, 4][int(raw[[1, 4], 2].argmax())]
-        self.assertIn("layer %d, head 2, which looks most of 2 heads," % best, self.captions(heat, 2)[0])
+        self.assertIn("layer %d, head 2, which looks most of 2 heads\n" % best, self.captions(heat, 2)[0])
 
     def test_head_summary_says_what_is_looked_at_and_measured(self):
         self.lvlm.show_heads(self.trace)

@@ -6,6 +6,7 @@ from . import cameras, pipeline, traces, views
 from .errors import Error
 
 MOST_TICKS = 16  # of an axis
+MOST_BARS = 9  # of half a column
 DEPTH = 0.6  # of the layer volume, so that its maps stay near the picture
 
 
@@ -70,11 +71,12 @@ def show_attention(trace=None, token=None):
     preset.caption(view, "Where the model looked for \u201c{token}\u201d{late}: {heads}\n" + QUESTION, width=960, about=heat)
     chart = tab.view(right, shapes=True)
     bars = views.show_bars(table, chart, "Token probabilities (%s)" % preset.name, Labels="text", Values="probability",
-                           Highlight="chosen", FullScale=1, MaximumBars=12)
+                           Highlight="chosen", FullScale=1, MaximumBars=MOST_BARS)
     preset.caption(chart, "How sure the model was of each token\nProbability, given all before it", width=640)
     patches = tab.view(below, shapes=True)
     back_bars = views.show_bars(back, patches, "Attention to patches, as bars (%s)" % preset.name, Labels="text", Values="attention",
-                                Percent=0, MaximumBars=12)
+                                Percent=0, MaximumBars=MOST_BARS,
+                                Order="Table" if len(traces.tokens(preset.trace)) <= MOST_BARS else "Descending")
     preset.caption(patches, "Who attends {patches}\nA click on a patch of the picture chooses it", width=640, about=back)
     tab.size()
     views.fit_picture(view, preset.trace)
@@ -104,7 +106,7 @@ def show_heads(trace=None, token=None):
     view = tab.view(right)
     views.show_picture(preset.trace, view)
     views.show_map(heat, view, "attention")
-    preset.caption(view, "Attention of {heads}, for \u201c{token}\u201d{late}\nA click on a square shows its head", width=800, about=heat)
+    preset.caption(view, "For \u201c{token}\u201d{late}: {heads}\nA click on a square shows its head", width=800, about=heat)
     tab.size()
     views.fit(chart, axes_bounds(layers, heads), views.caption_height(2), views.LEGEND_HEIGHT)
     views.fit_picture(view, preset.trace)

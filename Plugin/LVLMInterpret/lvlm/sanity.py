@@ -10,9 +10,13 @@ import shutil
 import tempfile
 from contextlib import ExitStack
 
-import numpy as np
 from paraview import servermanager
-from vtkmodules.util.numpy_support import vtk_to_numpy
+
+try:  # all else of lvlm does without
+    import numpy as np
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+except ImportError:
+    np = None
 
 from . import pipeline, traces
 from .editing import KEPT, property_value
@@ -41,6 +45,8 @@ def sanity_check(trace=None, token=None, maps=None, seed=0):
     was randomized ("" in the first rows: none yet), `parts`, how many, `map`, `correlation`, Spearman's with the map of the true model
     (nan for a map that is the same everywhere), and `values`, the map, row 0 at the top.
     """
+    if np is None:
+        raise Error("this Python has no numpy, which the sanity check is made with: apt-get install python3-numpy")
     chosen = list(MAPS) if maps is None else [maps] if isinstance(maps, str) else list(maps)
     for name in chosen:
         if name not in MAPS:
