@@ -11,6 +11,7 @@
 #include "pqView.h"
 
 #include "vtkSMPVRepresentationProxy.h"
+#include "vtkSMPropertyHelper.h"
 
 #include <QMainWindow>
 #include <QPointer>
@@ -21,23 +22,36 @@
 
 namespace
 {
-void showInItsColors(pqPipelineSource* picture)
+/// Of the first output: as a picture, or else with its colours as they are, without a legend.
+void showInItsColors(pqPipelineSource* source, bool picture)
 {
-  for (pqView* view : picture->getViews())
+  for (pqView* view : source->getViews())
   {
-    pqDataRepresentation* shown = picture->getRepresentation(view);
-    vtkSMProxy* proxy = shown ? shown->getProxy() : nullptr;
-    if (proxy && vtkSMRepresentationProxy::SafeDownCast(proxy) &&
-      vtkSMRepresentationProxy::SetRepresentationType(proxy, "Picture"))
+    pqDataRepresentation* shown = source->getRepresentation(view);
+    auto* proxy = vtkSMPVRepresentationProxy::SafeDownCast(shown ? shown->getProxy() : nullptr);
+    if (!proxy)
     {
-      vtkSMPVRepresentationProxy::HideScalarBarIfNotNeeded(proxy, view->getProxy());
-      if (vtkSMPVRepresentationProxy::SafeDownCast(proxy))
-      {
-        vtkSMPVRepresentationProxy::SetScalarBarVisibility(proxy, view->getProxy(), false);
-      }
-      view->render();
+      continue;
     }
+    if (picture)
+    {
+      vtkSMRepresentationProxy::SetRepresentationType(proxy, "Picture");
+    }
+    else
+    {
+      vtkSMPropertyHelper(proxy, "MapScalars", true).Set(0);
+      proxy->UpdateVTKObjects();
+    }
+    vtkSMPVRepresentationProxy::SetScalarBarVisibility(proxy, view->getProxy(), false);
+    view->render();
   }
+}
+
+/// Filters that say themselves which colour each shape has.
+bool hasColors(pqPipelineSource* source)
+{
+  const QString name = source->getProxy()->GetXMLName();
+  return name == "LVLMCausalGraph" || name == "LVLMBars";
 }
 }
 
@@ -46,6 +60,15 @@ pqLVLMOpened::pqLVLMOpened(QObject* parent) : Superclass(parent)
   QObject::connect(pqApplicationCore::instance()->getObjectBuilder(),
     QOverload<pqPipelineSource*, const QStringList&>::of(&pqObjectBuilder::readerCreated), this,
     [this](pqPipelineSource* reader) { this->watch(reader); });
+  QObject::connect(pqApplicationCore::instance()->getObjectBuilder(),
+    &pqObjectBuilder::filterCreated, this,
+    [this](pqPipelineSource* filter)
+    {
+      if (hasColors(filter))
+      {
+        this->watch(filter);
+      }
+    });
 }
 
 pqLVLMOpened::~pqLVLMOpened() = default;
@@ -68,14 +91,18 @@ void pqLVLMOpened::watch(pqPipelineSource* reader)
 
 void pqLVLMOpened::show(pqPipelineSource* reader)
 {
-  if (lvlm::traceOf(reader) == reader)
+  if (hasColors(reader))
+  {
+    showInItsColors(reader, false);
+  }
+  else if (lvlm::traceOf(reader) == reader)
   {
     lvlm::runPython(tr("Attention"),
       lvlm::pythonCall("show_attention", { lvlm::pythonString(reader->getSMName()) }));
   }
   else if (lvlm::pictureOf(reader) == reader)
   {
-    showInItsColors(reader);
+    showInItsColors(reader, true);
     if (auto* window = qobject_cast<QMainWindow*>(pqCoreUtilities::mainWidget()))
     {
       window->statusBar()->showMessage(tr("LVLM > Ask... asks a model about this picture"), 30000);

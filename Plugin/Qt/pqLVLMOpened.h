@@ -3,8 +3,9 @@
  * @class pqLVLMOpened
  * @brief what File > Open does with traces and pictures, after Apply
  *
- * A trace shows where the model looked. A picture is shown in its own colours, which ParaView would
- * send through a colour map, and the status bar says that it can be asked about.
+ * The same for filters whose shapes have colours of their own. A trace shows where the model
+ * looked. A picture is shown in its own colours, which ParaView would send through a colour map,
+ * and the status bar says that it can be asked about.
  */
 #ifndef pqLVLMOpened_h
 #define pqLVLMOpened_h

@@ -257,6 +257,8 @@ def a_new_causal_graph_leaves_the_tab_whole():
     gui.wait(800)
     gui.equal(len(simple.GetViews()), before, "views")
     gui.true(simple.GetActiveView() == view, "the same view")
+    shown = simple.GetDisplayProperties(simple.GetActiveSource(), view)
+    gui.equal(shown.GetProperty("MapScalars").GetData(), 0, "its colours are sent through a map")
     gui.picture("causal")
 
 

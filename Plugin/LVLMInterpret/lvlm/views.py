@@ -88,6 +88,7 @@ class Tab:
         servermanager.ProxyManager().RegisterProxy("layouts", self.name, self.layout)
         if replaced is not None:  # afterwards: ParaView makes a tab of its own when there is none left
             close(replaced)
+        _delete_lost_captions()
         simple.SetActiveView(self.views[0])  # a window gives a tab its size when it is in front
         if not pipeline.in_gui():
             self.layout.SetSize(*self.area)
@@ -126,10 +127,21 @@ def _unused_layout():
 def close(layout):
     """Takes away a tab with all its views; the filters stay."""
     views = simple.GetViewsInLayout(layout)
+    if len(simple.GetLayouts()) == 1:
+        simple.CreateLayout("Layout #1")  # else ParaView makes one that has this one's name
     simple.RemoveLayout(layout)  # first: a window lays out what is left whenever one of its views goes
     for view in views:
         _delete_captions(view)
         simple.Delete(view)
+
+
+def _delete_lost_captions():
+    """Those of tabs that were closed by hand."""
+    for source in pipeline.all_sources():
+        consumers = (source.SMProxy.GetConsumerProxy(n) for n in range(source.SMProxy.GetNumberOfConsumers()))
+        if (pipeline.xml_name(source) == "LVLMCaption" and source.SMProxy.HasAnnotation(pipeline.PART)
+                and not any(consumer is not None and consumer.GetXMLGroup() == "representations" for consumer in consumers)):
+            simple.Delete(source)
 
 
 def _delete_captions(view):
