@@ -5,9 +5,10 @@
  *
  * A vtkTable with one string, which ParaView shows as text. In the text, `{question}` is replaced
  * by the question, `{answer}` by the answer with the chosen tokens in brackets, and `{token}` by
- * the chosen tokens alone (cut where they take more than a quarter of a line); each line is shortened
- * to a length, the answer around its first bracket. With FollowTime the bracket moves through the
- * answer. `{late}` says so where the time has passed the answer's end, else it is nothing.
+ * the chosen tokens alone (cut where they take more than a quarter of a line); each line is
+ * shortened to a length, the answer around its first bracket. With FollowTime the bracket moves
+ * through the answer. `{late}` says so where the time has passed the answer's end, else it is
+ * nothing.
  *
  * The second input is optional: an output that the text is about. Then the tokens are those that
  * this output shows, and `{name}` is replaced by the strings `name` of its field data, each of
