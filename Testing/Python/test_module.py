@@ -132,50 +132,6 @@ class Recorded(ModuleTest):
             cells = lt.grid_cells(heat.GetClientSideObject().GetOutputDataObject(0))
             self.assertEqual(int(cells.argmax()), token)
 
-    def test_a_question_is_removed_with_its_views(self):
-        other = self.reader(self.data, name="other.lvlm")
-        for show in (self.lvlm.show_attention, self.lvlm.show_heads):
-            for trace in (self.trace, other):
-                show(trace)
-        self.lvlm.compare(self.trace, other)
-        self.lvlm.remove(self.trace)
-        self.assertEqual([found.SMProxy for found in self.lvlm.find_traces()], [other.SMProxy])
-        left = list(simple.GetSources().values())
-        self.assertTrue(left and all(self.lvlm.trace_of(source).SMProxy == other.SMProxy for source in left), left)
-        self.assertEqual(sorted(name for name, _ in simple.GetLayouts()), ["%s: %s" % (title, self.lvlm.pipeline.name_of(other)) for title in ("Attention", "Heads")])
-        self.lvlm.remove(other)
-        self.assertEqual((simple.GetSources(), [name for name, _ in simple.GetLayouts()]), ({}, ["Layout #1"]))
-
-    def test_captions_go_with_a_tab_that_was_closed_by_hand(self):
-        layout = self.lvlm.show_heads(self.trace)
-        lost = [source.SMProxy for source in simple.GetSources().values() if source.GetXMLName() == "LVLMCaption"]
-        views = simple.GetViewsInLayout(layout)
-        simple.CreateLayout("another")
-        simple.RemoveLayout(layout)
-        for view in views:
-            simple.Delete(view)
-        self.lvlm.show_attention(self.trace)
-        captions = [source.SMProxy for source in simple.GetSources().values() if source.GetXMLName() == "LVLMCaption"]
-        self.assertEqual((len(captions), [caption for caption in captions if caption in lost]), (2, []))
-
-    def test_what_serves_a_view_alone_is_marked_as_its_part(self):
-        self.lvlm.show_attention(self.trace)
-        marked = {source.GetXMLName() for source in simple.GetSources().values() if source.SMProxy.HasAnnotation("lvlm.part")}
-        self.assertEqual(marked, {"LVLMCaption", "LVLMBars", "LVLMOverlay"})
-
-    def test_views_fit_again_unless_they_were_moved(self):
-        first, second = simple.GetViewsInLayout(self.lvlm.show_heads(self.trace))
-        scale = second.CameraParallelScale
-        first.CameraParallelScale = first.CameraParallelScale / 3
-        moved = first.CameraParallelScale
-        for view in (first, second):
-            view.ViewSize = [400, 800]  # half as wide
-        self.lvlm.cameras.refit()
-        self.assertEqual(first.CameraParallelScale, moved)
-        # The picture is 56 wide and fills 400 pixels less the margins.
-        self.assertAlmostEqual(second.CameraParallelScale, 56 / (400 - 24) * 800 / 2)
-        self.assertNotAlmostEqual(second.CameraParallelScale, scale)
-
     def test_a_fixed_token_stays(self):
         self.lvlm.show_attention(self.trace, token=-1)
         heat = next(s for s in simple.GetSources().values() if s.GetXMLName() == "LVLMAttentionMap")
