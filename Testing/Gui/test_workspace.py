@@ -211,7 +211,7 @@ def a_trace_opens_with_its_attention():
     gui.wait(300)
     gui.click("propertiesPanel/Accept")
     gui.wait(800)
-    gui.equal(len(views_of("Attention: answer.lvlm")), 2, "views of its tab")
+    gui.equal(len(views_of("Attention: answer.lvlm")), 3, "views of its tab")
     gui.picture("opened")
 
 
