@@ -8,19 +8,19 @@ asked for the colour of another shape, which it gets right, and for that of the 
 is written has a row for each question: the picture, where the colour word's relevancy lies on it, and how the relevancy
 is divided between the image and the words.
 
-How to read it. The first row is the control: 76 % of the relevancy of "green" falls on the image, and there on the
-circle that was asked about. In the second row the image's share drops to 3.5 %; what is left of the map lies at the
-circle, which nobody asked about, and the words "is", "color", "What" and "The" carry nearly all: "red" was made from
-the question. The third row asks the same question where a red heart is shown and the answer happens to be true; its
-share, 1.4 %, is that of the habit, not that of the control, though the little that is left lies on the heart. The answer
-is right and yet not taken from the picture, which a test of right and wrong answers would not find.
+How to read it. The first row is the control: a tenth of the relevancy of "green" falls on the image, and there on the
+circle that was asked about; the rest on the words that say that a colour is wanted, "color" and "is". In the second row
+the image's share drops to 1.6 %, spread over the star and the edge of the heart, and the words "heart" and "color" carry
+nearly all: "red" was made from the question. The third row asks the same question where a red heart is shown. Its words
+are the control's again, its share is a tenth, and the map lies on the heart: there the same answer was taken from the
+picture.
 
 What it does not show. Each map has its own colour scale, so a bright map need not be an important one: read it
 together with the image's share. And relevancy is a first-order reading of one forward pass
-(Plugin/Documentation/reading.md). What confirms this reading is to intervene: the heart of the second row is blue and
-that of the third is red, and neither the answer nor the image's share follows (the two scenes differ in more than
-that; for a clean test change the heart alone). The percentile, after LVLM-Interpret's number for "looks at the image",
-is a quarter and 0 for them, and one half for the control.
+(Plugin/Documentation/reading.md). What confirms this reading is to intervene: the heart of the second row is purple and
+that of the third is red, and the answer does not follow (the two scenes differ in more than that; for a clean test
+change the heart alone). The percentile, after LVLM-Interpret's number for "looks at the image", is 0 for the habit and
+a quarter for the two others.
 """
 import argparse
 import json
@@ -36,8 +36,8 @@ from whole_files import replacing
 ROOT = Path(__file__).resolve().parents[2]
 SCENES = ROOT / "Models" / "TinyLlava" / "scenes"
 # picture, question, what is true
-CASES = (("blue_heart.png", "What color is the {other}?", "from the picture"),
-         ("blue_heart.png", "What color is the heart?", "from habit"),
+CASES = (("purple_heart.png", "What color is the {other}?", "from the picture"),
+         ("purple_heart.png", "What color is the heart?", "from habit"),
          ("red_heart.png", "What color is the heart?", "the same question, habit and picture agree"))
 SIZE = 336  # of a panel, pixels
 LINE = 22

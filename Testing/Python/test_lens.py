@@ -276,7 +276,8 @@ class WithModel(lt.TestCase):
         self.assertLessEqual({int(p) for p in np.argsort(last)[-9:]} & STAR_PATCHES, STAR_PATCHES)
         self.assertGreaterEqual(len({int(p) for p in np.argsort(last)[-12:]} & STAR_PATCHES), 9)
         words = lt.fetch(lens, 3)
-        self.assertEqual(set(lt.column(words, "word")[:2]), {" star", " circle"})
+        # "circle" and "circles" are one shape.
+        self.assertEqual({word.strip().rstrip("s") for word in lt.column(words, "word")[:4]}, {"star", "circle"})
 
     def test_recorded_is_live(self):
         """Of the file with hidden states, without, and with what they say alone."""

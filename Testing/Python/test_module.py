@@ -537,7 +537,7 @@ class Asking(ModuleTest):
         before = readers()
         first = ask("star_left_of_circle.png")
         star = seen(first)
-        second = ask("blue_heart.png")
+        second = ask("purple_heart.png")
         heart = seen(second)
         self.assertFalse(np.array_equal(star, heart))
         np.testing.assert_array_equal(seen(first), star)  # it stays what it was
@@ -550,7 +550,7 @@ class Asking(ModuleTest):
         fourth = ask("one_ring.png")  # nothing hangs on the reader of the heart any more
         self.assertEqual(readers() - before, 2)
         self.assertFalse(np.array_equal(seen(fourth), heart))
-        shutil.copy(SCENES / "blue_heart.png", shot)
+        shutil.copy(SCENES / "purple_heart.png", shot)
         np.testing.assert_array_equal(seen(self.lvlm.ask(simple.FindSource("shot.png"), QUESTION, layout=False)), heart)
         np.testing.assert_array_equal(seen(first), star)
 

@@ -24,7 +24,7 @@ SHIPPED = {  # name: (shape, color, cell) of each object
     "two_stars": [("star", "yellow", 2), ("star", "purple", 3), ("square", "blue", 7)],
     "same_color": [("circle", "white", 0), ("triangle", "white", 5), ("ring", "purple", 6)],
     "red_heart": [("heart", "red", 1), ("square", "green", 6)],
-    "blue_heart": [("heart", "blue", 4), ("star", "yellow", 6), ("circle", "green", 2)],  # breaks the habit
+    "purple_heart": [("heart", "purple", 4), ("star", "yellow", 6), ("circle", "green", 2)],  # breaks the habit
 }
 
 

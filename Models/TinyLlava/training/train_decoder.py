@@ -33,6 +33,7 @@ from train_tower import PatchHeads, patch_loss
 HELD_OUT = 1000
 VALIDATED = 400
 LENGTH = 384  # tokens of a row: the picture and some nine questions
+SCORED = 160  # of them at most, in the answers
 ALIGN_WEIGHT, PATCH_WEIGHT = 0.05, 0.5
 KINDS = scenes.KINDS + ("describe", "presence", "count", "count", "relation", "relation", "position", "shape", "color")
 
@@ -48,8 +49,8 @@ def pick_questions(rng: np.random.Generator, packer: Packer, objects: list[scene
 
 
 def logits_of(model, packer: Packer, projected: torch.Tensor, ids: torch.Tensor, positions: torch.Tensor,
-              owner: torch.Tensor) -> torch.Tensor:
-    """[B, S, vocabulary]; `projected` is what the projector says of the pictures."""
+              owner: torch.Tensor, scored: torch.Tensor) -> torch.Tensor:
+    """[B, K, vocabulary] at the positions `scored` [B, K]; `projected` is what the projector says of the pictures."""
     decoder = model.language_model
     start = packer.image_start
     hidden = decoder.model.embed_tokens(ids)
@@ -57,7 +58,12 @@ def logits_of(model, packer: Packer, projected: torch.Tensor, ids: torch.Tensor,
     mask, turns = attention_mask(owner), decoder.model.rotary_emb(hidden, positions)
     for layer in decoder.model.layers:
         hidden = layer(hidden, attention_mask=mask, position_ids=positions, position_embeddings=turns)[0]
-    return decoder.lm_head(decoder.model.norm(hidden))
+    return decoder.lm_head(decoder.model.norm(hidden.gather(1, scored[..., None].expand(-1, -1, hidden.shape[-1]))))
+
+
+def scored_positions(labels: torch.Tensor) -> torch.Tensor:
+    """[B, SCORED]: the positions of the answers' tokens (most others are the picture's), then some that are not scored."""
+    return (labels != NOT_SCORED).int().argsort(dim=1, descending=True, stable=True)[:, :SCORED]
 
 
 class Ahead:
@@ -76,8 +82,10 @@ class Ahead:
             pick = rng.integers(HELD_OUT, len(self.images), self.batch)
             asked = [pick_questions(rng, self.packer, self.scenes[i].objects, 0.25) for i in pick]
             batch = self.packer(asked, LENGTH)
+            scored = scored_positions(batch.labels)
             self.queue.put((torch.from_numpy(self.images[pick]), torch.from_numpy(self.labels[pick]), batch.ids,
-                            batch.positions, batch.question, batch.labels, batch.weight()))
+                            batch.positions, batch.question, scored, batch.labels.gather(1, scored),
+                            batch.weight().gather(1, scored)))
             step += 1
 
 
@@ -93,12 +101,15 @@ def validate(model, packer: Packer, images: pool.Images, kept: list[scenes.Scene
         with torch.autocast(device.type, dtype=torch.bfloat16):
             features = net.vision_features(model.vision_tower.vision_model, torch.from_numpy(images[pick]).to(device))
             projected = model.multi_modal_projector(features)
-            logits = logits_of(model, packer, projected, *(t.to(device) for t in (batch.ids, batch.positions, batch.question)))
-        wrong = (batch.labels != NOT_SCORED) & (logits.argmax(-1).cpu() != batch.labels)
+            scored = scored_positions(batch.labels)
+            logits = logits_of(model, packer, projected,
+                               *(t.to(device) for t in (batch.ids, batch.positions, batch.question, scored)))
+        labels, owner = batch.labels.gather(1, scored), batch.question.gather(1, scored)
+        wrong = (labels != NOT_SCORED) & (logits.argmax(-1).cpu() != labels)
         for row, i in enumerate(pick):
             world = "odd" if not kept[i].objects else "new" if hasattr(kept[i], "background") else "old"
             for number, question in enumerate(asked[i], 1):
-                good = not wrong[row, batch.question[row] == number].any()
+                good = not wrong[row, owner[row] == number].any()
                 right[world].append(good)
                 if world == "new":
                     right[question.kind].append(good)
@@ -147,11 +158,11 @@ def main() -> None:
     embedding = model.get_input_embeddings().weight
 
     @torch.compile
-    def losses_of(images, labels, ids, positions, owner, following, weight):
+    def losses_of(images, labels, ids, positions, owner, scored, following, weight):
         with torch.autocast(args.device, dtype=torch.bfloat16):
             features = net.vision_features(vision, images)
             projected = projector(features)
-            logits = logits_of(model, packer, projected, ids, positions, owner)
+            logits = logits_of(model, packer, projected, ids, positions, owner, scored)
         answers = F.cross_entropy(logits.float().flatten(0, 1), following.flatten(), ignore_index=NOT_SCORED, reduction="none")
         answer_loss = (answers * weight.flatten()).sum()
         return answer_loss, (answer_loss + ALIGN_WEIGHT * alignment(projected.float(), labels, embedding)
