@@ -17,6 +17,7 @@ from .explanations import show_causality, show_relevancy
 from .faithfulness import test
 from .history import remove
 from .knockout import knock_out
+from .models import models
 from .page import save_page
 from .patching import patch
 from .pipeline import rows
@@ -26,7 +27,7 @@ from .sanity import sanity_check
 from .touch import choose_head, choose_patch, choose_token
 from .traces import answer, find_traces, model, question, step, telling_token, tokens, trace_of
 
-__all__ = ["Error", "answer", "ask", "ask_without", "choose_head", "choose_patch", "choose_token", "compare", "crop_and_ask", "find_traces", "knock_out", "model",
+__all__ = ["Error", "answer", "ask", "ask_without", "choose_head", "choose_patch", "choose_token", "compare", "crop_and_ask", "find_traces", "knock_out", "model", "models",
            "paint_over", "patch", "question", "remove", "rows", "run", "sanity_check", "save_page", "selected_patches", "show_attention", "show_causality", "show_gallery",
            "show_heads", "show_layers", "show_lens", "show_relevancy", "show_words", "step", "telling_token", "test", "test_causality", "tokens", "trace_of"]
 
