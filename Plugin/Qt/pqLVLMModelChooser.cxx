@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pqLVLMModelChooser.h"
 
+#include "pqLVLMPython.h"
+
 #include "pqFileChooserWidget.h"
 #include "pqServer.h"
 
+#include <QHBoxLayout>
+#include <QJsonArray>
+#include <QJsonDocument>
+#include <QJsonObject>
 #include <QLabel>
 #include <QLineEdit>
+#include <QLocale>
+#include <QMenu>
+#include <QToolButton>
 #include <QVBoxLayout>
 
 namespace
@@ -14,7 +23,8 @@ constexpr int TypingPause = 400; // milliseconds
 }
 
 pqLVLMModelChooser::pqLVLMModelChooser(QWidget* parent)
-  : Superclass(parent), Folder(new pqFileChooserWidget(this)), Line(new QLabel(this))
+  : Superclass(parent), Folder(new pqFileChooserWidget(this)), Downloaded(new QToolButton(this)),
+    Line(new QLabel(this))
 {
   this->Folder->setObjectName("Folder");
   this->Folder->setForceSingleFile(true);
@@ -32,8 +42,20 @@ pqLVLMModelChooser::pqLVLMModelChooser(QWidget* parent)
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->setSpacing(4);
-  layout->addWidget(this->Folder);
+  auto* row = new QHBoxLayout;
+  row->addWidget(this->Folder, 1);
+  row->addWidget(this->Downloaded);
+  layout->addLayout(row);
   layout->addWidget(this->Line);
+
+  this->Downloaded->setObjectName("Downloaded");
+  this->Downloaded->setText(tr("Downloaded"));
+  this->Downloaded->setToolTip(tr("Models in Hugging Face's cache on this machine"));
+  this->Downloaded->setPopupMode(QToolButton::InstantPopup);
+  auto* menu = new QMenu(this->Downloaded);
+  menu->setToolTipsVisible(true);
+  this->Downloaded->setMenu(menu);
+  QObject::connect(menu, &QMenu::aboutToShow, this, [this, menu] { this->listDownloaded(menu); });
 
   this->Pause.setSingleShot(true);
   this->Pause.setInterval(TypingPause);
@@ -52,6 +74,7 @@ void pqLVLMModelChooser::setServer(pqServer* server)
 {
   this->Server = server;
   this->Folder->setServer(server);
+  this->Downloaded->setVisible(server && !server->isRemote()); // another machine's cache is its own
 }
 
 void pqLVLMModelChooser::setQuestion(vtkSMProxy* filter)
@@ -97,11 +120,37 @@ void pqLVLMModelChooser::refresh()
     lvlm::probeModel(this->Server->session(), this->directory(), this->Question, this->Settings);
   const QString text = this->Status.Text.toHtmlEscaped();
   const QString cost = this->Status.Cost.section(':', 0, 0).toHtmlEscaped();
+  const QString world = this->Status.Usable && this->directory().isEmpty() ? "<br>" +
+      tr(
+        "It knows drawings of seven shapes in seven colors, nothing else. The help page Models has "
+        "the command that fetches a large model.")
+                                                                           : QString();
   const QString memory =
     cost.isEmpty() ? QString() : "<br>" + tr("Memory for the question: %1").arg(cost);
   this->Line->setText(this->Status.Usable
-      ? text + memory
+      ? text + world + memory
       : QStringLiteral("<b>%1</b> %2").arg(tr("Not usable:"), text));
   this->Line->setToolTip(this->Status.Cost);
   Q_EMIT this->statusChanged();
+}
+
+void pqLVLMModelChooser::listDownloaded(QMenu* menu)
+{
+  menu->clear();
+  const QString rows = lvlm::askPython("__import__('json').dumps(list(lvlm.models()))");
+  for (const QJsonValue& value : QJsonDocument::fromJson(rows.toUtf8()).array())
+  {
+    const QJsonObject row = value.toObject();
+    const QString size = QLocale().formattedDataSize(row["bytes"].toVariant().toLongLong());
+    QAction* action = menu->addAction(QString("%1 (%2)").arg(row["name"].toString(), size));
+    action->setToolTip(row["information"].toString());
+    action->setEnabled(row["usable"].toBool());
+    const QString folder = row["folder"].toString();
+    QObject::connect(
+      action, &QAction::triggered, this, [this, folder] { this->setDirectory(folder); });
+  }
+  if (menu->isEmpty())
+  {
+    menu->addAction(tr("None in the cache of Hugging Face"))->setEnabled(false);
+  }
 }

@@ -4,7 +4,7 @@
  * @brief a folder on the server's disk, and what the model in it is
  *
  * Below the folder: architecture, layers, size and the memory that the question takes, or why the
- * model cannot be used.
+ * model cannot be used. Beside it, on this machine, what lies in Hugging Face's cache.
  */
 #ifndef pqLVLMModelChooser_h
 #define pqLVLMModelChooser_h
@@ -15,6 +15,8 @@
 #include <QWidget>
 
 class QLabel;
+class QMenu;
+class QToolButton;
 class pqFileChooserWidget;
 class pqServer;
 class vtkSMProxy;
@@ -56,7 +58,11 @@ Q_SIGNALS:
 private:
   Q_DISABLE_COPY(pqLVLMModelChooser)
 
+  /// Fills the menu with the models of the cache.
+  void listDownloaded(QMenu* menu);
+
   pqFileChooserWidget* Folder;
+  QToolButton* Downloaded;
   QLabel* Line;
   QTimer Pause;
   pqServer* Server = nullptr;

@@ -36,6 +36,8 @@ def the_dialog_says_what_is_missing():
     gui.wait_for(lambda: gui.exists("LVLMAskDialog"), "the dialog")
     gui.equal(gui.enabled("actionEditUndo"), False, "something to undo because the dialog was opened")
     gui.true("layers" in gui.prop(DIALOG + "Model/Status", "text"), gui.prop(DIALOG + "Model/Status", "text"))
+    gui.true("seven shapes" in gui.prop(DIALOG + "Model/Status", "text"), "what the embedded model knows")
+    gui.equal(gui.prop(DIALOG + "Model/Downloaded", "visible"), "true", "models of the cache can be chosen")
     gui.type_text(DIALOG + "Question", " ")
     gui.equal(gui.prop(DIALOG + "Ask", "enabled"), "false", "without a question")
     gui.true("question" in gui.prop(DIALOG + "Problem", "text"), "says that there is none")
