@@ -78,6 +78,7 @@ class Drawn(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         simple.LoadPlugin(os.environ["LVLM_PLUGIN"], remote=False)
+        simple.LoadPalette("WhiteBackground")  # as the page has it
         import lvlm
         cls.lvlm = lvlm
         cls.trace = lvlm.ask(str(wt.SCENES / "star_left_of_circle.png"), "What color is the star?", layout=False)
