@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
 
 
 def other_shape() -> str:
-    """A shape in the picture of the blue heart that occurs once and is no heart."""
+    """A shape in the picture of the purple heart that occurs once and is no heart."""
     listed = json.loads((SCENES / "scenes.json").read_text())["scenes"]
     scene = next(s for s in listed if s["image"] == CASES[0][0])
     shapes = [o["shape"] for o in scene["objects"]]

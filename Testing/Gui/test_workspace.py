@@ -59,7 +59,7 @@ def the_toolbar_is_whole_in_a_small_window():
 def an_example_fills_its_question():
     gui.press("actionLVLMAsk")
     gui.wait_for(lambda: gui.exists("LVLMAskDialog"), "the dialog")
-    gui.choose(DIALOG + "Picture", "Example: blue heart")
+    gui.choose(DIALOG + "Picture", "Example: purple heart")
     gui.equal(gui.prop(DIALOG + "Question", "plainText"), "What color is the circle?", "of another example")
     gui.choose(DIALOG + "Picture", "Example: star left of circle")
     gui.equal(gui.prop(DIALOG + "Question", "plainText"), "What color is the star?", "its question")
