@@ -34,7 +34,8 @@ std::string labelIn(const causal::HeadExplanation& head, const Trace& trace, int
   const bool target = std::any_of(head.nodes.begin(), head.nodes.end(),
     [position](const causal::ExplanationNode& node)
     { return node.position == position && node.radius == 0; });
-  return (patchAt(trace, position) >= 0 ? "patch " : "") + nodeLabel(trace, position, target);
+  return (patchAtPosition(trace, position) >= 0 ? "patch " : "") +
+    nodeLabel(trace, position, target);
 }
 }
 
@@ -53,7 +54,7 @@ void fillNodeTable(const HeadExplanations& heads, const Trace& trace, vtkTable* 
       token.push_back(trace.tokens[at]);
       text.push_back(textAt(trace, at));
       role.emplace_back(nameOf(trace.roles[at]));
-      patch.push_back(patchAt(trace, node.position));
+      patch.push_back(patchAtPosition(trace, node.position));
       radius.push_back(node.radius);
       weight.push_back(node.weight);
       attention.push_back(node.attention);
@@ -107,7 +108,7 @@ void fillHeadTable(const HeadExplanations& heads, const Trace& trace, vtkTable* 
     std::int64_t words = 0;
     for (const causal::ExplanationNode& node : one.nodes)
     {
-      (patchAt(trace, node.position) >= 0 ? patches : words) += node.radius > 0 ? 1 : 0;
+      (isPatch(trace, node.position) ? patches : words) += node.radius > 0 ? 1 : 0;
     }
     head.push_back(one.head);
     importance.push_back(one.importance);
@@ -135,8 +136,7 @@ std::vector<float> weightMap(const HeadExplanations& heads, const Trace& trace)
   {
     for (const causal::ExplanationNode& node : one.nodes)
     {
-      const bool seen = trace.roles[static_cast<std::size_t>(node.position)] == Role::Image;
-      if (seen && node.radius > 0)
+      if (isPatch(trace, node.position) && node.radius > 0)
       {
         sums[static_cast<std::size_t>(node.position - image.first())] += node.weight;
       }

@@ -191,7 +191,7 @@ void addPlaces(vtkPolyData* graph, const lvlm::Trace& trace)
       const vtkIdType point = graph->GetCell(cell)->GetPointId(0);
       const auto position = static_cast<std::int64_t>(positions->GetComponent(point, 0));
       const bool target = targets->GetComponent(point, 0) != 0;
-      patch = target ? -1 : lvlm::patchAt(trace, position);
+      patch = target ? -1 : lvlm::patchAtPosition(trace, position);
       token = std::max<std::int64_t>(-1, position + (target ? 1 : 0) - trace.promptLength);
     }
     patches->InsertNextValue(static_cast<int>(patch));
@@ -284,7 +284,7 @@ lvlm::causal::TokenLayout layoutOf(const lvlm::Trace& trace, std::int64_t token)
   layout.answerToken = static_cast<int>(token);
   for (int p = layout.imageStart; p < layout.imageStart + layout.imageCount; ++p)
   {
-    if (trace.roles[static_cast<std::size_t>(p)] != lvlm::Role::Image)
+    if (!lvlm::isPatch(trace, p))
     {
       layout.notPatches.push_back(p);
     }

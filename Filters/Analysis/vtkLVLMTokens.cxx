@@ -35,9 +35,7 @@ std::vector<T> besideAnswer(
 Integers indicesOfPatches(const lvlm::Trace& trace, bool rows)
 {
   Integers column(trace.tokens.size(), -1);
-  const std::vector<lvlm::Region> all =
-    trace.regions.empty() ? std::vector<lvlm::Region>{ lvlm::mapRegion(trace) } : trace.regions;
-  for (const lvlm::Region& region : all)
+  for (const lvlm::Region& region : lvlm::allRegions(trace))
   {
     for (std::int64_t patch = 0; patch < region.grid.count(); ++patch)
     {

@@ -165,15 +165,10 @@ void keepExplanation(GraphDrawing& graph)
   graph.edges = std::move(edges);
 }
 
-std::int64_t patchAt(const Trace& trace, std::int64_t position)
-{
-  return patchAtPosition(trace, position);
-}
-
 std::string nodeLabel(const Trace& trace, std::int64_t position, bool target)
 {
   const auto at = static_cast<std::size_t>(position);
-  const std::int64_t patch = patchAt(trace, position);
+  const std::int64_t patch = patchAtPosition(trace, position);
   const std::string label = patch >= 0 ? std::to_string(patch) : readableToken(trace, at);
   // The row at the target's position predicts the next token: the one that is explained.
   return target ? label + " -> " + readableToken(trace, at + 1) : label;

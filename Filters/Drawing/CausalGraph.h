@@ -63,9 +63,6 @@ GraphDrawing unionOfHeads(const std::vector<causal::HeadExplanation>& heads, int
 /// Leaves the target and what explains it.
 void keepExplanation(GraphDrawing& graph);
 
-/// The patch at a position of the sequence, row-major; -1 where there is text.
-std::int64_t patchAt(const Trace& trace, std::int64_t position);
-
 /// What a node is called: a patch by its row-major number, text as it is read; the target as
 /// "its token -> the token that it predicts".
 std::string nodeLabel(const Trace& trace, std::int64_t position, bool target);

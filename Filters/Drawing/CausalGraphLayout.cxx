@@ -146,7 +146,7 @@ void labelNodes(GraphDrawing& graph, const Trace& trace)
 {
   for (GraphNode& node : graph.nodes)
   {
-    node.image = trace.roles[static_cast<std::size_t>(node.position)] == Role::Image;
+    node.image = isPatch(trace, node.position);
     node.label = nodeLabel(trace, node.position, node.target);
   }
 }

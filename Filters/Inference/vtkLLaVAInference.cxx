@@ -183,12 +183,7 @@ void expectTiles(const lvlm::checkpoint::LlavaConfig& config,
   {
     return;
   }
-  std::vector<lvlm::picture::PictureSize> canvases;
-  for (const auto& [height, width] : config.canvases)
-  {
-    canvases.push_back({ width, height });
-  }
-  const auto plan = lvlm::picture::planTiles(given, canvases, config.vision.imageSize);
+  const auto plan = lvlm::picture::planTiles(given, config.canvases, config.vision.imageSize);
   const lvlm::PatchGrid tile{ config.vision.gridEdge(), config.vision.gridEdge() };
   shape.regions = lvlm::picture::tokensOfTiles(plan, { tile, 0 }, given, config.mostTiles).regions;
   shape.grid = lvlm::finestRegion(shape.regions).grid;

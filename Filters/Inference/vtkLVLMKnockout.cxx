@@ -31,20 +31,6 @@ using lvlm::Indices;
 using lvlm::span;
 using Windows = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
-/// Of those that the model reads.
-Indices positionsOf(const lvlm::Trace& trace, lvlm::Role role)
-{
-  Indices positions;
-  for (std::int64_t i = 0; i < trace.keys(); ++i)
-  {
-    if (trace.roles[static_cast<std::size_t>(i)] == role)
-    {
-      positions.push_back(i);
-    }
-  }
-  return positions;
-}
-
 constexpr const char* PlaceNames[] = { "image", "question", "system prompt", "answer", "patches",
   "positions" };
 
@@ -63,13 +49,13 @@ Indices positionsAt(int place, const Choice& choice, const lvlm::Trace& trace)
   switch (place)
   {
     case vtkLVLMKnockout::IMAGE:
-      found = positionsOf(trace, lvlm::Role::Image);
+      found = lvlm::positionsOf(trace, lvlm::Role::Image);
       break;
     case vtkLVLMKnockout::QUESTION:
-      found = positionsOf(trace, lvlm::Role::Question);
+      found = lvlm::positionsOf(trace, lvlm::Role::Question);
       break;
     case vtkLVLMKnockout::SYSTEM:
-      found = positionsOf(trace, lvlm::Role::System);
+      found = lvlm::positionsOf(trace, lvlm::Role::System);
       break;
     case vtkLVLMKnockout::ANSWER:
       found = choice.answer;

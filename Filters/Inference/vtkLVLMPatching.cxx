@@ -77,14 +77,7 @@ std::vector<Place> wordsOf(const lvlm::Trace& trace)
     places.push_back(
       { word.text.empty() ? piece : word.text, word.role, span(word.begin, word.end) });
   }
-  Place picture{ "picture", lvlm::Role::Image, {} };
-  for (std::int64_t i = 0; i < trace.keys(); ++i)
-  {
-    if (trace.roles[static_cast<std::size_t>(i)] == lvlm::Role::Image)
-    {
-      picture.positions.push_back(i);
-    }
-  }
+  Place picture{ "picture", lvlm::Role::Image, lvlm::positionsOf(trace, lvlm::Role::Image) };
   const auto after = std::find_if(places.begin(), places.end(),
     [&](const Place& place) { return place.positions.front() >= picture.positions.front(); });
   places.insert(after, std::move(picture));

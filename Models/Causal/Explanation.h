@@ -50,7 +50,7 @@ struct AttentionView
 struct TokenLayout
 {
   int imageStart = 0;
-  int imageCount = 0; ///< 0 for a question without an image
+  int imageCount = 0;   ///< 0 for a question without an image
   int promptLength = 1; ///< P
   int answerToken = 0;  ///< t
   /// Of the image's positions, in their order, those that are no patch: ends of rows.

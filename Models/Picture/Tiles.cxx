@@ -84,9 +84,14 @@ Margins marginsOf(const PatchGrid& grid, const PictureSize& picture)
 }
 }
 
-TilePlan planTiles(
-  const PictureSize& picture, const std::vector<PictureSize>& canvases, std::int64_t edge)
+TilePlan planTiles(const PictureSize& picture,
+  const std::vector<std::array<std::int64_t, 2>>& pinpoints, std::int64_t edge)
 {
+  std::vector<PictureSize> canvases;
+  for (const auto& [height, width] : pinpoints)
+  {
+    canvases.push_back({ width, height });
+  }
   checkSizes(picture, canvases, edge);
   const auto better = [&](const PictureSize& a, const PictureSize& b)
   {

@@ -11,6 +11,7 @@
 
 #include "Models/Trace/Trace.h"
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -35,11 +36,12 @@ struct TilePlan
   PictureSize canvas() const { return { this->cols * this->edge, this->rows * this->edge }; }
 };
 
-/// Of the possible canvases the one that keeps most of the picture's pixels, and of these the
-/// smallest (Hugging Face's select_best_resolution). Throws Error for an empty list or picture, and
-/// canvases that are no multiple of the edge or larger than MaximumModelPixels.
-TilePlan planTiles(
-  const PictureSize& picture, const std::vector<PictureSize>& canvases, std::int64_t edge);
+/// Of the possible canvases (height and width, as `image_grid_pinpoints` has them) the one that
+/// keeps most of the picture's pixels, and of these the smallest (Hugging Face's
+/// select_best_resolution). Throws Error for an empty list or picture, and canvases that are no
+/// multiple of the edge or larger than MaximumModelPixels.
+TilePlan planTiles(const PictureSize& picture,
+  const std::vector<std::array<std::int64_t, 2>>& pinpoints, std::int64_t edge);
 
 /// Where the tokens of a picture come from, and where they lie.
 struct ImageTokens

@@ -264,9 +264,6 @@ LayerParts patchSums(
   return sums;
 }
 
-namespace
-{
-/// The positions of a role that keys can have.
 Indices positionsOf(const Trace& trace, Role role)
 {
   Indices positions;
@@ -277,19 +274,18 @@ Indices positionsOf(const Trace& trace, Role role)
       positions.push_back(p);
     }
   }
-  if (positions.empty())
-  {
-    fail("Source: the trace has no position with the role '", nameOf(role), "'");
-  }
   return positions;
-}
 }
 
 LayerParts headSums(
   const Trace& trace, const Selection& selection, Source source, const Progress& progress)
 {
-  const Indices positions =
-    positionsOf(trace, source == Source::Image ? Role::Image : Role::Question);
+  const Role role = source == Source::Image ? Role::Image : Role::Question;
+  const Indices positions = positionsOf(trace, role);
+  if (positions.empty())
+  {
+    fail("Source: the trace has no position with the role '", nameOf(role), "'");
+  }
   AnswerRows rows(trace, positions.front(), positions.back() - positions.front() + 1);
   const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
   LayerParts sums = emptyParts(resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows,

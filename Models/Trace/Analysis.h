@@ -65,6 +65,9 @@ LayerParts headMaps(const Trace& trace, const Selection& selection, std::int64_t
 LayerParts patchSums(const Trace& trace, const Indices& patches, const Selection& selection,
   const Progress& progress = {});
 
+/// The positions of a role that keys can have, in their order.
+Indices positionsOf(const Trace& trace, Role role);
+
 /// Which positions a head summary averages over.
 enum class Source
 {

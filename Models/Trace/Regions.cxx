@@ -116,9 +116,7 @@ Box pictureBox(const Trace& trace)
 
 std::array<double, 2> centreAtPosition(const Trace& trace, std::int64_t position)
 {
-  const std::vector<Region> all =
-    trace.regions.empty() ? std::vector<Region>{ mapRegion(trace) } : trace.regions;
-  for (const Region& region : all)
+  for (const Region& region : allRegions(trace))
   {
     const std::int64_t patch = region.patchAt(position);
     if (patch >= 0)
@@ -129,9 +127,9 @@ std::array<double, 2> centreAtPosition(const Trace& trace, std::int64_t position
   fail("position ", position, " is no patch of the picture");
 }
 
-std::int64_t positionOfPatch(const Trace& trace, std::int64_t patch)
+std::vector<Region> allRegions(const Trace& trace)
 {
-  return mapRegion(trace).position(patch);
+  return trace.regions.empty() ? std::vector<Region>{ mapRegion(trace) } : trace.regions;
 }
 
 std::int64_t patchAtPosition(const Trace& trace, std::int64_t position)
@@ -153,11 +151,10 @@ std::vector<std::int64_t> patchPositions(const Trace& trace)
 ImageMap::ImageMap(const Trace& trace)
 {
   const Region own = mapRegion(trace);
-  std::vector<Region> all = trace.regions;
+  std::vector<Region> all = allRegions(trace);
   all.erase(std::remove_if(all.begin(), all.end(),
               [&](const Region& region) { return region.image != own.image; }),
     all.end());
-  all = all.empty() ? std::vector<Region>{ own } : all;
   this->Cells = static_cast<std::size_t>(own.grid.count());
   this->First = own.start;
   std::int64_t end = own.end();
@@ -229,8 +226,7 @@ void ImageMap::shareOut(const Region& own, const Region& other)
 
 Trace withRegion(const Trace& trace, std::int64_t region)
 {
-  const std::vector<Region> known =
-    trace.regions.empty() ? std::vector<Region>{ mapRegion(trace) } : trace.regions;
+  const std::vector<Region> known = allRegions(trace);
   const auto count = static_cast<std::int64_t>(known.size());
   if (region < -1 || region >= count)
   {

@@ -21,8 +21,9 @@ Region mapRegion(const Trace& trace);
 /// The same of a list that is not empty.
 const Region& finestRegion(const std::vector<Region>& regions);
 
-/// Position of a patch of the map, row-major in [0, trace.grid.count()).
-std::int64_t positionOfPatch(const Trace& trace, std::int64_t patch);
+/// All regions: those that the trace lists, else its grid over the whole picture.
+std::vector<Region> allRegions(const Trace& trace);
+
 /// The patch of the map at a position, or -1: text, a newline token, or a patch of another region.
 std::int64_t patchAtPosition(const Trace& trace, std::int64_t position);
 /// The picture's whole extent; the grid's own where there is no picture.
@@ -30,6 +31,11 @@ Box pictureBox(const Trace& trace);
 /// Where the patch at a position is, of whichever region: x, y in pixels from the picture's top
 /// left. Throws Error where no patch is.
 std::array<double, 2> centreAtPosition(const Trace& trace, std::int64_t position);
+/// Whether a patch of any region is at a position.
+inline bool isPatch(const Trace& trace, std::int64_t position)
+{
+  return trace.roles[static_cast<std::size_t>(position)] == Role::Image;
+}
 /// All patches in their order: [trace.grid.count()].
 std::vector<std::int64_t> patchPositions(const Trace& trace);
 

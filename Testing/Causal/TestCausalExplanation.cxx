@@ -10,9 +10,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <thread>
 
 using namespace lvlm::causal;

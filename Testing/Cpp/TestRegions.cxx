@@ -118,7 +118,7 @@ void testMap()
 void testPositions()
 {
   const Trace trace = twoRegions();
-  CHECK(positionOfPatch(trace, 7) == 9 + 6 + 2);
+  CHECK(mapRegion(trace).position(7) == 9 + 6 + 2);
   CHECK(patchAtPosition(trace, 17) == 7);
   CHECK(patchAtPosition(trace, 14) == -1); // the first row's newline
   CHECK(patchAtPosition(trace, 3) == -1);  // of the other region

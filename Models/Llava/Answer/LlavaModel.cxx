@@ -215,12 +215,7 @@ picture::TilePlan LlavaModel::Impl::planOf(const picture::PictureSize& size) con
     fail(this->directory, ": config.json reads pictures in tiles, the image processor ",
       this->imageConfig.tiles ? "cuts other ones (image_grid_pinpoints)" : "makes none");
   }
-  std::vector<picture::PictureSize> canvases;
-  for (const auto& [height, width] : this->config.canvases)
-  {
-    canvases.push_back({ width, height });
-  }
-  return picture::planTiles(size, canvases, this->config.vision.imageSize);
+  return picture::planTiles(size, this->config.canvases, this->config.vision.imageSize);
 }
 
 picture::ImageTokens LlavaModel::Impl::imageTokens(const picture::PictureSize& size) const

@@ -25,13 +25,6 @@ void checkVariant(
   checkCuts(variant.cuts, model.config.text, sequence.keys());
 }
 
-/// Variants [begin, end), and their branches.
-struct Group
-{
-  std::size_t begin = 0, end = 0;
-  std::vector<Branch> branches;
-};
-
 class Scoring
 {
 public:

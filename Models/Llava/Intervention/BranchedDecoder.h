@@ -19,6 +19,13 @@ struct Branch
   const std::vector<AttentionCut>* cuts = nullptr;
 };
 
+/// Variants [begin, end) that go through the layers together, and their branches.
+struct Group
+{
+  std::size_t begin = 0, end = 0;
+  std::vector<Branch> branches;
+};
+
 /// The layers of one rank. First the trunk, then branches of it. After the decoder's last layer
 /// only the answer's rows are there: of the trunk and of each branch the last ones.
 class BranchedDecoder

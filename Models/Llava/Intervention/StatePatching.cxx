@@ -65,13 +65,6 @@ struct LayerStates
   Indices positions;
 };
 
-/// Variants [begin, end) in the order of their layers, all of one layer.
-struct Group
-{
-  std::size_t begin = 0, end = 0;
-  std::vector<Branch> branches;
-};
-
 class Patching
 {
 public:

@@ -101,8 +101,7 @@ void TracedSequence::checkIds(const std::string& where) const
 /// The patches are where the model has them.
 void TracedSequence::checkRegions(const std::string& where, const Trace& trace) const
 {
-  const std::vector<Region> own =
-    trace.regions.empty() ? std::vector<Region>{ mapRegion(trace) } : trace.regions;
+  const std::vector<Region> own = allRegions(trace);
   const std::vector<Region>& wanted = this->Seen.tokens.regions;
   const auto alike = [this](const Region& a, const Region& b)
   {
