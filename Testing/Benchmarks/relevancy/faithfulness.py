@@ -2,7 +2,7 @@
 """Which explanation is faithful? LVLM Faithfulness on all maps of the word that answers, for several kinds of questions.
 
     pvpython faithfulness.py [--scenes 200] [--kinds color shape position relation habit] [--steps 10] [--random 5] [--write]
-                             [--plugin LVLMInterpret.so] [--model FOLDER] [--seed 20240505] [--fill "Mean Color"]
+                             [--plugin LVLMInterpret.so] [--model FOLDER] [--seed 20240505] [--fill "Mean Color"] [--keep FOLDER]
 
 For each kind as many scenes as asked for, which training never saw (Models/TinyLlava/training/scenes.py), with a question of that kind that
 the model answers right; of several words that answer ("upper left") the mean counts. Color leaves hearts out, whose colour the model knows
@@ -12,9 +12,11 @@ Of each map the areas under the curves of hiding (deletion) and showing (inserti
 sufficiency; means over scenes with one standard error. The first table has deletion less that of random orders on the same scene: below 0 the
 answer falls sooner than at random. Bold is the best map of a kind, and whatever is not told apart from it by two errors on the same scenes;
 none where the best is not told apart from random orders.
-`--write` puts both tables into Plugin/Documentation/relevancy.md, in place of the last ones.
+`--write` puts both tables into Plugin/Documentation/relevancy.md, in place of the last ones. A scene takes some ten seconds of a core; with
+`--keep` the numbers of each are written to a file for its kind at once, and a run with the same settings goes on where the last one ended.
 """
 import argparse
+import json
 import re
 import sys
 import tempfile
@@ -44,6 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--random", type=int, default=5, help="random orders for each scene, two at least")
     parser.add_argument("--seed", type=int, default=20240505, help="no seed of the training")
     parser.add_argument("--fill", default="Mean Color")
+    parser.add_argument("--keep", type=Path, default=None, help="folder for the numbers of each scene")
     parser.add_argument("--write", action="store_true", help="into the documentation, too")
     return parser.parse_args()
 
@@ -114,6 +117,35 @@ class Test:
         return found
 
 
+class Kept:
+    """What was found of a kind: a line a scene, {"tried": scenes drawn so far, "scores": {map: numbers of COLUMNS}}, and the settings first."""
+
+    def __init__(self, args: argparse.Namespace, kind: str):
+        self.file = args.keep / f"{kind}.jsonl" if args.keep else None
+        settings = {name: str(getattr(args, name)) for name in ("steps", "random", "seed", "fill", "model")}
+        lines = self.file.read_text(encoding="utf-8").splitlines() if self.file and self.file.is_file() else []
+        if lines and json.loads(lines[0]) != settings:
+            sys.exit(f"{self.file} was made with other settings: {lines[0]}")
+        self.scenes = [json.loads(line) for line in lines[1:]]
+        if self.file and not lines:
+            args.keep.mkdir(parents=True, exist_ok=True)
+            self.file.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+
+    def tried(self) -> int:
+        return self.scenes[-1]["tried"] if self.scenes else 0
+
+    def add(self, tried: int, scores: dict[str, list[float]]) -> None:
+        self.scenes.append({"tried": tried, "scores": scores})
+        if self.file:
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self.scenes[-1]) + "\n")
+
+    def scores(self, scenes: int) -> dict[str, np.ndarray]:
+        """{map: [scenes, columns]}."""
+        rows = [scene["scores"] for scene in self.scenes[:scenes]]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
 def cell(values: np.ndarray) -> str:
     return "%.3f ± %.3f" % (values.mean(), values.std() / np.sqrt(len(values)))
 
@@ -182,21 +214,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pipeline = pointing_game.Pipeline(folder, args.model)
         for kind in args.kinds:
-            rng, found, tried = np.random.default_rng(args.seed), {}, 0
-            for scene, question in asked(rng, kind):
-                done = len(found.get(RANDOM, []))
-                if done == args.scenes:
+            kept = Kept(args, kind)
+            for tried, (scene, question) in enumerate(asked(np.random.default_rng(args.seed), kind), 1):
+                if len(kept.scenes) >= args.scenes:
                     break
-                tried += 1
+                if tried <= kept.tried():  # by a run before this one
+                    continue
                 if tried > 20 * args.scenes:
-                    sys.exit(f"{kind}: the model gave only {done} of the wanted answers to {tried} questions")
+                    sys.exit(f"{kind}: the model gave only {len(kept.scenes)} of the wanted answers to {tried} questions")
                 if pipeline.ask(scene.image, question.text).strip() != question.answer:
                     continue
                 test = test or Test(pipeline, args)
-                for name, row in test.scores([pipeline.token_of(word) for word in question.answer_word.split()]).items():
-                    found.setdefault(name, []).append(row)
-                print(f"{kind}: {done + 1} of {args.scenes} scenes", file=sys.stderr, flush=True)
-            scores[kind] = {name: np.array(rows) for name, rows in found.items()}
+                kept.add(tried, test.scores([pipeline.token_of(word) for word in question.answer_word.split()]))
+                print(f"{kind}: {len(kept.scenes)} of {args.scenes} scenes", file=sys.stderr, flush=True)
+            scores[kind] = kept.scores(args.scenes)
     told = f"{args.scenes} scenes for each kind of question, seed {args.seed}, {args.fill}, {args.steps} steps, {args.random} random orders."
     text = "\n\n".join((told, against_random(scores), "<details><summary>All four numbers</summary>", everything(scores), "</details>"))
     print(f"model: {pipeline.trace.ModelInformation}\n{text}")
