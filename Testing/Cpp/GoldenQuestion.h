@@ -6,6 +6,7 @@
 
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Trace/Safetensors.h"
+#include "TestDevice.h"
 
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@ inline std::shared_ptr<const lvlm::llava::LlavaModel> openModel(const std::strin
 {
   lvlm::llava::ModelOptions options;
   options.precision = precision;
+  options.device = testDevice();
   options.threads = 1; // tiny: threads would only wait for each other
   options.rank = rank;
   options.ranks = ranks;

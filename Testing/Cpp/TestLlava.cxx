@@ -10,6 +10,7 @@
 #include "Families.h"
 #include "RelevancyMaps.h"
 #include "TempFolder.h"
+#include "TestDevice.h"
 
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Trace/Safetensors.h"
@@ -123,6 +124,7 @@ void compare(const std::string& folder, const SafetensorsFile& golden, const Que
   {
     ModelOptions options;
     options.precision = precision;
+    options.device = lvlm_test::testDevice();
     const Trace trace = LlavaModel::open(folder, options)->ask(question);
     if (!sameTokens(trace, golden))
     {

@@ -4,8 +4,10 @@
 /// stored type and both directions. With LVLM_NO_TILES in the environment the way through oneDNN is
 /// taken, else tiles where the CPU has them; the tiles themselves are tried where there are any.
 #include "Models/Llava/Network/CpuFeatures.h"
+#include "Models/Llava/Network/DeviceWeights.h"
 #include "Models/Llava/Network/MatVec.h"
 #include "Models/Llava/Network/Products.h"
+#include "Models/Llava/Network/TermProduct.h"
 #include "Models/Llava/Network/TileProduct.h"
 #include "Models/Llava/Network/TorchTensors.h"
 
@@ -21,6 +23,7 @@
 #undef CHECK // Torch's own count nothing
 #undef CHECK_NEAR
 #include "Check.h"
+#include "TestDevice.h"
 
 using namespace lvlm;
 using namespace lvlm::llava;
@@ -123,14 +126,58 @@ at::Tensor plainProduct(const at::Tensor& x, const at::Tensor& weight)
   return y;
 }
 
+/// A float32 number as three of bfloat16: nothing is lost, small and large, of either sign.
+void checkTerms()
+{
+  const at::Tensor plain = numbers(37, 61, 1.1);
+  const at::Tensor x = at::cat({ plain, plain * 0x1p-90, plain * 0x1p100,
+    at::nextafter(at::ones({ 1, 61 }), at::zeros({ 1, 61 })), at::zeros({ 1, 61 }) });
+  const at::Tensor terms = bfloat16Terms(x);
+  CHECK(terms.scalar_type() == at::kBFloat16);
+  const at::Tensor sum = terms.to(at::kDouble).view({ 3, x.size(0), x.size(1) }).sum(0);
+  CHECK(at::equal(sum, x.to(at::kDouble)));
+}
+
+/// A weight is copied once; a part of it that is used by itself is another one.
+void checkKept()
+{
+  DeviceWeights copies(at::kCPU);
+  const at::Tensor weight = numbers(12, 9, 0.7).to(at::kBFloat16), part = weight.narrow(0, 0, 4);
+  const at::Tensor kept = copies.of(weight);
+  CHECK(at::equal(kept, weight) && kept.data_ptr() != weight.data_ptr());
+  CHECK(copies.of(weight).data_ptr() == kept.data_ptr());
+  CHECK(at::equal(copies.of(part), part));
+  CHECK(copies.residentBytes() == 2 * (12 + 4) * 9);
+}
+
+/// The same products on another device.
+void checkOn(const at::Device& device)
+{
+  for (const Shape& s : Shapes)
+  {
+    const at::Tensor x = numbers(s.n, s.in, 1.1), g = numbers(s.n, s.out, 1.3);
+    const at::Tensor weight = numbers(s.out, s.in, 0.7).to(at::kBFloat16);
+    const at::Tensor bias = numbers(1, s.out, 0.3)[0], there = weight.to(device);
+    if (!CHECK(takesProduct(x.to(device), there)))
+    {
+      return;
+    }
+    const at::Tensor y = product(x.to(device), there, bias.to(device), pool);
+    checkClose("on the device", y.to(at::kCPU), x, weight.t(), bias);
+    const at::Tensor back = transposedProduct(g.to(device), there, pool);
+    checkClose("on the device, back", back.to(at::kCPU), g, weight, at::Tensor());
+  }
+}
+
 /// On the size of a real layer the error is not larger than that of a plain float32 product.
-void checkLayer()
+void checkLayer(const at::Device& device)
 {
   const at::Tensor x = numbers(64, 4096, 1.1), weight = numbers(512, 4096, 0.7).to(at::kBFloat16);
   const at::Tensor exact = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
   const auto errorOf = [&](const at::Tensor& y)
   { return (y.to(at::kDouble) - exact).square().mean().sqrt().item<double>(); };
-  const double ours = errorOf(product(x, weight, at::Tensor(), pool));
+  const double ours =
+    errorOf(product(x.to(device), weight.to(device), at::Tensor(), pool).to(at::kCPU));
   const double theirs = errorOf(plainProduct(x, weight));
   std::cout << "layer: root mean square error " << ours << ", of a plain float32 product " << theirs
             << std::endl;
@@ -186,7 +233,14 @@ int main()
       }
     }
   }
-  checkLayer();
+  checkTerms();
+  checkKept();
+  const at::Device device(lvlm_test::testDevice());
+  checkLayer(device);
+  if (!device.is_cpu())
+  {
+    checkOn(device);
+  }
   checkBatched();
   checkNotFinite();
   CHECK(!takesProduct(at::ones({ 2, 2 }, at::kDouble), at::ones({ 2, 2 })));

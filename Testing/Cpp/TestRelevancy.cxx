@@ -11,6 +11,7 @@
 #include "Families.h"
 #include "RelevancyCase.h"
 #include "RelevancyMaps.h"
+#include "TestDevice.h"
 
 #include <algorithm>
 #include <cstring>
@@ -30,6 +31,7 @@ std::shared_ptr<const LlavaModel> openSmall(
 {
   ModelOptions options;
   options.precision = precision;
+  options.device = lvlm_test::testDevice();
   options.threads = 1; // tiny: threads would only wait for each other
   return LlavaModel::open(folder, options);
 }

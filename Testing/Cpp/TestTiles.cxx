@@ -14,6 +14,7 @@
 #include "Models/Trace/Safetensors.h"
 #include "Models/Trace/TraceFile.h"
 #include "TempFolder.h"
+#include "TestDevice.h"
 
 #include <cmath>
 #include <cstring>
@@ -137,6 +138,7 @@ void testPicture(const std::string& folder, const Golden& golden, Precision prec
   const bool wide = precision == Precision::Float64;
   ModelOptions options;
   options.precision = precision;
+  options.device = lvlm_test::testDevice();
   const auto model = LlavaModel::open(folder, options);
   const Question question = questionOf(golden);
   const Trace trace = model->ask(question);
@@ -256,6 +258,7 @@ int main()
   }
   ModelOptions options;
   options.precision = Precision::Float64;
+  options.device = lvlm_test::testDevice();
   const auto model = LlavaModel::open(root + "next-llama", options);
   const SafetensorsFile file(root + "next-llama/golden.safetensors");
   const Trace trace = model->ask(questionOf({ file, "0" }));

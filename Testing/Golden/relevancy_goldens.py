@@ -129,11 +129,11 @@ def compatible_maps(construct, model, ids, pixels, length, temperature, normaliz
     patches = model.enc_attn_weights_vit[0].shape[-1] - 1
     maps = {m: np.zeros((length, K if m == "decoder" else patches)) for m in MAPS}
     for t, name in enumerate(names):
-        row = found["llama_token"][name][-1].detach().clone()
+        row = found["llama_token"][name][-1].detach().cpu().clone()
         row[P - 1 + t] -= 1 if normalize else 0  # upstream adds the identity again after normalizing
         maps["decoder"][t, :P + t] = row
         for m in MAPS[1:]:
-            maps[m][t] = found[UPSTREAM[m]][name][0, 1:].detach()
+            maps[m][t] = found[UPSTREAM[m]][name][0, 1:].detach().cpu()
     return answer, logprob, maps
 
 

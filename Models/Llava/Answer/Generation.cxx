@@ -14,23 +14,11 @@ namespace lvlm::llava
 
 namespace
 {
-/// A damaged weight shows here first: one NaN in a layer spreads to the whole hidden state.
-void checkFinite(const at::Tensor& values, const std::string& directory, const std::string& where)
-{
-  if (!at::isfinite(values).all().item<bool>())
-  {
-    fail(directory, ": ", where,
-      " gave a value that is not finite: its weights are damaged, or the ",
-      "precision is too low for this model");
-  }
-}
-
-/// Rows of [heads, n, S] written to rows [rowBegin, rowBegin + n) of a slab.
+/// Rows of [heads, n, keys], float32 on the CPU, written to rows [rowBegin, rowBegin + n) of a
+/// slab.
 void writeRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t rowBegin,
-  std::int64_t firstPosition, const at::Tensor& probabilities)
+  std::int64_t firstPosition, const at::Tensor& values)
 {
-  const at::Tensor values =
-    probabilities.detach().to(at::kCPU, at::kFloat).contiguous(); // [heads, n, keys]
   const std::int64_t n = values.size(1), keys = values.size(2);
   const float* data = values.data_ptr<float>();
   for (std::int64_t head = 0; head < values.size(0); ++head)
@@ -140,6 +128,29 @@ Generation::Generation(const LlavaModel::Impl& model, const Question& question,
   }
 }
 
+/// A damaged weight shows here first: one NaN in a layer spreads to the whole hidden state.
+void Generation::checkFinite(const at::Tensor& values, const std::string& where)
+{
+  this->Captured.bring(at::isfinite(values).all(), at::kBool,
+    [this, where](const at::Tensor& finite)
+    {
+      if (!finite.item<bool>())
+      {
+        fail(this->Model.directory, ": ", where,
+          " gave a value that is not finite: its weights are damaged, or the ",
+          "precision is too low for this model");
+      }
+    });
+}
+
+void Generation::keepRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t rowBegin,
+  std::int64_t firstPosition, const at::Tensor& probabilities)
+{
+  this->Captured.bring(probabilities, at::kFloat,
+    [&buffer, slab, rowBegin, firstPosition](const at::Tensor& values)
+    { writeRows(buffer, slab, rowBegin, firstPosition, values); });
+}
+
 void Generation::capture(std::int64_t layer, std::int64_t firstRow, const at::Tensor& probabilities)
 {
   const auto P = static_cast<std::int64_t>(this->Input.ids.size());
@@ -147,13 +158,13 @@ void Generation::capture(std::int64_t layer, std::int64_t firstRow, const at::Te
   const std::int64_t last = first + n - 1;
   if (this->Answer && last >= P - 1) // the query that predicts the next token
   {
-    writeRows(*this->Answer, layer - this->Model.decoder.span().begin, last - (P - 1), last,
+    this->keepRows(*this->Answer, layer - this->Model.decoder.span().begin, last - (P - 1), last,
       probabilities.narrow(1, n - 1, 1));
   }
   const auto found = std::lower_bound(this->FullLayers.begin(), this->FullLayers.end(), layer);
   if (found != this->FullLayers.end() && *found == layer)
   {
-    writeRows(*this->Full, found - this->FullLayers.begin(), first, first, probabilities);
+    this->keepRows(*this->Full, found - this->FullLayers.begin(), first, first, probabilities);
   }
 }
 
@@ -165,14 +176,18 @@ void Generation::captureHidden(std::int64_t number, const at::Tensor& hidden)
     return;
   }
   const auto type = hiddenType(this->Model) == DType::BF16 ? at::kBFloat16 : at::kFloat;
-  const at::Tensor values = hidden.detach().to(at::kCPU, type).contiguous(); // [n, D]
-  const auto* data = static_cast<const std::byte*>(values.data_ptr());
-  const auto rowBytes = static_cast<std::size_t>(values.size(1) * values.element_size());
-  for (std::int64_t row = 0; row < values.size(0); ++row)
-  {
-    this->Hidden->write(found - this->HiddenHere.begin(), 0, this->Fed + row,
-      data + static_cast<std::size_t>(row) * rowBytes, values.size(1));
-  }
+  const std::int64_t slab = found - this->HiddenHere.begin(), first = this->Fed;
+  this->Captured.bring(hidden, type,
+    [this, slab, first](const at::Tensor& values) // [n, D]
+    {
+      const auto* data = static_cast<const std::byte*>(values.data_ptr());
+      const auto rowBytes = static_cast<std::size_t>(values.size(1) * values.element_size());
+      for (std::int64_t row = 0; row < values.size(0); ++row)
+      {
+        this->Hidden->write(
+          slab, 0, first + row, data + static_cast<std::size_t>(row) * rowBytes, values.size(1));
+      }
+    });
 }
 
 at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const std::string& what)
@@ -202,9 +217,10 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
     hidden = decoder.layer(i).forward(
       hidden, rope, this->Fed, &cache, this->Buffers, tap, blocked); // [n, D]
     this->Model.checkpoint->requireIntact(); // before the numbers are blamed for it
-    checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i));
+    this->checkFinite(hidden, "decoder layer " + std::to_string(i));
     this->captureHidden(i + 1, hidden);
   }
+  this->Captured.finish();
   this->Fed += n;
   return hidden;
 }
@@ -214,7 +230,8 @@ at::Tensor Generation::logits(const at::Tensor& hidden)
   const at::Tensor last = hidden.narrow(0, hidden.size(0) - 1, 1);                // [1, D]
   at::Tensor logits = this->Model.decoder.logits(last, this->Buffers).squeeze(0); // [V]
   this->Model.checkpoint->requireIntact();
-  checkFinite(logits, this->Model.directory, "the output projection");
+  this->checkFinite(logits, "the output projection");
+  this->Captured.finish();
   return logits;
 }
 
@@ -230,14 +247,15 @@ at::Tensor Generation::embedPrompt(const picture::SeenPicture& seen, const Progr
     this->Buffers.pulse.beat();
     if (this->Vision && a.defined())
     {
-      writeRows(*this->Vision, layer, row, a.size(2), a);
+      this->keepRows(*this->Vision, layer, row, a.size(2), a);
     }
     return at::Tensor();
   };
   const at::Tensor image =
     imageFeatures(this->Model, seen, this->Buffers, tap, progress); // [image tokens, D]
   this->Model.checkpoint->requireIntact();
-  checkFinite(image, this->Model.directory, "the vision tower");
+  this->checkFinite(image, "the vision tower");
+  this->Captured.finish();
   std::vector<std::int64_t> ids = this->Input.ids;
   const auto first = ids.begin() + static_cast<std::ptrdiff_t>(this->Input.featureStart);
   std::fill(first, first + image.size(0), 0);         // the image token itself may have no row

@@ -9,6 +9,7 @@
 #include "Sampler.h"
 
 #include "Models/Llava/AttentionCut.h"
+#include "Models/Llava/Network/Arrivals.h"
 #include "Models/Llava/Network/LlavaModelImpl.h"
 
 #include <optional>
@@ -58,6 +59,12 @@ private:
   void captureHidden(std::int64_t number, const at::Tensor& hidden);
   /// Rows of a layer from `firstRow` of this pass on.
   void capture(std::int64_t layer, std::int64_t firstRow, const at::Tensor& probabilities);
+  /// Rows of [heads, n, S], `firstPosition` the first of them, to rows from `rowBegin` on of a
+  /// slab.
+  void keepRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t rowBegin,
+    std::int64_t firstPosition, const at::Tensor& probabilities);
+  /// Fails, at the next finish() at the latest, if a value is not finite.
+  void checkFinite(const at::Tensor& values, const std::string& where);
 
   const LlavaModel::Impl& Model;
   const Prompt& Input;
@@ -70,6 +77,7 @@ private:
   bool CapturesAnswer = false;
   std::vector<LayerCache> Cache;
   Workspace Buffers;
+  Arrivals Captured;
   std::optional<CaptureBuffer> Answer, Full, Vision, Hidden;
 };
 

@@ -25,7 +25,7 @@ std::int64_t attentionBytes(std::int64_t heads, std::int64_t groups, std::int64_
   std::int64_t n, std::int64_t S, std::int64_t element)
 {
   const std::int64_t wide = std::max<std::int64_t>(element, 4);
-  const std::int64_t rows = std::min(n, attentionBlockRows(heads, S));
+  const std::int64_t rows = std::min(n, attentionBlockRows(heads, S, at::kCPU));
   const std::int64_t copies = element < 4 ? wide * headSize * (n * heads + 2 * S * groups) : 0;
   return 2 * heads * rows * S * wide + copies;
 }

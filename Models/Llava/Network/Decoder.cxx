@@ -223,8 +223,7 @@ Decoder::Decoder(
   this->FinalNorm = normWeight(config, weights, "decoder.norm.weight", config.hidden);
   if (tied)
   {
-    this->Head.slot = "lm_head";
-    this->Head.weight = this->Embedding;
+    this->Head = weights.linearOf("lm_head", this->Embedding);
   }
   else
   {

@@ -18,6 +18,8 @@ namespace
 {
 /// Of one block of probabilities: stays in the cache from the scores to the values.
 constexpr std::int64_t BlockBytes = 4 << 20;
+/// On another device, where each block is a dozen calls that wait for nothing.
+constexpr std::int64_t DeviceBlockBytes = 256 << 20;
 
 /// What Hugging Face computes in float32 even where activations are bfloat16.
 at::ScalarType atLeastFloat32(at::ScalarType type)
@@ -245,10 +247,11 @@ at::Tensor groupedHeads(const at::Tensor& x, std::int64_t groups)
   return x.reshape({ groups, x.size(0) / groups * x.size(1), x.size(2) });
 }
 
-std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys)
+std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys, at::Device device)
 {
   const std::int64_t rowBytes = std::max<std::int64_t>(1, heads * keys * sizeof(float));
-  return std::clamp<std::int64_t>(BlockBytes / rowBytes, 16, 256);
+  return device.is_cpu() ? std::clamp<std::int64_t>(BlockBytes / rowBytes, 16, 256)
+                         : std::clamp<std::int64_t>(DeviceBlockBytes / rowBytes, 16, 4096);
 }
 
 at::Tensor attentionRows(const at::Tensor& q, const at::Tensor& k, double scale,
@@ -297,7 +300,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   const at::ScalarType type = q.scalar_type();
   const at::ScalarType wide = q.device().is_cpu() ? atLeastFloat32(type) : type;
   const at::Tensor queries = q.to(wide), keys = k.to(wide), values = v.to(wide);
-  const std::int64_t rows = q.size(1), step = attentionBlockRows(q.size(0), k.size(1));
+  const std::int64_t rows = q.size(1), step = attentionBlockRows(q.size(0), k.size(1), q.device());
   at::Tensor out = pool.empty({ rows, q.size(0) * v.size(2) }, type, q.device()); // [n, Hd * d]
   for (std::int64_t begin = 0; begin < rows; begin += step)
   {

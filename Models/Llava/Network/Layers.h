@@ -71,8 +71,8 @@ struct AttentionMask
 /// Heads that share keys and values together: [Hd, n, *] -> [groups, Hd / groups * n, *]
 at::Tensor groupedHeads(const at::Tensor& x, std::int64_t groups);
 
-/// Query rows that go together, so that no [Hd, S, S] tensor is ever alive.
-std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys);
+/// Query rows that go together, so that no [Hd, S, S] tensor of a long prompt is ever alive.
+std::int64_t attentionBlockRows(std::int64_t heads, std::int64_t keys, at::Device device);
 
 /// softmax(q k^T scale) of query rows [begin, end): q [Hd, n, d], k [Hkv, S, d] -> [Hd, end -
 /// begin, keys] in q's type, rounded to `type` where Hugging Face rounds. With a causal mask the

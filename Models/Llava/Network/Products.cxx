@@ -3,6 +3,7 @@
 
 #include "CpuFeatures.h"
 #include "MatVec.h"
+#include "TermProduct.h"
 #include "TileProduct.h"
 #include "TorchTensors.h"
 
@@ -123,14 +124,19 @@ at::Tensor directProduct(const at::Tensor& x, const at::Tensor& weight, const at
 
 bool takesProduct(const at::Tensor& x, const at::Tensor& weight)
 {
-  return x.device().is_cpu() && weight.device().is_cpu() &&
-    isFloating16Or32(weight.scalar_type()) &&
-    (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  return takesTerms(x, weight) ||
+    (x.device().is_cpu() && weight.device().is_cpu() && isFloating16Or32(weight.scalar_type()) &&
+      (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16));
 }
 
 at::Tensor product(
   const at::Tensor& activations, const at::Tensor& weight, const at::Tensor& bias, BufferPool& pool)
 {
+  if (takesTerms(activations, weight))
+  {
+    at::Tensor y = termProduct(activations, weight.t()); // [n, out]
+    return bias.defined() ? y.add_(bias) : y;
+  }
   const at::Tensor x = activations.contiguous(); // [n, in]
   const at::ScalarType type = x.scalar_type();
   const bool rounded = type == at::kBFloat16;
@@ -166,6 +172,10 @@ std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t elemen
 
 at::Tensor transposedProduct(const at::Tensor& gradient, const at::Tensor& weight, BufferPool& pool)
 {
+  if (takesTerms(gradient, weight))
+  {
+    return termProduct(gradient, weight);
+  }
   const at::Tensor g = gradient.contiguous(); // [n, out]
   const at::ScalarType type = g.scalar_type();
   if (usesTiles(type, weight.scalar_type()))

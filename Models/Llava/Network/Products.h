@@ -10,7 +10,8 @@
 ///  - more rows go through AMX tiles where the CPU has them (TileProduct.h; LVLM_NO_TILES in the
 ///    environment forbids it), else, and with float32 weights, through oneDNN in float32, weights
 ///    widened a block at a time.
-/// What else there is (float64, another device) is LibTorch's.
+/// On another device float32 activations times bfloat16 weights are sums of bfloat16 products
+/// (TermProduct.h). What else there is (float64, other weights on a device) is LibTorch's.
 #ifndef LVLM_LLAVA_PRODUCTS_H
 #define LVLM_LLAVA_PRODUCTS_H
 
@@ -22,7 +23,7 @@ namespace lvlm::llava
 {
 
 /// Whether product() and transposedProduct() take these activations and weights: on a CPU, float32
-/// or bfloat16.
+/// or bfloat16; on another device, float32 with bfloat16 weights.
 bool takesProduct(const at::Tensor& x, const at::Tensor& weight);
 
 /// x W^T + bias: x [n, in], weight [out, in] of any stored type, bias [out] or undefined ->

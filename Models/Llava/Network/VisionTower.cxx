@@ -56,11 +56,10 @@ VisionTower::VisionTower(
   const std::int64_t D = vision.hidden;
   const std::string embeddings = "vision.embeddings.";
   // A convolution whose stride is its kernel is a linear map of each patch.
-  this->PatchEmbedding.slot = "patch_embedding";
-  this->PatchEmbedding.weight =
+  this->PatchEmbedding = weights.linearOf("patch_embedding",
     weights
       .small(embeddings + "patch_embedding.weight", { D, 3, vision.patchSize, vision.patchSize })
-      .reshape({ D, -1 }); // [D, 3 p p]
+      .reshape({ D, -1 })); // [D, 3 p p]
   if (vision.patchBias)
   {
     this->PatchEmbedding.bias = weights.small(embeddings + "patch_embedding.bias", { D });

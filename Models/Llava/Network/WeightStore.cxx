@@ -7,26 +7,33 @@
 namespace lvlm::llava
 {
 
-at::Tensor Workspace::widened(const Linear& linear, at::ScalarType type, at::Device device)
+at::Tensor Linear::weightBeside(const at::Tensor& x) const
 {
-  if (linear.weight.scalar_type() == type && linear.weight.device() == device)
+  return this->weight.device() == x.device() ? this->weight : this->copies->of(this->weight);
+}
+
+at::Tensor Workspace::widened(
+  const std::string& slot, const at::Tensor& weight, at::ScalarType type)
+{
+  if (weight.scalar_type() == type)
   {
-    return linear.weight;
+    return weight;
   }
-  at::Tensor& buffer = this->Buffers[linear.slot];
-  if (!buffer.defined() || buffer.sizes() != linear.weight.sizes() ||
-    buffer.scalar_type() != type || buffer.device() != device)
+  at::Tensor& buffer = this->Buffers[slot];
+  if (!buffer.defined() || buffer.sizes() != weight.sizes() || buffer.scalar_type() != type ||
+    buffer.device() != weight.device())
   {
-    buffer = at::empty(linear.weight.sizes(), at::TensorOptions(type).device(device));
+    buffer = at::empty(weight.sizes(), weight.options().dtype(type));
   }
   const at::NoGradGuard guard;
-  buffer.copy_(linear.weight);
+  buffer.copy_(weight);
   return buffer;
 }
 
 WeightStore::WeightStore(
   std::shared_ptr<const checkpoint::Checkpoint> checkpoint, at::ScalarType type, at::Device device)
-  : Files(std::move(checkpoint)), Type(type), Device(device)
+  : Files(std::move(checkpoint)), Type(type), Device(device),
+    Copies(device.is_cpu() ? nullptr : std::make_shared<DeviceWeights>(device))
 {
 }
 
@@ -43,9 +50,7 @@ at::Tensor WeightStore::small(const std::string& name, at::IntArrayRef shape) co
 Linear WeightStore::linear(const std::string& prefix, const std::string& slot, std::int64_t out,
   std::int64_t in, bool bias) const
 {
-  Linear linear;
-  linear.slot = slot;
-  linear.weight = this->stored(prefix + ".weight", { out, in });
+  Linear linear = this->linearOf(slot, this->stored(prefix + ".weight", { out, in }));
   if (bias)
   {
     linear.bias = this->small(prefix + ".bias", { out });
@@ -56,27 +61,32 @@ Linear WeightStore::linear(const std::string& prefix, const std::string& slot, s
 Linear WeightStore::part(const std::string& joined, const std::string& slot, std::int64_t begin,
   std::int64_t out, std::int64_t total, std::int64_t in) const
 {
-  Linear linear;
-  linear.slot = slot;
-  linear.weight = this->stored(joined + ".weight", { total, in }).narrow(0, begin, out);
-  return linear;
+  return this->linearOf(
+    slot, this->stored(joined + ".weight", { total, in }).narrow(0, begin, out));
+}
+
+Linear WeightStore::linearOf(const std::string& slot, const at::Tensor& weight) const
+{
+  return { slot, weight, at::Tensor(), this->Copies };
 }
 
 at::Tensor apply(const Linear& linear, const at::Tensor& x, Workspace& workspace)
 {
   workspace.pulse.beat();
-  return takesProduct(x, linear.weight)
-    ? product(x, linear.weight, linear.bias, workspace.pool)
-    : at::linear(x, workspace.widened(linear, x.scalar_type(), x.device()),
+  const at::Tensor weight = linear.weightBeside(x); // [out, in]
+  return takesProduct(x, weight)
+    ? product(x, weight, linear.bias, workspace.pool)
+    : at::linear(x, workspace.widened(linear.slot, weight, x.scalar_type()),
         linear.bias.defined() ? linear.bias.to(x.scalar_type()) : at::Tensor());
 }
 
 at::Tensor applyTransposed(const Linear& linear, const at::Tensor& gradient, Workspace& workspace)
 {
   workspace.pulse.beat();
-  return takesProduct(gradient, linear.weight)
-    ? transposedProduct(gradient, linear.weight, workspace.pool)
-    : at::matmul(gradient, workspace.widened(linear, gradient.scalar_type(), gradient.device()));
+  const at::Tensor weight = linear.weightBeside(gradient); // [out, in]
+  return takesProduct(gradient, weight)
+    ? transposedProduct(gradient, weight, workspace.pool)
+    : at::matmul(gradient, workspace.widened(linear.slot, weight, gradient.scalar_type()));
 }
 
 } // namespace lvlm::llava

@@ -6,6 +6,7 @@
 #define LVLM_LLAVA_WEIGHTSTORE_H
 
 #include "BufferPool.h"
+#include "DeviceWeights.h"
 #include "Pulse.h"
 
 #include "Models/Checkpoint/Checkpoint.h"
@@ -26,6 +27,11 @@ struct Linear
   std::string slot;  ///< which buffer of a Workspace the widened weight goes to
   at::Tensor weight; ///< [out, in], stored type
   at::Tensor bias;   ///< [out], compute type; undefined when there is none
+  /// Where copies of it on another device come from; none where the CPU computes.
+  std::shared_ptr<DeviceWeights> copies;
+
+  /// The weight in its stored type where x is.
+  at::Tensor weightBeside(const at::Tensor& x) const;
 };
 
 /// The buffers of one computation, for weights that Products cannot take as they are stored. A
@@ -34,9 +40,8 @@ struct Linear
 class Workspace
 {
 public:
-  /// The weight in `type` on `device`: the stored tensor itself when it fits, else the slot's
-  /// buffer.
-  at::Tensor widened(const Linear& linear, at::ScalarType type, at::Device device);
+  /// A weight in `type`: itself when it has it, else the slot's buffer.
+  at::Tensor widened(const std::string& slot, const at::Tensor& weight, at::ScalarType type);
 
   /// Beats before each linear map.
   Pulse pulse;
@@ -68,12 +73,15 @@ public:
   /// that the file has in one matrix. No bias.
   Linear part(const std::string& joined, const std::string& slot, std::int64_t begin,
     std::int64_t out, std::int64_t total, std::int64_t in) const;
+  /// A linear map without bias whose weight is already here.
+  Linear linearOf(const std::string& slot, const at::Tensor& weight) const;
   bool has(const std::string& name) const { return this->Files->has(name); }
 
 private:
   std::shared_ptr<const checkpoint::Checkpoint> Files;
   at::ScalarType Type;
   at::Device Device;
+  std::shared_ptr<DeviceWeights> Copies;
 };
 
 /// x [n, in] -> x W^T + b [n, out], in x's type (see Products.h).

@@ -15,6 +15,7 @@ namespace
 /// Of a layer's probabilities that are kept for all tokens; beyond that each token makes them
 /// again.
 constexpr std::int64_t KeptBytes = 64 << 20;
+constexpr std::int64_t KeptDeviceBytes = 512 << 20;
 
 /// Numbers that are worth a thread.
 constexpr std::int64_t ThreadWork = 1 << 15;
@@ -90,8 +91,9 @@ BlockedAttention::BlockedAttention(const at::Tensor& q, const at::Tensor& k, con
   : Pool(&pool), Q(q.contiguous()), K(k.contiguous()), V(v.contiguous()), Scale(scale), Mask(mask)
 {
   const std::int64_t S = this->K.size(1);
-  this->BlockRows = attentionBlockRows(this->Q.size(0), S);
-  if (this->Q.size(0) * S * S * this->Q.element_size() <= KeptBytes)
+  this->BlockRows = attentionBlockRows(this->Q.size(0), S, this->Q.device());
+  const std::int64_t kept = this->Q.device().is_cpu() ? KeptBytes : KeptDeviceBytes;
+  if (this->Q.size(0) * S * S * this->Q.element_size() <= kept)
   {
     this->Kept.resize(static_cast<std::size_t>((S + this->BlockRows - 1) / this->BlockRows));
   }

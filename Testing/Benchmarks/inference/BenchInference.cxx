@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How close inference comes to what the machine gives, as ratios within one run:
 //
-//   BenchInference CHECKPOINT [answer tokens] [Float32 | BFloat16] [runs]
+//   BenchInference CHECKPOINT [answer tokens] [Float32 | BFloat16] [runs] [cpu | cuda]
 //
 //   prefill   rate of the decoder's linear maps, capture included, against the products alone on
 //             the same shapes, as this library makes them
@@ -10,7 +10,7 @@
 //
 // The fastest of the runs counts. The last line is JSON, for compare.py.
 #include "Models/Llava/LlavaModel.h"
-#include "Models/Llava/Network/Products.h"
+#include "Models/Llava/Network/WeightStore.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Trace/ByteText.h"
 #include "Testing/Benchmarks/Memory.h"
@@ -55,21 +55,26 @@ struct Shapes
 };
 
 /// FLOP/s of this library's products on one layer's shapes, weights in bfloat16.
-double productRate(const Shapes& shapes, std::int64_t positions, at::ScalarType type)
+double productRate(
+  const Shapes& shapes, std::int64_t positions, at::ScalarType type, const at::Device& device)
 {
   const at::NoGradGuard guard;
-  BufferPool pool;
+  Workspace workspace;
   double flops = 0, time = 0;
   for (const auto& [out, in] : shapes.outIn)
   {
-    const at::Tensor x = at::rand({ positions, in }).to(type);
-    const at::Tensor w = at::rand({ out, in }).to(at::kBFloat16);
-    product(x, w, at::Tensor(), pool); // warm-up
+    const at::Tensor x = at::rand({ positions, in }).to(device, type);
+    Linear map;
+    map.weight = at::rand({ out, in }).to(device, at::kBFloat16);
+    const auto finished = [](const at::Tensor& y) { return y[0][0].item<float>(); };
+    finished(apply(map, x, workspace)); // warm-up
     const auto start = Clock::now();
+    at::Tensor y;
     for (int i = 0; i < 3; ++i)
     {
-      product(x, w, at::Tensor(), pool);
+      y = apply(map, x, workspace);
     }
+    finished(y);
     time += seconds(start, Clock::now());
     flops += 3 * 2.0 * static_cast<double>(positions) * static_cast<double>(out * in);
   }
@@ -77,9 +82,9 @@ double productRate(const Shapes& shapes, std::int64_t positions, at::ScalarType 
 }
 
 /// Bytes per second of summing a buffer that no cache holds.
-double memoryBandwidth()
+double memoryBandwidth(const at::Device& device)
 {
-  const at::Tensor buffer = at::ones({ std::int64_t{ 1 } << 28 }); // 1 GiB
+  const at::Tensor buffer = at::ones({ std::int64_t{ 1 } << 28 }, device); // 1 GiB
   double best = 0;
   for (int i = 0; i < 5; ++i)
   {
@@ -129,11 +134,13 @@ Times timedAsk(const LlavaModel& model, const Question& question, Trace& trace)
   return times;
 }
 
-void run(const std::string& directory, std::int64_t tokens, bool bfloat16, int runs)
+void run(const std::string& directory, std::int64_t tokens, bool bfloat16, int runs,
+  const std::string& device)
 {
   useThreads(0);
   ModelOptions options;
   options.precision = bfloat16 ? Precision::BFloat16 : Precision::Float32;
+  options.device = device;
   const auto model = LlavaModel::open(directory, options);
   const checkpoint::TextConfig& text = model->config().text;
   std::cout << model->description() << "\nthreads " << at::get_num_threads() << std::endl;
@@ -158,13 +165,13 @@ void run(const std::string& directory, std::int64_t tokens, bool bfloat16, int r
   const double layers = static_cast<double>(text.layers);
   const double prefill = 2 * P * shapes.weights() * layers / seconds(times.decoder, times.answer);
   const double products =
-    productRate(shapes, trace.promptLength, bfloat16 ? at::kBFloat16 : at::kFloat);
+    productRate(shapes, trace.promptLength, bfloat16 ? at::kBFloat16 : at::kFloat, device);
   const double bytesPerToken = 2 *
     (shapes.weights() * layers +
       static_cast<double>(text.hidden) * static_cast<double>(text.vocabulary));
   const double steps = static_cast<double>(trace.answerLength() - 1);
   const double decode = bytesPerToken * steps / seconds(times.answer, times.end);
-  const double bandwidth = memoryBandwidth();
+  const double bandwidth = memoryBandwidth(device);
   std::size_t captured = 0;
   for (const auto& [name, tensor] : trace.tensors)
   {
@@ -190,13 +197,14 @@ int main(int argc, char** argv)
 {
   if (argc < 2)
   {
-    std::cerr << "usage: BenchInference CHECKPOINT [answer tokens] [Float32 | BFloat16] [runs]\n";
+    std::cerr << "usage: BenchInference CHECKPOINT [answer tokens] [Float32 | BFloat16] [runs] "
+                 "[cpu | cuda]\n";
     return 2;
   }
   try
   {
     run(argv[1], argc > 2 ? std::stol(argv[2]) : 16, argc > 3 && argv[3] == std::string("BFloat16"),
-      argc > 4 ? std::stoi(argv[4]) : 1);
+      argc > 4 ? std::stoi(argv[4]) : 1, argc > 5 ? argv[5] : "cpu");
   }
   catch (const std::exception& error)
   {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time and memory of an answer with its attention: Hugging Face (eager, output_attentions) beside this library, in one run.
 
-    python compare.py CHECKPOINT BENCH_INFERENCE_EXE [--tokens 12] [--runs 3] [--types bfloat16 float32]
+    python compare.py CHECKPOINT BENCH_INFERENCE_EXE [--tokens 12] [--runs 3] [--types bfloat16 float32] [--device cuda]
 
 CHECKPOINT comes from make_checkpoint.py. Each side runs in a process of its own on the same threads (OMP_NUM_THREADS or all
 cores), the fastest of the runs counts; first token is the time until the first token is known, picture included. Memory is
@@ -30,13 +30,13 @@ def theirs(args) -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count())))
     torch.manual_seed(1)
     model = LlavaForConditionalGeneration.from_pretrained(args.checkpoint, torch_dtype=getattr(torch, args.child),
-                                                          attn_implementation="eager").eval()
+                                                          attn_implementation="eager").eval().to(args.device)
     vision = model.config.vision_config
     patches = (vision.image_size // vision.patch_size) ** 2
     image = model.config.image_token_index
     text = torch.randint(3, 1000, (POSITIONS_OF_TEXT,)).tolist()
-    ids = torch.tensor([[1] + text[:5] + [image] * patches + text[6:]])
-    pixels = torch.rand(1, 3, vision.image_size, vision.image_size).to(model.dtype)
+    ids = torch.tensor([[1] + text[:5] + [image] * patches + text[6:]]).to(args.device)
+    pixels = torch.rand(1, 3, vision.image_size, vision.image_size).to(args.device, model.dtype)
     memory = PeakMemory()
     best = {}
     for _ in range(args.runs + 1):  # the first one warms up
@@ -45,9 +45,9 @@ def theirs(args) -> None:
             cache, given, kept = None, ids, []
             for step in range(args.tokens):
                 out = model(input_ids=given, pixel_values=pixels if step == 0 else None, past_key_values=cache, use_cache=True,
-                            attention_mask=torch.ones(1, ids.shape[1] + step, dtype=torch.long), output_attentions=True)
+                            attention_mask=torch.ones(1, ids.shape[1] + step, dtype=torch.long, device=args.device), output_attentions=True)
                 cache, given = out.past_key_values, out.logits[:, -1:].argmax(-1)
-                kept.append([a[0, :, -1].float() for a in out.attentions])  # what a trace keeps
+                kept.append([a[0, :, -1].float().cpu() for a in out.attentions])  # what a trace keeps
                 times.append(time.perf_counter())
         first, further = times[1] - times[0], (times[-1] - times[1]) / max(1, args.tokens - 1)
         best = {"first": min(first, best.get("first", first)), "further": min(further, best.get("further", further))}
@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=12)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--types", nargs="+", default=["bfloat16", "float32"], choices=("bfloat16", "float32"))
+    parser.add_argument("--device", default="cpu", help="of both sides: cpu or cuda")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -74,9 +75,9 @@ def main() -> None:
     results = {}
     for name in args.types:
         results[f"Hugging Face, {name}"] = run(sys.executable, __file__, args.checkpoint, args.bench, "--tokens", args.tokens,
-                                               "--runs", args.runs, "--child", name)
+                                               "--runs", args.runs, "--device", args.device, "--child", name)
     for name in ("BFloat16", "Float32"):
-        results[f"this library, {name}"] = run(args.bench, args.checkpoint, args.tokens, name, args.runs)
+        results[f"this library, {name}"] = run(args.bench, args.checkpoint, args.tokens, name, args.runs, args.device)
     base = results["Hugging Face, bfloat16"]
     print(f"{os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads, about {base['positions']} positions")
     for name, found in results.items():

@@ -2,7 +2,7 @@
 """Writes a random LLaVA checkpoint with Hugging Face's own code, for benchmarks (keep it outside the repository).
 
     python make_checkpoint.py FOLDER [--hidden 2048 --layers 8 --heads 16 --intermediate 5504 --shard 400MB]
-    python make_checkpoint.py FOLDER --shape 7B [--layers 8]
+    python make_checkpoint.py FOLDER --shape 7B [--layers 8] [--device cuda]
 
 The defaults make 0.54 billion parameters, 1.07 GB in bfloat16, with LLaVA-1.5's picture size and grid; `--shape 7B` is
 LLaVA-1.5-7B's, tower and all (8 of its 32 layers fit beside a reference in float32).
@@ -31,11 +31,13 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=32064)
     parser.add_argument("--type", choices=("bfloat16", "float16"), default="bfloat16")
     parser.add_argument("--shard", default="400MB")
+    parser.add_argument("--device", default="cpu", help="where the random numbers are drawn")
     args = parser.parse_args()
     for name, value in (large if args.shape == "7B" else small).items():
         setattr(args, name, getattr(args, name) or value)
     torch.manual_seed(1)
     torch.set_default_dtype(torch.bfloat16)
+    torch.set_default_device(args.device)
     vision = CLIPVisionConfig(hidden_size=args.vision_hidden, intermediate_size=4 * args.vision_hidden,
                               num_hidden_layers=args.vision_layers, num_attention_heads=args.vision_hidden // 64,
                               image_size=336, patch_size=14)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One side of compare.py: relevancy of all answer tokens of a recorded trace.
 //
-//   BenchRelevancy CHECKPOINT TRACE.lvlm OUTPUT.lvlm (exact | compatible) TEMPERATURE [decoder]
+//   BenchRelevancy CHECKPOINT TRACE.lvlm OUTPUT.lvlm (exact | compatible) TEMPERATURE [all |
+//   decoder] [cpu | cuda]
 //
 // Writes the trace with its maps, and one line of JSON: seconds, seconds of all threads, peak of
 // anonymous memory in bytes.
@@ -40,17 +41,19 @@ int run(int argc, char** argv)
 {
   if (argc < 6)
   {
-    std::cerr
-      << "usage: BenchRelevancy CHECKPOINT TRACE OUTPUT exact|compatible TEMPERATURE [decoder]\n";
+    std::cerr << "usage: BenchRelevancy CHECKPOINT TRACE OUTPUT exact|compatible TEMPERATURE "
+                 "[all|decoder] [cpu|cuda]\n";
     return 2;
   }
   Trace trace = readTrace(argv[2]);
   RelevancyOptions options;
   options.mode = std::string(argv[4]) == "exact" ? RelevancyMode::Exact : RelevancyMode::Compatible;
   options.temperature = std::stod(argv[5]);
-  options.tower = argc < 7;
+  options.tower = argc < 7 || std::string(argv[6]) == "all";
+  ModelOptions where;
+  where.device = argc > 7 ? argv[7] : "cpu";
   PeakMemory memory;
-  const auto model = LlavaModel::open(argv[1]);
+  const auto model = LlavaModel::open(argv[1], where);
   const std::clock_t cpuStart = std::clock();
   const auto start = std::chrono::steady_clock::now();
   ranks::Team alone;

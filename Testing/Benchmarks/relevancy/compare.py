@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time and memory of the relevancy of a whole answer: LVLM-Interpret's procedure beside ours, in one run.
 
-    python compare.py LVLM_INTERPRET_DIR CHECKPOINT BENCH_RELEVANCY_EXE [--tokens 16]
+    python compare.py LVLM_INTERPRET_DIR CHECKPOINT BENCH_RELEVANCY_EXE [--tokens 16] [--device cuda]
 
 CHECKPOINT is a random model of about 300 million parameters with LLaVA-1.5's grid, so that upstream runs unchanged:
     python ../inference/make_checkpoint.py CHECKPOINT --hidden 1024 --layers 14 --heads 16 --intermediate 2816 --vision-layers 12
@@ -64,13 +64,13 @@ def upstream(args, trace: Path) -> None:
     processor = CLIPImageProcessor.from_pretrained(args.checkpoint)
     picture = Image.open(Path(__file__).resolve().parents[2] / "Data/llava/picture.png").convert("RGB")
     memory = PeakMemory()
-    model = goldens.load_model(args.checkpoint, None).to(getattr(torch, args.dtype))
+    model = goldens.load_model(args.checkpoint, None).to(args.device, getattr(torch, args.dtype))
     vision = model.config.vision_config
     patches = (vision.image_size // vision.patch_size) ** 2
     image_id = model.config.image_token_index
     ids = torch.tensor([[i for token in tokenizer(PROMPT)["input_ids"]
-                         for i in [token] * (patches if token == image_id else 1)]])
-    pixels = processor(picture, return_tensors="pt")["pixel_values"].to(model.dtype)
+                         for i in [token] * (patches if token == image_id else 1)]]).to(args.device)
+    pixels = processor(picture, return_tensors="pt")["pixel_values"].to(args.device, model.dtype)
     seen = processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
     goldens.ANSWER = args.tokens
     construct = goldens.load_upstream(args.upstream, patches)
@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("bench")
     parser.add_argument("--tokens", type=int, default=16)
+    parser.add_argument("--device", default="cpu", help="of both sides: cpu or cuda")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of upstream's side")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -132,16 +133,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "upstream.lvlm"
         theirs = run(sys.executable, __file__, args.upstream, args.checkpoint, args.bench, "--tokens", args.tokens,
-                     "--dtype", args.dtype, "--child", trace)
+                     "--dtype", args.dtype, "--device", args.device, "--child", trace)
         print(f"{theirs['parameters'] / 1e6:.0f} M parameters, {theirs['positions']} positions, {args.tokens} answer tokens, upstream in {args.dtype}, "
               f"{os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads")
         line("LVLM-Interpret, all maps", theirs)
         print(f"{'  of which generation with the graph':<42} {theirs['generation']:8.1f} s")
-        for mode, extra in (("compatible", []), ("exact", []), ("compatible", ["decoder"]), ("exact", ["decoder"])):
+        for mode, which in (("compatible", "all"), ("exact", "all"), ("compatible", "decoder"), ("exact", "decoder")):
             output = Path(folder) / f"{mode}.lvlm"
-            line(f"ours, {mode}, {extra[0] if extra else 'all maps'}",
-                 run(args.bench, args.checkpoint, trace, output, mode, 1, *extra))
-            if mode == "compatible" and not extra:
+            line(f"ours, {mode}, {'all maps' if which == 'all' else which}",
+                 run(args.bench, args.checkpoint, trace, output, mode, 1, which, args.device))
+            if mode == "compatible" and which == "all":
                 reference, maps = load_file(trace), load_file(output)
                 for m in MAPS:
                     key = f"relevancy.{m}"
