@@ -250,10 +250,11 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
 {
   const lvlm::RelevancyRequest request = this->GetRequest(trace, outputs);
   const auto whole = vtkLVLMTrace::TraceOf(data); // `trace` may be one region's view of it
-  if (this->Method == TOKEN_ACTIVATION && trace.imageStart != whole->imageStart)
+  if (this->Method == TOKEN_ACTIVATION &&
+    lvlm::patchPositions(trace) != lvlm::patchPositions(*whole))
   {
     lvlm::fail("Region: ", this->Region,
-      ": a token activation map is made of the finest region "
+      ": a token activation map is made of the finest patches "
       "alone (-1)");
   }
   const lvlm::AnswerMaps maps = lvlm::relevancyMaps(

@@ -70,7 +70,7 @@ ImageGeometry gridCells(const TraceShape& shape)
   geometry.extent[3] = static_cast<int>(shape.grid.rows);
   if (!shape.regions.empty())
   {
-    const auto& [left, top, right, bottom] = finestRegion(shape.regions).box;
+    const auto& [left, top, right, bottom] = mapGrid(shape.regions).box;
     geometry.spacing[0] = (right - left) / static_cast<double>(shape.grid.cols);
     geometry.spacing[1] = (bottom - top) / static_cast<double>(shape.grid.rows);
     geometry.origin[0] = left;
