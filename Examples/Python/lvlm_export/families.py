@@ -85,7 +85,7 @@ class Idefics3(Family):
         pixels = pixels_of(read.pixels, processor.image_processor)[0]
         edge = square_edge(processor.image_seq_len, config.model_type)
         found, at = [], 0
-        *heads, _ = read.text.split(processor.global_image_tag)
+        *heads, _ = read.text.split("<global-img>")
         for head in heads:
             places = [tuple(map(int, place)) for place in re.findall(r"<row_(\d+)_col_(\d+)>", head)]
             count = len(places) + 1
@@ -184,7 +184,9 @@ class LlavaNext(Llava):
         top, left, bottom, right = kept_part(rows * edge, cols * edge, size)
         fine = Grid(*self.shrunk(config, bottom - top, right - left), (left * step, top * step, right * step, bottom * step), newline=True)
         whole = Grid(edge, edge, content_box(size, (shown.shape[1], shown.shape[0])))
-        return Picture(shown, [whole] + [fine] * (fine.rows * fine.cols > 0), pixels)
+        if fine.rows * fine.cols == 0:
+            return Picture(shown, [whole], pixels, trailing=fine.count)
+        return Picture(shown, [whole, fine], pixels)
 
 
 class LlavaOnevision(LlavaNext):

@@ -30,10 +30,11 @@ class Picture:
     grids: list[Grid]  # in the order of the sequence
     tiles: np.ndarray | None = None  # u8 [tiles, h, w, 3], the whole picture first
     leading: int = 0  # image tokens before the first grid that are no patch: a class token
+    trailing: int = 0  # and behind the last one: newlines of a picture that is too thin for its tiles
 
     @property
     def count(self) -> int:
-        return self.leading + sum(grid.count for grid in self.grids)
+        return self.leading + sum(grid.count for grid in self.grids) + self.trailing
 
 
 def whole_box(shown: np.ndarray) -> tuple[float, float, float, float]:
@@ -98,4 +99,5 @@ def place(pictures: list[Picture], positions: list[int], name: str) -> Placed:
                                    "box": list(grid.box)})
             placed.patches += [run[0] + row * grid.stride + col for row in range(grid.rows) for col in range(grid.cols)]
             at += grid.count
+        at += picture.trailing
     return placed

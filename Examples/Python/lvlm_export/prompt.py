@@ -221,7 +221,7 @@ def _processed(model: Model, parts: list[tuple[str, str]], images: list) -> Toke
         raise ValueError(f"{model.name}: its processor cannot read the question: {error}") from error
     finally:
         processor.tokenizer = model.tokenizer
-    inputs = {key: value for key, value in made.items() if isinstance(value, torch.Tensor)}
+    inputs = {key: value for key, value in made.items() if isinstance(value, torch.Tensor) and key != "labels"}
     read = Read(inputs["pixel_values"], inputs, listening.text, model.image_token, [image.size for image in images])
     ids = inputs["input_ids"][0].tolist()
     return Tokens(ids, _token_roles(ids, _grown(parts, read.text), model.tokenizer, **listening.how),
