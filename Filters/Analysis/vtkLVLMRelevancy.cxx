@@ -4,6 +4,7 @@
 #include "RelevancyRequest.h"
 
 #include "Filters/Common/OutputVTK.h"
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Rollout.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TensorVTK.h"
@@ -290,7 +291,7 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     addMap(image, trace, arrayName(name), map);
   }
   lvlm::addPatchIndices(image, trace.grid);
-  lvlm::addPicture(image, data);
+  lvlm::addPicture(image, data, lvlm::mapGrid(trace).image);
   this->TellTokens(trace, request.tokens, outputs);
   addMapTexts(image, this->Method);
   lvlm::addLegend(image, legendText(this->Method, normalize), arrayName(names[0]));

@@ -170,7 +170,7 @@ void vtkLVLMSinks::Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInf
   addCells(map, "layers", sinks.layers, trace);
   map->GetCellData()->SetActiveScalars("sink_value");
   lvlm::addPatchIndices(map, trace.grid);
-  lvlm::addPicture(map, data);
+  lvlm::addPicture(map, data, lvlm::mapGrid(trace).image);
   lvlm::addText(map, "method",
     found.byStates ? "hidden states"
                    : "attention columns, a substitute: the trace has no hidden states");

@@ -151,7 +151,7 @@ void addPatchIndices(vtkImageData* output, const PatchGrid& grid)
 vtkSmartPointer<vtkDataArray> pixelsOf(vtkImageData* picture, const char* name)
 {
   // Renaming the trace's own array would rename its block.
-  vtkDataArray* pixels = picture->GetPointData()->GetArray(tensor_name::Image);
+  vtkDataArray* pixels = picture->GetPointData()->GetScalars();
   vtkSmartPointer<vtkDataArray> shared;
   shared.TakeReference(pixels->NewInstance());
   shared->ShallowCopy(pixels);
@@ -159,9 +159,9 @@ vtkSmartPointer<vtkDataArray> pixelsOf(vtkImageData* picture, const char* name)
   return shared;
 }
 
-void addPicture(vtkDataObject* output, vtkDataObject* trace)
+void addPicture(vtkDataObject* output, vtkDataObject* trace, std::int64_t image)
 {
-  vtkImageData* picture = vtkLVLMTrace::PictureOf(trace);
+  vtkImageData* picture = vtkLVLMTrace::PictureOf(trace, image);
   if (!picture)
   {
     return;

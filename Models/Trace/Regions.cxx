@@ -269,6 +269,12 @@ bool MapGrid::has(const Region& region) const
     [&region](const Part& part) { return part.region.start == region.start; });
 }
 
+std::string pictureName(std::int64_t image)
+{
+  const std::string first = tensor_name::Image;
+  return image == 0 ? first : first + "." + std::to_string(image);
+}
+
 Box pictureBox(const Trace& trace)
 {
   if (trace.has(tensor_name::Image))
@@ -403,6 +409,10 @@ Trace withRegion(const Trace& trace, std::int64_t region)
   if (region >= 0)
   {
     one.regions = { known[static_cast<std::size_t>(region)] };
+    if (const std::string name = pictureName(one.regions[0].image); trace.has(name))
+    {
+      one.tensors[tensor_name::Image] = trace.tensor(name);
+    }
     settleRegions(one);
   }
   return one;
@@ -515,9 +525,7 @@ void checkNumbers(const Region& region, std::size_t index, std::int64_t promptLe
 
 void checkBox(const Region& region, std::size_t index, const Trace& trace)
 {
-  const std::string name = region.image == 0
-    ? tensor_name::Image
-    : tensor_name::Image + ("." + std::to_string(region.image));
+  const std::string name = pictureName(region.image);
   double width = MaximumEdge, height = MaximumEdge; // of a picture that is not there
   if (trace.has(name))
   {

@@ -50,6 +50,9 @@ MapGrid mapGrid(const std::vector<Region>& regions);
 /// Of a trace that lists no regions: its grid over the whole picture.
 MapGrid mapGrid(const Trace& trace);
 
+/// The tensor of a picture: `image`, `image.1` ...
+std::string pictureName(std::int64_t image);
+
 /// All regions: those that the trace lists, else its grid over the whole picture.
 std::vector<Region> allRegions(const Trace& trace);
 
@@ -117,8 +120,9 @@ private:
   std::vector<Part> Parts; ///< empty: a row is a map as it is
 };
 
-/// The trace with one of its regions alone, tensors shared: maps of it have that region's grid.
-/// -1: all of them, the trace itself. Throws Error for another number out of range.
+/// The trace with one of its regions alone, tensors shared: maps of it have that region's grid, and
+/// its tensor `image` is that region's picture. -1: all of them, the trace itself. Throws Error for
+/// another number out of range.
 Trace withRegion(const Trace& trace, std::int64_t region);
 
 /// Makes `grid` and `imageStart` those of the list. A list of one grid in one piece over the whole

@@ -225,8 +225,8 @@ def prepare(model) -> None:
             p.mul_(6) if p.dim() > 1 else p.add_(0.2 * torch.randn_like(p))
         elif SILENT.search(name):
             p.zero_()
-        elif p.dim() >= 4:  # the convolution
-            p.copy_(torch.randn(len(p)).reshape(-1, *[1] * (p.dim() - 1)).expand_as(p) / p[0].numel())
+        elif p.dim() >= 4:  # the convolution: a mean of each channel, whose mean and deviation are its own, so that norms keep brightness
+            p.copy_(torch.randn(*p.shape[:2], *[1] * (p.dim() - 2)).expand_as(p) / p[0, 0].numel())
         elif p.dim() > 1:
             p.mul_(6)
         else:
@@ -312,7 +312,7 @@ def make(name: str, folder: Path) -> None:
             processor.save_pretrained(folder)
             print(f"{name}: seed {seed}")
             return
-    raise SystemExit(f"{name}: no seed gives a model that sees brightness")
+    raise ValueError(f"{name}: no seed gives a model that sees brightness")
 
 
 def main() -> None:
