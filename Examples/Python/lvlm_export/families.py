@@ -59,8 +59,7 @@ class PaliGemma(Family):
 
 
 class Gemma3(Family):
-    """Patches are averaged onto a square; image tokens of one picture see each other in both directions. With pan and scan a long
-    picture is read as a whole and in crops side by side."""
+    """Patches are averaged onto a square; image tokens of one picture see each other in both directions."""
 
     def placeholder(self, processor):
         return processor.boi_token
@@ -68,13 +67,9 @@ class Gemma3(Family):
     def pictures(self, config, processor, read):
         pixels = pixels_of(read.pixels, processor.image_processor)
         edge = square_edge(config.mm_tokens_per_image, config.model_type)
-        crops = len(pixels) - len(read.sizes)
-        if crops == 0:
-            return [one_piece(one, edge, edge, config.vision_config.patch_size) for one in pixels]
-        if len(read.sizes) > 1:
-            raise ValueError("gemma3: pan and scan is supported for one picture a question")
-        width, height = read.sizes[0]
-        return [in_tiles(pixels, *((1, crops) if width >= height else (crops, 1)), edge, self.whole_last)]
+        if len(pixels) != len(read.sizes):  # transformers does so only where it is called with do_pan_and_scan
+            raise ValueError("gemma3: pan and scan is not supported")
+        return [one_piece(one, edge, edge, config.vision_config.patch_size) for one in pixels]
 
 
 class Idefics3(Family):
