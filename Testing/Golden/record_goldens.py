@@ -36,6 +36,7 @@ TEXT = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_atten
 VISION = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, patch_size=4)
 SQUARE = dict(image_mean=[0.5, 0.45, 0.4], image_std=[0.3, 0.25, 0.27])
 THETA = 1e12
+NEW = int(transformers.__version__.split(".")[0]) >= 5
 
 
 def ramp(width: int = 60, height: int = 40) -> Image.Image:
@@ -46,7 +47,7 @@ def ramp(width: int = 60, height: int = 40) -> Image.Image:
     return Image.fromarray(np.repeat(values.round().astype(np.uint8)[..., None], 3, 2), "RGB")
 
 
-def make_tokenizer(special: list[str], **named):
+def make_tokenizer(special: list[str], kind: str = "PreTrainedTokenizerFast", **named):
     """Bytes and letters, and the family's own tokens; those that are `named` are known to its processor as `NAME_token`."""
     pieces = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
     pieces += ["▁"] + [chr(c) for c in range(ord("a"), ord("z") + 1)] + list("ABESUIRNTW?.,:")
@@ -57,8 +58,9 @@ def make_tokenizer(special: list[str], **named):
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in ["<unk>", "<s>", "</s>", *special]])
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)])
     more = {"extra_special_tokens": {f"{name}_token": token for name, token in named.items()}} if named else {}
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>",
-                                                pad_token="<unk>", clean_up_tokenization_spaces=False, **more)
+    made = getattr(transformers, "PreTrainedTokenizerFast" if NEW else kind)  # transformers 4 has processors that look at the class
+    return made(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<unk>",
+                clean_up_tokenization_spaces=False, **more)
 
 
 def template(picture: str) -> str:
@@ -71,9 +73,6 @@ def rope(new: bool, **more) -> dict:
     return dict(rope_parameters=dict(rope_type="default", rope_theta=THETA, **more)) if new else dict(rope_theta=THETA)
 
 
-NEW = int(transformers.__version__.split(".")[0]) >= 5
-
-
 def pil(name: str):
     return getattr(transformers, name + "Pil", None) or getattr(transformers, name)
 
@@ -84,12 +83,13 @@ def llava():
     vision = transformers.CLIPVisionConfig(**VISION, image_size=24, projection_dim=16)
     config = transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_index=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=36)
     images = pil("CLIPImageProcessor")(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}, **SQUARE)
+    class_token = dict(num_additional_image_tokens=1) if NEW else {}  # which is dropped, but counted
     return config, transformers.LlavaProcessor(images, tokenizer, patch_size=4, vision_feature_select_strategy="default",
-                                               chat_template=template("<image>\n"))
+                                               chat_template=template("<image>\n"), **class_token)
 
 
 def qwen_tokenizer():
-    return make_tokenizer(["<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>"])
+    return make_tokenizer(["<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>"], "Qwen2TokenizerFast")
 
 
 def qwen_ids(tokenizer) -> dict:
@@ -165,7 +165,7 @@ def gemma3():
 
 
 def paligemma():
-    tokenizer = make_tokenizer(["<image>"])
+    tokenizer = make_tokenizer(["<image>"], "GemmaTokenizerFast")
     vision = transformers.SiglipVisionConfig(**VISION, image_size=24, vision_use_head=False, projection_dim=32)
     images = pil("SiglipImageProcessor")(size={"height": 24, "width": 24}, **SQUARE)
     images.image_seq_length = 36

@@ -8,6 +8,7 @@ rules with full matrices and one graph of the whole model: nothing of the export
 K], full [L, Hd, P, P], hidden [L + 1, P, D] (the last one after the norm) and relevancy [P].
 """
 
+import inspect
 import sys
 
 import numpy as np
@@ -43,6 +44,8 @@ def main() -> None:
     folder, question, tokens, target, *paths = sys.argv[1:]
     inputs = inputs_of(folder, question, [Image.open(path).convert("RGB") for path in paths])
     model = transformers.AutoModelForImageTextToText.from_pretrained(folder, torch_dtype=torch.float32, attn_implementation="eager").eval()
+    model.config.image_seq_length = 0  # LLaVA of transformers 4.46 would take a single token for an old processor's prompt, and mask keys that are 0
+    inputs = {key: value for key, value in inputs.items() if key in inspect.signature(model.forward).parameters}
     with torch.no_grad():
         out = model.generate(**inputs, max_new_tokens=int(tokens), do_sample=False, output_attentions=True, output_logits=True,
                              output_hidden_states=True, return_dict_in_generate=True)

@@ -32,9 +32,9 @@ class Family:
     several = True  # pictures in a question
     whole_last = False  # of a picture in tiles
 
-    def placeholder(self, processor) -> str:
+    def placeholder(self, processor, image_token: str) -> str:
         """What a prompt has in a picture's place."""
-        return processor.image_token
+        return image_token
 
     def pictures(self, config, processor, read: Read) -> list[Picture]:
         raise NotImplementedError
@@ -61,7 +61,7 @@ class PaliGemma(Family):
 class Gemma3(Family):
     """Patches are averaged onto a square; image tokens of one picture see each other in both directions."""
 
-    def placeholder(self, processor):
+    def placeholder(self, processor, image_token):
         return processor.boi_token
 
     def pictures(self, config, processor, read):
@@ -130,9 +130,6 @@ class QwenVL(Family):
 
 class Llava(Family):
     """One square of patches a picture, with the tower's class token where that is kept."""
-
-    def placeholder(self, processor):
-        raise NotImplementedError  # image tokens are counted by ourselves, as old checkpoints lack what processors need for that
 
     def keeps_class_token(self, config) -> bool:
         return has_class_token(config) and getattr(config, "vision_feature_select_strategy", "default") == "full"

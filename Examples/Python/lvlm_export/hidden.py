@@ -39,12 +39,12 @@ class StateStore(RowStore):
             if number in self.layers:
                 self.write(self.layers.index(number), self.fed, hidden.float())
 
-        def entering(number):
-            return lambda _module, args, kwargs: take(number, args[0] if args else kwargs["hidden_states"])
+        def entering(_module, args, kwargs):
+            take(0, args[0] if args else kwargs["hidden_states"])
 
-        # What enters a layer is what left the one before, and what Qwen3-VL adds of the picture in between.
-        handles = [layer.register_forward_pre_hook(entering(number), with_kwargs=True) for number, layer in enumerate(decoder_layers)]
-        handles.append(decoder_layers[-1].register_forward_hook(lambda _module, _args, output: take(len(decoder_layers), first_of(output))))
+        handles = [decoder_layers[0].register_forward_pre_hook(entering, with_kwargs=True)]
+        for index, layer in enumerate(decoder_layers):
+            handles.append(layer.register_forward_hook(lambda _module, _args, output, number=index + 1: take(number, first_of(output))))
         with removed_afterwards(handles):
             yield
 

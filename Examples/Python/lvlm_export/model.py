@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model of Hugging Face's transformers taken apart, alike for all releases from 4.46 on."""
 
+import inspect
 import os
 from operator import attrgetter
 
@@ -46,7 +47,7 @@ class Model:
         self.end_tokens = set(end_tokens(self.generation_config))
         # How tokens are chosen is ours to say (logits.py), and so is the kind of cache.
         model.generation_config = GenerationConfig(eos_token_id=sorted(self.end_tokens) or None, pad_token_id=0)
-        model.config.image_seq_length = 1  # transformers 4.46: image positions are already one for each patch
+        model.config.image_seq_length = 0  # so that a LLaVA of transformers 4.46 never takes a prompt for one without its image positions
         self.model = model.eval().requires_grad_(False)
 
     @property
@@ -66,7 +67,7 @@ class Model:
     @property
     def placeholder(self) -> str:
         """What a prompt has in a picture's place."""
-        return self.image_token if self.tower else self.family.placeholder(self.processor)
+        return self.family.placeholder(self.processor, self.image_token)
 
     @property
     def vision_layers(self) -> list:
@@ -85,9 +86,10 @@ class Model:
         return (vision.image_size // vision.patch_size)**2 + bool(self.tower and self.tower.has_class_token)
 
     def on_device(self, inputs: dict) -> dict:
-        """Pixels in the model's type, the rest as it is."""
+        """What the model takes of these, pixels in its type."""
+        known = inspect.signature(self.model.forward).parameters
         return {key: value.to(self.device, self.head.weight.dtype if value.is_floating_point() else value.dtype)
-                for key, value in inputs.items()}
+                for key, value in inputs.items() if key in known}
 
     def longer(self, inputs: dict, answer: list[int]) -> dict:
         """The same with an answer behind the prompt."""
