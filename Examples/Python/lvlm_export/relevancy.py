@@ -46,21 +46,22 @@ class Relevancy:
         self.model, self.prompt, self.answer, self.logprobs = model, prompt, answer, logprobs
         self.tower = model.tower if model.tower and prompt.is_one_grid else None
         self.patches = slice(prompt.regions[0]["start"], prompt.regions[0]["start"] + prompt.regions[0]["rows"] * prompt.regions[0]["cols"])
+        self.scale = getattr(model.text_config, "embedding_multiplier", 1)  # Granite's decoder begins with it
         if self.tower:
             with torch.no_grad(), recorded_calls(self.tower.layers) as self.tower_calls:
                 self.levels = self.tower.states(prompt.inputs["pixel_values"])
                 self.features = self.tower.project(self.levels)
 
     def maps(self, token: int) -> dict[str, np.ndarray]:
-        """Normalized rows of answer token `token`: `decoder` [S], and for a tower with a class token `vision`, `joint` and
-        `joint_token` [patches]."""
+        """Normalized rows of answer token `token`: `decoder` [S], with a tower that has a class token `vision`, `joint` and `joint_token`
+        [patches], with another one `joint`."""
         rows, gradient = self._decoder(token)
         row = rows[-1].clone()
         row[-1] -= 1  # the identity
         maps = {"decoder": _normalized(row, row.sum())}
-        if self.tower and self.tower.has_class_token:
+        if self.tower:
             # With the identity, which is a patch's where the image ends the prompt.
-            maps |= self._vision(gradient, rows[:-1, self.patches], rows[-1, self.patches])
+            maps |= self._vision(gradient, rows[:-1, self.patches], rows[-1, self.patches], len(row) - 1 - self.patches.start)
         return maps
 
     def _read(self, token: int):
@@ -87,8 +88,8 @@ class Relevancy:
         identity = torch.eye(behind.shape[1], device=behind.device, dtype=torch.float64)
         rows = identity[-1:]
         if self.tower:
-            if not torch.equal(calls[0].hidden[0, self._features()], self.features.to(calls[0].hidden.dtype)):
-                raise ValueError(f"{model.name}: relevancy of a decoder that scales its image tokens is not supported")
+            if not torch.equal(calls[0].hidden[0, self._features()], (self.features * self.scale).to(calls[0].hidden.dtype)):
+                raise ValueError(f"{model.name}: relevancy of a decoder that changes its image tokens is not supported")
             rows = torch.cat([identity[self.patches], rows])
         count = len(model.decoder_layers)
         return _sweep(model.decoder_layers, calls, {count: behind}, rows, "decoder")
@@ -96,18 +97,23 @@ class Relevancy:
     def _features(self) -> slice:
         return slice(self.patches.start - self.prompt.pictures[0].leading, self.patches.stop)
 
-    def _vision(self, gradient: torch.Tensor, image_block: torch.Tensor, image_row: torch.Tensor) -> dict[str, np.ndarray]:
+    def _vision(self, gradient: torch.Tensor, image_block: torch.Tensor, image_row: torch.Tensor, own: int) -> dict[str, np.ndarray]:
+        """`own`: the token's own position, counted from the first patch."""
         tower = self.tower
         with torch.enable_grad():
             levels = [level.clone().requires_grad_() for level in self.levels]
             features = tower.project(levels)
-        found = torch.autograd.grad(features, levels, gradient[0, self._features()].to(features.dtype))
+        found = torch.autograd.grad(features, levels, (gradient[0, self._features()] * self.scale).to(features.dtype))
         gradients: dict[int, torch.Tensor] = {}
         for level, slope in zip(tower.levels, found):
             gradients[level] = gradients.get(level, 0) + slope
         layers = tower.layers[:tower.layers_used]
-        first = torch.eye(1, self.levels[0].shape[1], device=gradient.device, dtype=torch.float64)  # row CLS
-        row = _sweep(layers, self.tower_calls, gradients, first, "vision")[0][0]
+        row = torch.eye(1, self.levels[0].shape[1], device=gradient.device, dtype=torch.float64) if tower.has_class_token else image_row[None]
+        row = _sweep(layers, self.tower_calls, gradients, row, "vision")[0][0]
+        if not tower.has_class_token:
+            if 0 <= own < len(row):
+                row[own] -= 1
+            return {"joint": _normalized(row, row.sum())}
         cls, seen = row[0], row[1:]
         joint, token = seen @ image_block, seen + cls * image_row
         return {"vision": _normalized(seen, cls - 1 + seen.sum()), "joint": _normalized(joint, cls - 1 + joint.sum()),
