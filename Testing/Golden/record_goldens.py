@@ -77,15 +77,42 @@ def pil(name: str):
     return getattr(transformers, name + "Pil", None) or getattr(transformers, name)
 
 
-def llava():
+CROP = dict(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}, **SQUARE)
+CANVASES = [[24, 48], [48, 24], [48, 48], [48, 72]]
+
+
+def llava(kind: str = "Llava", reads: str = "Llava", pictures: str = "CLIP", more: dict = {}):
     tokenizer = make_tokenizer(["<image>"])
     text = transformers.LlamaConfig(**TEXT, vocab_size=len(tokenizer), **rope(NEW))
     vision = transformers.CLIPVisionConfig(**VISION, image_size=24, projection_dim=16)
-    config = transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_index=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=36)
-    images = pil("CLIPImageProcessor")(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}, **SQUARE)
+    layers = dict(vision_feature_layers=[-2, -1]) if kind == "VipLlava" else {}
+    config = getattr(transformers, f"{kind}Config")(vision_config=vision, text_config=text, **more, **layers, image_seq_length=36,
+                                                    image_token_index=tokenizer.convert_tokens_to_ids("<image>"))
     class_token = dict(num_additional_image_tokens=1) if NEW else {}  # which is dropped, but counted
-    return config, transformers.LlavaProcessor(images, tokenizer, patch_size=4, vision_feature_select_strategy="default",
-                                               chat_template=template("<image>\n"), **class_token)
+    return config, getattr(transformers, f"{reads}Processor")(
+        pil(f"{pictures}ImageProcessor")(**CROP, **more), tokenizer, patch_size=4, vision_feature_select_strategy="default",
+        chat_template=template("<image>\n"), **class_token)
+
+
+def vipllava():
+    return llava("VipLlava")
+
+
+def llava_next():
+    return llava("LlavaNext", "LlavaNext", "LlavaNext", dict(image_grid_pinpoints=CANVASES))
+
+
+def llava_onevision():
+    tokenizer = make_tokenizer(["<image>", "<video>"])
+    text = transformers.Qwen2Config(**{k: v for k, v in TEXT.items() if k != "head_dim"}, vocab_size=len(tokenizer), **rope(NEW))
+    vision = transformers.SiglipVisionConfig(**VISION, image_size=24, vision_use_head=False)
+    config = transformers.LlavaOnevisionConfig(
+        vision_config=vision, text_config=text, image_grid_pinpoints=CANVASES, vision_aspect_ratio="anyres_max_4",
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"), video_token_index=tokenizer.convert_tokens_to_ids("<video>"))
+    images = pil("LlavaOnevisionImageProcessor")(size={"height": 24, "width": 24}, image_grid_pinpoints=CANVASES, **SQUARE)
+    videos = transformers.LlavaOnevisionVideoProcessor(size={"height": 24, "width": 24})
+    return config, transformers.LlavaOnevisionProcessor(images, tokenizer, videos, num_image_tokens=36, vision_feature_select_strategy="full",
+                                                        vision_aspect_ratio="anyres_max_4", chat_template=template("<image>\n"))
 
 
 def qwen_tokenizer():
@@ -199,7 +226,8 @@ def smolvlm():
 
 
 # name: who makes it, the class that it needs
-CASES = {"llava": (llava, "LlavaConfig"), "qwen2_vl": (qwen2_vl, "Qwen2VLConfig"), "qwen2_5_vl": (qwen2_5_vl, "Qwen2_5_VLConfig"),
+CASES = {"llava": (llava, "LlavaConfig"), "vipllava": (vipllava, "VipLlavaConfig"), "llava_next": (llava_next, "LlavaNextConfig"),
+         "llava_onevision": (llava_onevision, "LlavaOnevisionConfig"), "qwen2_vl": (qwen2_vl, "Qwen2VLConfig"), "qwen2_5_vl": (qwen2_5_vl, "Qwen2_5_VLConfig"),
          "qwen3_vl": (qwen3_vl, "Qwen3VLConfig"), "internvl": (internvl, "InternVLConfig"), "gemma3": (gemma3, "Gemma3Config"), "paligemma": (paligemma, "PaliGemmaConfig"), "idefics3": (idefics3, "Idefics3Config"),
          "smolvlm": (smolvlm, "SmolVLMConfig")}
 SEVERAL = ("qwen2_5_vl", "idefics3")  # a second trace of these has two pictures
