@@ -106,13 +106,15 @@ def llava_onevision():
     tokenizer = make_tokenizer(["<image>", "<video>"])
     text = transformers.Qwen2Config(**{k: v for k, v in TEXT.items() if k != "head_dim"}, vocab_size=len(tokenizer), **rope(NEW))
     vision = transformers.SiglipVisionConfig(**VISION, image_size=24, vision_use_head=False)
+    bound = "anyres_max_4" if NEW else "anyres_max_9"  # the one that the processor of transformers 4.46 knows
     config = transformers.LlavaOnevisionConfig(
-        vision_config=vision, text_config=text, image_grid_pinpoints=CANVASES, vision_aspect_ratio="anyres_max_4",
+        vision_config=vision, text_config=text, image_grid_pinpoints=CANVASES, vision_aspect_ratio=bound,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"), video_token_index=tokenizer.convert_tokens_to_ids("<video>"))
     images = pil("LlavaOnevisionImageProcessor")(size={"height": 24, "width": 24}, image_grid_pinpoints=CANVASES, **SQUARE)
     videos = transformers.LlavaOnevisionVideoProcessor(size={"height": 24, "width": 24})
+    how = dict(vision_aspect_ratio=bound) if NEW else {}
     return config, transformers.LlavaOnevisionProcessor(images, tokenizer, videos, num_image_tokens=36, vision_feature_select_strategy="full",
-                                                        vision_aspect_ratio="anyres_max_4", chat_template=template("<image>\n"))
+                                                        chat_template=template("<image>\n"), **how)
 
 
 def qwen_tokenizer():
