@@ -232,6 +232,7 @@ CASES = {"llava": (llava, "LlavaConfig"), "vipllava": (vipllava, "VipLlavaConfig
          "llava_onevision": (llava_onevision, "LlavaOnevisionConfig"), "qwen2_vl": (qwen2_vl, "Qwen2VLConfig"), "qwen2_5_vl": (qwen2_5_vl, "Qwen2_5_VLConfig"),
          "qwen3_vl": (qwen3_vl, "Qwen3VLConfig"), "internvl": (internvl, "InternVLConfig"), "gemma3": (gemma3, "Gemma3Config"), "paligemma": (paligemma, "PaliGemmaConfig"), "idefics3": (idefics3, "Idefics3Config"),
          "smolvlm": (smolvlm, "SmolVLMConfig")}
+NOT_CAUSAL = ("gemma3", "paligemma")  # traces of these have complete matrices
 SEVERAL = ("qwen2_5_vl", "idefics3")  # a second trace of these has two pictures
 
 # Of a layer of a tower what it adds at the end, and position embeddings.
@@ -356,7 +357,8 @@ def main() -> None:
 
 
 def record(name: str, folder: Path, target: Path) -> None:
-    model, options = load(str(folder)), Options(max_new_tokens=3, payload="f16", full_layers=[], alternatives=2)
+    whole = [0, 1] if name in NOT_CAUSAL else []
+    model, options = load(str(folder)), Options(max_new_tokens=3, payload="f16", full_layers=whole, alternatives=2)
     export(model, ramp(), QUESTION, target / f"{name}.lvlm", options)
     if name in SEVERAL:
         export(model, [ramp(), ramp(24, 48)], QUESTION, target / f"{name}_two.lvlm", options)

@@ -167,6 +167,20 @@ class Recorded(RecordedCase):
         pixels = lt.array(painted.GetPointData().GetScalars()).reshape(48, 72, 3)[::-1]
         np.testing.assert_array_equal(np.argwhere((pixels == 255).all(-1)).reshape(-1, 64, 2)[:, 0], [[0, 0], [40, 64]])
 
+    def test_prompts_that_are_not_causal(self):
+        """Their matrices are read; what would be wrong on them says so."""
+        for name in ("gemma3", "paligemma"):
+            with self.subTest(name):
+                tensors, metadata = lt.read_safetensors(DATA / f"{name}.lvlm")
+                region = regions_of(tensors, metadata)[0]
+                start, count = region["start"], region["rows"] * region["cols"]
+                self.assertGreater(tensors["attention.full"][0, :, start, start + 1:start + count].min(), 0)  # the first patch sees all others
+                trace = self.reader(DATA / f"{name}.lvlm")
+                with lt.Errors() as errors:
+                    lt.fetch(simple.LVLMCausalGraph(Input=trace, AttentionThreshold=0.0))
+                self.assertEqual(errors.text, "")
+                self.assertReports(simple.LVLMRelevancy(Input=trace, Method="RolloutMean").UpdatePipeline, "attends to the one after it")
+
     def test_patches_named_by_the_map_are_those_that_are_looked_at(self):
         tensors, metadata = lt.read_safetensors(DATA / "idefics3.lvlm")
         trace = self.reader(DATA / "idefics3.lvlm")
