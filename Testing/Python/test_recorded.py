@@ -5,7 +5,7 @@ The committed traces were made by `python Testing/Golden/record_goldens.py trace
 first layer gives to an image token rises with the brightness of its part of the picture (the script says how): a map has every patch in
 its place when it is the picture. Maps are compared with numpy on the files' own numbers, too.
 
-With LVLM_EXPORT_PYTHON naming a Python that has torch and transformers (or where this one has them) the exporter is also run, on models
+With LVLM_EXPORT_PYTHON naming a Python that has torch and transformers (or where python3 has them) the exporter is also run, on models
 that it makes then, and compared with Hugging Face's `generate()` and with live inference; otherwise that part is skipped.
 """
 import json
@@ -14,7 +14,6 @@ import pathlib
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 import unittest
 import zlib
@@ -194,11 +193,12 @@ class Recorded(RecordedCase):
 
 
 def exporting_python():
-    """A Python with torch and transformers: the one that is named, or this one, or None."""
+    """A Python with torch and transformers: the one that is named, or the system's, or None."""
     if PYTHON:
         return PYTHON
-    probe = subprocess.run([sys.executable, "-c", "import torch, transformers"], capture_output=True)
-    return sys.executable if probe.returncode == 0 else None
+    found = shutil.which("python3")
+    probe = found and subprocess.run([found, "-c", "import torch, transformers"], capture_output=True)
+    return found if probe and probe.returncode == 0 else None
 
 
 class Run(RecordedCase):
