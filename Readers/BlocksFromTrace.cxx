@@ -82,19 +82,19 @@ vtkSmartPointer<vtkImageData> imageFromTensor(
   return image;
 }
 
-vtkSmartPointer<vtkImageData> pictureFromTensor(const Tensor& tensor)
+vtkSmartPointer<vtkImageData> pictureFromTensor(const Tensor& tensor, const std::string& name)
 {
   const std::int64_t height = tensor.shape[0];
   const std::int64_t width = tensor.shape[1];
   if (width > INT_MAX || height > INT_MAX)
   {
-    fail("tensor 'image' of shape ", shapeText(tensor.shape), " is too large for VTK");
+    fail("tensor '", name, "' of shape ", shapeText(tensor.shape), " is too large for VTK");
   }
   auto picture = vtkSmartPointer<vtkImageData>::New();
   picture->SetDimensions(static_cast<int>(width), static_cast<int>(height), 1);
   picture->SetOrigin(0.5, 0.5, 0.0); // points are pixel centres of [0, W] x [0, H]
   picture->AllocateScalars(VTK_UNSIGNED_CHAR, 3);
-  picture->GetPointData()->GetScalars()->SetName(tn::Image);
+  picture->GetPointData()->GetScalars()->SetName(name.c_str());
   flipRows(tensor.data, static_cast<std::byte*>(picture->GetScalarPointer()), height,
     static_cast<std::size_t>(width) * 3);
   return picture;
@@ -226,9 +226,10 @@ void blocksFromTrace(const Trace& trace, vtkMultiBlockDataSet* blocks)
 {
   trace.validate();
   addMetadata(trace, blocks->GetFieldData());
-  if (trace.has(tn::Image))
+  for (std::int64_t image = 0; trace.has(pictureName(image)); ++image)
   {
-    addBlock(blocks, tn::Image, pictureFromTensor(trace.tensor(tn::Image)));
+    const std::string name = pictureName(image);
+    addBlock(blocks, name, pictureFromTensor(trace.tensor(name), name));
   }
   if (trace.has(tn::ImageTiles))
   {

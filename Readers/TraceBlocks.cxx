@@ -26,10 +26,11 @@ vtkDataObject* findBlock(vtkMultiBlockDataSet* blocks, const std::string& name)
   return nullptr;
 }
 
-vtkImageData* findPicture(vtkMultiBlockDataSet* blocks)
+vtkImageData* findPicture(vtkMultiBlockDataSet* blocks, std::int64_t image)
 {
-  auto* picture = vtkImageData::SafeDownCast(findBlock(blocks, tensor_name::Image));
-  vtkDataArray* array = picture ? picture->GetPointData()->GetArray(tensor_name::Image) : nullptr;
+  auto* picture = vtkImageData::SafeDownCast(findBlock(blocks, pictureName(image)));
+  vtkDataArray* array =
+    picture ? picture->GetPointData()->GetArray(pictureName(image).c_str()) : nullptr;
   const bool good =
     array && array->GetDataType() == VTK_UNSIGNED_CHAR && array->GetNumberOfComponents() == 3;
   return good ? picture : nullptr;

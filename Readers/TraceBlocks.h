@@ -5,7 +5,7 @@
 #ifndef LVLM_READERS_TRACEBLOCKS_H
 #define LVLM_READERS_TRACEBLOCKS_H
 
-#include "Models/Trace/Trace.h"
+#include "Models/Trace/Regions.h"
 
 #include <cstddef>
 #include <set>
@@ -41,8 +41,8 @@ inline const std::set<std::string> OwnFields{ "format", "version", "model", "pro
 
 /// The block of that name, or nullptr.
 vtkDataObject* findBlock(vtkMultiBlockDataSet* blocks, const std::string& name);
-/// The block `image` when it is a picture, or nullptr.
-vtkImageData* findPicture(vtkMultiBlockDataSet* blocks);
+/// The block `image`, or `image.1` ..., when it is a picture, or nullptr.
+vtkImageData* findPicture(vtkMultiBlockDataSet* blocks, std::int64_t image);
 /// Copies rows of `rowBytes` in the opposite order: pictures have y down, VTK has y up.
 void flipRows(const std::byte* from, std::byte* to, std::int64_t rows, std::size_t rowBytes);
 } // namespace trace_blocks

@@ -168,21 +168,23 @@ void takeAbsentLayers(vtkFieldData* fields, Trace& trace)
   }
 }
 
-void takePicture(vtkMultiBlockDataSet* blocks, Trace& trace)
+/// False where there is no such picture.
+bool takePicture(vtkMultiBlockDataSet* blocks, std::int64_t image, Trace& trace)
 {
-  vtkImageData* picture = findPicture(blocks);
+  vtkImageData* picture = findPicture(blocks, image);
   if (!picture)
   {
-    return;
+    return false;
   }
   int dims[3];
   picture->GetDimensions(dims);
-  const Tensor upsideDown =
-    tensorFromArray(picture->GetPointData()->GetArray(tn::Image), { dims[1], dims[0], 3 });
+  const Tensor upsideDown = tensorFromArray(
+    picture->GetPointData()->GetArray(pictureName(image).c_str()), { dims[1], dims[0], 3 });
   std::vector<std::uint8_t> pixels(upsideDown.bytes());
   flipRows(upsideDown.data, reinterpret_cast<std::byte*>(pixels.data()), dims[1],
     static_cast<std::size_t>(dims[0]) * 3);
-  trace.tensors[tn::Image] = Tensor::of(pixels, upsideDown.shape);
+  trace.tensors[pictureName(image)] = Tensor::of(pixels, upsideDown.shape);
+  return true;
 }
 
 void takeMetadata(vtkFieldData* fields, Trace& trace)
@@ -220,7 +222,9 @@ Trace traceFromBlocks(vtkMultiBlockDataSet* blocks)
   takeMetadata(fields, trace);
   takeTokens(blocks, trace);
   takeAnswer(blocks, trace);
-  takePicture(blocks, trace);
+  for (std::int64_t image = 0; takePicture(blocks, image, trace); ++image)
+  {
+  }
   for (const auto& [name, field] :
     { std::pair{ tn::AttentionAnswer, "heads" }, { tn::AttentionFull, "attention.full.heads" },
       { tn::AttentionVision, "attention.vision.heads" } })

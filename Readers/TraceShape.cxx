@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <iterator>
 #include <numeric>
 
 namespace lvlm
@@ -37,6 +38,18 @@ vtkInformationStringKey* regionsKey()
   static auto* key = vtkInformationStringKey::MakeKey("TRACE_REGIONS", "LVLM");
   return key;
 }
+
+/// Sizes of further pictures, where there are some.
+vtkInformationIntegerVectorKey* picturesKey()
+{
+  static auto* key = vtkInformationIntegerVectorKey::MakeKey("TRACE_PICTURES", "LVLM");
+  return key;
+}
+
+int clamped(std::int64_t value)
+{
+  return static_cast<int>(std::min<std::int64_t>(value, INT_MAX));
+}
 }
 
 TraceShape shapeOf(const Trace& trace)
@@ -49,6 +62,11 @@ TraceShape shapeOf(const Trace& trace)
   {
     shape.height = trace.tensor(tn::Image).extent(0);
     shape.width = trace.tensor(tn::Image).extent(1);
+  }
+  for (std::int64_t image = 1; trace.has(pictureName(image)); ++image)
+  {
+    const Tensor& picture = trace.tensor(pictureName(image));
+    shape.pictures.insert(shape.pictures.end(), { picture.extent(1), picture.extent(0) });
   }
   if (trace.has(tn::AttentionAnswer))
   {
@@ -74,22 +92,35 @@ TraceShape withRegion(const TraceShape& shape, std::int64_t region)
   {
     one.regions = { shape.regions[static_cast<std::size_t>(region)] };
     one.grid = one.regions[0].grid;
+    const auto place =
+      static_cast<std::size_t>(std::max<std::int64_t>(one.regions[0].image, 0)) * 2;
+    if (place >= 2 && place <= shape.pictures.size())
+    {
+      one.width = shape.pictures[place - 2];
+      one.height = shape.pictures[place - 1];
+    }
   }
   return one;
 }
 
 void announceTrace(vtkInformation* outInfo, const TraceShape& shape)
 {
-  const auto clamp = [](std::int64_t value)
-  { return static_cast<int>(value > INT_MAX ? INT_MAX : value); };
-  const int values[9] = { clamp(shape.grid.rows), clamp(shape.grid.cols), clamp(shape.width),
-    clamp(shape.height), clamp(shape.answerTokens), clamp(shape.layers), clamp(shape.heads),
-    clamp(shape.hiddenLayers), clamp(shape.hiddenDepth) };
+  const int values[9] = { clamped(shape.grid.rows), clamped(shape.grid.cols), clamped(shape.width),
+    clamped(shape.height), clamped(shape.answerTokens), clamped(shape.layers), clamped(shape.heads),
+    clamped(shape.hiddenLayers), clamped(shape.hiddenDepth) };
   outInfo->Set(shapeKey(), values, 9);
   outInfo->Remove(regionsKey());
   if (!shape.regions.empty())
   {
     outInfo->Set(regionsKey(), textOfRegions(shape.regions));
+  }
+  outInfo->Remove(picturesKey());
+  if (!shape.pictures.empty())
+  {
+    std::vector<int> sizes;
+    std::transform(
+      shape.pictures.begin(), shape.pictures.end(), std::back_inserter(sizes), clamped);
+    outInfo->Set(picturesKey(), sizes.data(), static_cast<int>(sizes.size()));
   }
   setAnswerTime(outInfo, shape.answerTokens);
 }
@@ -120,6 +151,10 @@ bool announcedTrace(vtkInformation* info, TraceShape& shape)
   if (info->Has(regionsKey()))
   {
     shape.regions = parseRegions(info->Get(regionsKey()));
+  }
+  if (const int* sizes = info->Has(picturesKey()) ? info->Get(picturesKey()) : nullptr)
+  {
+    shape.pictures.assign(sizes, sizes + info->Length(picturesKey()));
   }
   return true;
 }

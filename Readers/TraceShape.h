@@ -27,13 +27,14 @@ class Team;
 struct TraceShape
 {
   PatchGrid grid;
-  std::vector<Region> regions;    ///< empty: `grid` over the whole picture
-  std::int64_t width = 0;         ///< of the picture, pixels
-  std::int64_t height = 0;        ///< of the picture, pixels
-  std::int64_t answerTokens = -1; ///< T
-  std::int64_t layers = 0;        ///< of `attention.answer`, all ranks together
-  std::int64_t heads = 0;         ///< of `attention.answer`
-  std::int64_t hiddenLayers = 0;  ///< that `hidden.layers` lists
+  std::vector<Region> regions;        ///< empty: `grid` over the whole picture
+  std::int64_t width = 0;             ///< of the picture, pixels
+  std::int64_t height = 0;            ///< of the picture, pixels
+  std::vector<std::int64_t> pictures; ///< width and height of `image.1`, `image.2` ...
+  std::int64_t answerTokens = -1;     ///< T
+  std::int64_t layers = 0;            ///< of `attention.answer`, all ranks together
+  std::int64_t heads = 0;             ///< of `attention.answer`
+  std::int64_t hiddenLayers = 0;      ///< that `hidden.layers` lists
   /// L + 1: how many there may be. Of a trace that does not tell L, up to the last one listed.
   std::int64_t hiddenDepth = 0;
 };

@@ -122,10 +122,11 @@ SharedTrace vtkLVLMTrace::TraceOf(vtkDataObject* data)
   return trace;
 }
 
-vtkImageData* vtkLVLMTrace::PictureOf(vtkDataObject* data)
+vtkImageData* vtkLVLMTrace::PictureOf(vtkDataObject* data, std::int64_t image)
 {
-  return IsTrace(data) ? lvlm::trace_blocks::findPicture(vtkMultiBlockDataSet::SafeDownCast(data))
-                       : nullptr;
+  return IsTrace(data)
+    ? lvlm::trace_blocks::findPicture(vtkMultiBlockDataSet::SafeDownCast(data), image)
+    : nullptr;
 }
 
 int vtkLVLMTrace::MakeOutput(vtkInformationVector* outputs, int port)

@@ -14,6 +14,7 @@
  *   attention.full    vtkImageData: x = key, y = query, z = slab * heads + head
  *   attention.vision  the same for the vision tower
  *   relevancy.*       vtkImageData: x = key or patch (row-major), y = answer row
+ *   image.1 ...       the same of further pictures
  *   image.tiles       vtkImageData: x = color of a pixel, y = row (down), z = tile
  *   hidden.states     vtkImageData: x = number of the state, y = position, z = slab
  *   lens.*            vtkImageData: x = place among the best words, y = position, z = slab
@@ -38,6 +39,7 @@
 
 #include "vtkMultiBlockDataSet.h"
 
+#include <cstdint>
 #include <memory>
 
 class vtkImageData;
@@ -65,8 +67,8 @@ public:
   /// Whether TraceOf() has something to look at: the data object says that it is a trace.
   static bool IsTrace(vtkDataObject* data);
 
-  /// The block `image` of a trace, or nullptr.
-  static vtkImageData* PictureOf(vtkDataObject* data);
+  /// The block `image` of a trace, of another picture `image.1` ..., or nullptr.
+  static vtkImageData* PictureOf(vtkDataObject* data, std::int64_t image = 0);
 
   /// For the RequestDataObject of a source or filter: makes an output a vtkLVLMTrace.
   static int MakeOutput(vtkInformationVector* outputs, int port = 0);

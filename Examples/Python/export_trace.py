@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Asks a LLaVA with Hugging Face's transformers and writes what happened as a `.lvlm` trace, for ParaView to open elsewhere.
+"""Asks a vision-language model with Hugging Face's transformers and writes what happened as a `.lvlm` trace, for ParaView to open elsewhere.
 
-    python export_trace.py --model FOLDER_OR_HUB_NAME --image PICTURE --question TEXT --output TRACE.lvlm
+    python export_trace.py --model FOLDER_OR_HUB_NAME --image PICTURE [PICTURE ...] --question TEXT --output TRACE.lvlm
                            [--device cuda] [--precision float16] [--payload f16] [--full-layers -1 ...] [--vision] [--relevancy]
                            [--hidden] [--lens [5]] [--hidden-layers 0 16 -1]
 
-Needs torch, transformers (4.41 or newer) and Pillow, but no ParaView. In a loop over many questions, load the model once:
+Models: LLaVA, VipLLaVA, LLaVA-NeXT, LLaVA-OneVision, Qwen2-VL, Qwen2.5-VL, Qwen3-VL, InternVL, Gemma 3, PaliGemma, Idefics3, SmolVLM
+(lvlm_export/families.py). Needs torch, transformers (4.46 or newer) and Pillow, but no ParaView. In a loop over many questions, load the
+model once:
 
     from export_trace import Options, export, load
-    llava = load("llava-hf/llava-1.5-7b-hf", device="cuda", precision="float16")
-    export(llava, Image.open("cat.png"), "What is this?", Path("cat.lvlm"), Options(payload="f16"))
+    model = load("llava-hf/llava-1.5-7b-hf", device="cuda", precision="float16")
+    export(model, Image.open("cat.png"), "What is this?", Path("cat.lvlm"), Options(payload="f16"))
 
 Memory beside model and cache: one layer's attention [heads, n, n] at a time. What is recorded goes to disk as it comes: beside the
 trace, room for the trace once more is needed until it is complete. The trace appears under its name only when it is.
@@ -32,8 +34,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lvlm_export.generation import Answer, Sampling, Stores, generate  # noqa: E402
 from lvlm_export.hidden import StateStore, lens_tensors  # noqa: E402
-from lvlm_export.llava import PRECISIONS, Llava, load  # noqa: E402
-from lvlm_export.prompt import Prompt, chat_layout, make_prompt, pieces_of, prompt_parts, text_after, texts_of  # noqa: E402
+from lvlm_export.model import PRECISIONS, Model, load  # noqa: E402
+from lvlm_export.prompt import Prompt, chat_layout, make_prompt, pieces_of, text_after, texts_of  # noqa: E402
 from lvlm_export.relevancy import Relevancy  # noqa: E402
 from lvlm_export.trace_file import PAYLOADS, Array, RowStore, scratch_folder, write_trace  # noqa: E402
 
@@ -77,20 +79,21 @@ def resolved_layers(layers: list[int], count: int, what: str = "the decoder has 
     return sorted({layer % count for layer in layers})
 
 
-def make_stores(llava: Llava, folder: Path, prompt_length: int, options: Options) -> Stores:
+def make_stores(model: Model, folder: Path, prompt_length: int, options: Options) -> Stores:
     """Room for the longest answer; what is not written takes no disk."""
     T, K = options.max_new_tokens, prompt_length + options.max_new_tokens - 1
-    layers, heads = len(llava.decoder_layers), llava.config.text_config.num_attention_heads
+    layers, heads = len(model.decoder_layers), model.text_config.num_attention_heads
     full = resolved_layers(options.full_layers, layers)
-    vision = llava.config.vision_config
-    tokens = llava.grid**2 + llava.has_class_token
     every = list(range(layers + 1))
     hidden = resolved_layers(every if options.hidden_layers is None else options.hidden_layers, layers + 1, "there are hidden states")
-    return Stores(
+    stores = Stores(
         RowStore(folder, layers, heads, T, K, options.payload) if options.answer else None,
         RowStore(folder, len(full), heads, K, K, options.payload) if full else None,
-        RowStore(folder, llava.layers_used, vision.num_attention_heads, tokens, tokens, options.payload) if options.vision else None,
-        full, StateStore(folder, hidden, K, llava) if hidden and (options.hidden or options.lens) else None)
+        None, full, StateStore(folder, hidden, K, model) if hidden and (options.hidden or options.lens) else None)
+    if options.vision:
+        seen, heads = model.vision_positions, model.config.vision_config.num_attention_heads
+        stores.vision = RowStore(folder, len(model.vision_layers), heads, seen, seen, options.payload)
+    return stores
 
 
 def attention_tensors(stores: Stores, prompt_length: int, answer_length: int) -> dict:
@@ -106,7 +109,7 @@ def attention_tensors(stores: Stores, prompt_length: int, answer_length: int) ->
     return tensors
 
 
-def hidden_tensors(llava: Llava, stores: Stores, prompt: Prompt, answer_length: int, options: Options) -> tuple[dict, dict]:
+def hidden_tensors(model: Model, stores: Stores, prompt: Prompt, answer_length: int, options: Options) -> tuple[dict, dict]:
     """Tensors and metadata."""
     store = stores.hidden
     if store is None:
@@ -117,81 +120,105 @@ def hidden_tensors(llava: Llava, stores: Stores, prompt: Prompt, answer_length: 
     if options.hidden:
         tensors["hidden.states"] = store
     if options.lens:
-        words, texts = lens_tensors(llava, store, options.lens, prompt.ids[-1], options.say)
+        words, texts = lens_tensors(model, store, options.lens, prompt.ids[-1], options.say)
         tensors |= words
         metadata["lens.text"] = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
     return tensors, metadata
 
 
-def relevancy_tensors(llava: Llava, prompt: Prompt, pixels: torch.Tensor, answer: list[int], options: Options) -> dict:
-    relevancy, T = Relevancy(llava, prompt, pixels), len(answer)
+def relevancy_tensors(model: Model, prompt: Prompt, answer: Answer, options: Options) -> dict:
+    relevancy, T = Relevancy(model, prompt, answer.ids, answer.logprob), len(answer.ids)
     tables: dict[str, np.ndarray] = {}
     for token in range(T):
         options.say(f"relevancy of token {token + 1} of {T}")
-        for name, row in relevancy.maps(answer, token).items():
+        for name, row in relevancy.maps(token).items():
             width = len(prompt.ids) + T - 1 if name == "decoder" else len(row)
             tables.setdefault(name, np.zeros((T, width), np.float32))[token, :len(row)] = row
     return {f"relevancy.{name}": Array(table) for name, table in tables.items()}
 
 
-def answer_tensors(prompt: Prompt, answer: Answer, seen: torch.Tensor) -> dict:
-    return {"image": Array(seen.numpy()), "tokens.id": Array(np.array(prompt.ids + answer.ids, np.int64)),
+def picture_tensors(prompt: Prompt) -> dict:
+    tensors = {}
+    for number, picture in enumerate(prompt.pictures):
+        name = f"image.{number}" if number else "image"
+        tensors[name] = Array(picture.shown)
+        if number == 0 and picture.tiles is not None:
+            tensors["image.tiles"] = Array(picture.tiles)
+    return tensors
+
+
+def answer_tensors(prompt: Prompt, answer: Answer) -> dict:
+    return {"tokens.id": Array(np.array(prompt.ids + answer.ids, np.int64)),
             "answer.logprob": Array(np.array(answer.logprob, np.float32)),
             "answer.topk_id": Array(np.array(answer.topk_id, np.int64)),
             "answer.topk_logprob": Array(np.array(answer.topk_logprob, np.float32))}
 
 
-def metadata_of(llava: Llava, prompt: Prompt, answer: Answer, question: str, options: Options) -> dict[str, str]:
+def said_by(model: Model, ids: list[int]) -> list[str]:
+    """What each token says; image tokens in one run all say the same, as one of them alone does."""
+    kept = [at for at, token in enumerate(ids) if token != model.image_id or at == 0 or ids[at - 1] != token]
+    texts = texts_of(model.tokenizer, [ids[at] for at in kept])
+    ends = [*kept[1:], len(ids)]
+    return [text for text, begin, end in zip(texts, kept, ends) for _ in range(end - begin)]
+
+
+def geometry(prompt: Prompt, images: list[Image.Image]) -> dict[str, str]:
+    """Where the patches are, and the version of the format that can say it."""
+    region = prompt.regions[0]
+    if prompt.is_one_grid:
+        told = {"version": "1", "image_start": str(region["start"]), "grid": f"{region['rows']},{region['cols']}"}
+    else:
+        told = {"version": "2", "regions": json.dumps(prompt.regions)}
+    if prompt.pictures[0].tiles is not None:
+        told["picture_size"] = f"{images[0].width},{images[0].height}"
+    return told
+
+
+def metadata_of(model: Model, prompt: Prompt, answer: Answer, question: str, options: Options) -> dict[str, str]:
     """The names and values are those that the plugin itself writes."""
     def text(value):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     def pieces(ids):
-        return pieces_of(llava.tokenizer, ids)
+        return pieces_of(model.tokenizer, ids)
 
-    features = llava.image_features
-    once = prompt.ids[:prompt.feature_start + 1] + prompt.ids[prompt.feature_start + features:]
-    texts = texts_of(llava.tokenizer, once + answer.ids)
-    texts[prompt.feature_start:prompt.feature_start + 1] *= features
     before = [prompt.ids[-1], *answer.ids]
-
-    precision = {v: k for k, v in PRECISIONS.items()}[llava.head.weight.dtype]
-    where = llava.model.name_or_path
+    precision = {v: k for k, v in PRECISIONS.items()}[model.head.weight.dtype]
+    where = model.model.name_or_path
     metadata = {
-        "format": "lvlm-trace", "version": "1", "model": llava.name, "prompt": prompt.text,
-        "answer": llava.tokenizer.decode(answer.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False),
-        "tokens": text(prompt.pieces + pieces(answer.ids)), "text": text(texts), "roles": text(prompt.roles + ["answer"] * len(answer.ids)),
-        "prompt_length": str(len(prompt.ids)), "image_start": str(prompt.image_start), "grid": f"{llava.grid},{llava.grid}",
+        "format": "lvlm-trace", "model": model.name, "prompt": prompt.text,
+        "answer": model.tokenizer.decode(answer.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+        "tokens": text(prompt.pieces + pieces(answer.ids)), "text": text(said_by(model, prompt.ids + answer.ids)),
+        "roles": text(prompt.roles + ["answer"] * len(answer.ids)), "prompt_length": str(len(prompt.ids)),
         "answer.topk_token": text([pieces(row) for row in answer.topk_id]),
-        "answer.topk_text": text([[text_after(llava.tokenizer, last, token) for token in row] for last, row in zip(before, answer.topk_id)]),
+        "answer.topk_text": text([[text_after(model.tokenizer, last, token) for token in row] for last, row in zip(before, answer.topk_id)]),
         "model_directory": os.path.abspath(where) if os.path.isdir(where) else where,
         "question": question, "system_prompt": options.system, "chat_template": prompt.layout, "image_mode": "Default",
         "temperature": f"{options.sampling.temperature:g}", "top_p": f"{options.sampling.top_p:g}", "seed": str(options.sampling.seed),
         "precision": {"float32": "Float32", "bfloat16": "BFloat16", "float16": "Float16"}[precision],
-        "device": str(llava.device), "written_by": f"export_trace.py, transformers {transformers.__version__}"}
+        "device": str(model.device), "written_by": f"export_trace.py, transformers {transformers.__version__}"}
     if options.relevancy:
         metadata |= {"relevancy.mode": "exact", "relevancy.normalized": "1"}
     return metadata
 
 
-def export(llava: Llava, image: Image.Image, question: str, target: Path, options: Options = Options()) -> str:
-    """Asks, writes the trace `target` and returns the answer. Raises ValueError or OSError that says what is wrong."""
+def export(model: Model, image: Image.Image | list[Image.Image], question: str, target: Path, options: Options = Options()) -> str:
+    """Asks about a picture, or several, writes the trace `target` and returns the answer. Raises ValueError or OSError that says what is
+    wrong."""
     target = Path(target)
-    in_question = llava.image_token in question
-    layout = options.template or chat_layout(llava.processor, bool(options.system), llava.image_token, in_question)
-    parts = prompt_parts(layout, question, options.system, llava.image_token)
-    prompt = make_prompt(parts, layout, llava.tokenizer, llava.image_id, llava.image_features, llava.keeps_class_token)
-    seen, pixels = llava.see(image)
+    images = [one.convert("RGB") for one in (image if isinstance(image, (list, tuple)) else [image])]
+    layout = options.template or chat_layout(model, bool(options.system), len(images), model.placeholder in question)
+    prompt = make_prompt(model, layout, question, options.system, images)
     with scratch_folder(target) as folder:
-        stores = make_stores(llava, folder, len(prompt.ids), options)
-        answer = generate(llava, prompt, pixels, stores, options.sampling, options.max_new_tokens, options.alternatives, options.say)
-        tensors = answer_tensors(prompt, answer, seen) | attention_tensors(stores, len(prompt.ids), len(answer.ids))
-        seen_inside, words = hidden_tensors(llava, stores, prompt, len(answer.ids), options)
+        stores = make_stores(model, folder, len(prompt.ids), options)
+        answer = generate(model, prompt, stores, options.sampling, options.max_new_tokens, options.alternatives, options.say)
+        tensors = picture_tensors(prompt) | answer_tensors(prompt, answer) | attention_tensors(stores, len(prompt.ids), len(answer.ids))
+        seen_inside, words = hidden_tensors(model, stores, prompt, len(answer.ids), options)
         tensors |= seen_inside
         if options.relevancy:
-            tensors |= relevancy_tensors(llava, prompt, pixels, answer.ids, options)
+            tensors |= relevancy_tensors(model, prompt, answer, options)
         options.say("writing")
-        metadata = metadata_of(llava, prompt, answer, question, options) | words
+        metadata = metadata_of(model, prompt, answer, question, options) | geometry(prompt, images) | words
         write_trace(target, tensors, metadata)
     options.say("")
     return metadata["answer"]
@@ -200,7 +227,7 @@ def export(llava: Llava, image: Image.Image, question: str, target: Path, option
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="export_trace.py", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="checkpoint folder, or a name on Hugging Face's hub")
-    parser.add_argument("--image", required=True, type=Path)
+    parser.add_argument("--image", required=True, type=Path, nargs="+", help="a picture, or several, such as the frames of a clip")
     parser.add_argument("--question", required=True)
     parser.add_argument("--output", required=True, type=Path, help="the trace to write, .lvlm")
     parser.add_argument("--system", default="", help="system prompt")
@@ -235,21 +262,25 @@ def layers_of(option: str, words: list[str], count: int) -> list[int]:
         raise ValueError(f"{option} {' '.join(words)!r}: neither indices of layers nor 'all'") from error
 
 
-def run(args: argparse.Namespace) -> str:
+def opened(path: Path) -> Image.Image:
     try:
-        with Image.open(args.image) as opened:
-            image = opened.convert("RGB")
+        with Image.open(path) as image:
+            return image.convert("RGB")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{args.image}: cannot be read as a picture: {error}") from error
+        raise ValueError(f"{path}: cannot be read as a picture: {error}") from error
+
+
+def run(args: argparse.Namespace) -> str:
+    images = [opened(path) for path in args.image]
     options = Options(
         system=args.system, template=args.template and args.template.replace(r"\n", "\n"), max_new_tokens=args.max_new_tokens,
         alternatives=args.alternatives, sampling=Sampling(args.temperature, args.top_p, args.seed), payload=args.payload,
         full_layers=[], hidden=args.hidden, lens=args.lens, answer=not args.no_answer, vision=args.vision, relevancy=args.relevancy, progress=sys.stderr.isatty())
-    llava = load(args.model, args.device, args.precision)
-    count = len(llava.decoder_layers)
+    model = load(args.model, args.device, args.precision)
+    count = len(model.decoder_layers)
     options.full_layers = layers_of("full-layers", args.full_layers, count)
     options.hidden_layers = layers_of("hidden-layers", args.hidden_layers, count + 1)
-    return export(llava, image, args.question, args.output, options)
+    return export(model, images, args.question, args.output, options)
 
 
 def main(argv: list[str] | None = None) -> int:

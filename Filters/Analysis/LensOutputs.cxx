@@ -130,7 +130,7 @@ void LensOutputs::fillVolume(vtkImageData* volume) const
 void LensOutputs::fillPositions(vtkTable* table) const
 {
   const auto K = static_cast<std::size_t>(this->Seen.positions);
-  const Region region = mapRegion(this->Recorded);
+  const MapGrid map = mapGrid(this->Recorded);
   Indices layer, position, patch;
   std::vector<std::string> role, text;
   for (const std::int64_t l : this->Seen.layers)
@@ -141,7 +141,7 @@ void LensOutputs::fillPositions(vtkTable* table) const
       position.push_back(static_cast<std::int64_t>(p));
       role.emplace_back(nameOf(this->Recorded.roles[p]));
       text.push_back(textAt(this->Recorded, p));
-      patch.push_back(region.patchAt(static_cast<std::int64_t>(p)));
+      patch.push_back(map.cellAt(static_cast<std::int64_t>(p)));
     }
   }
   addColumn(table, "layer", layer);

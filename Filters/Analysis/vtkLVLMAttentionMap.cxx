@@ -124,7 +124,7 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   output->GetCellData()->SetScalars(lvlm::arrayFromTensor(
     lvlm::Tensor::of(lvlm::rowsUp(map, trace.grid), { trace.grid.count() }), "attention"));
   lvlm::addPatchIndices(output, trace.grid);
-  lvlm::addPicture(output, data);
+  lvlm::addPicture(output, data, lvlm::mapGrid(trace).image);
   this->TellTokens(trace, shown.answerTokens, outputs);
   lvlm::addText(output, "heads", headsText(shown, trace, this->Reduction, candidates));
   lvlm::addLegend(output, legendText(this->Weighting), "attention");

@@ -169,7 +169,7 @@ void addWeights(const std::vector<float>& weights, const lvlm::Trace& trace, vtk
   output->GetCellData()->SetScalars(lvlm::arrayFromTensor(
     lvlm::Tensor::of(lvlm::rowsUp(weights, trace.grid), { trace.grid.count() }), "weight"));
   lvlm::addPatchIndices(output, trace.grid);
-  lvlm::addPicture(output, data);
+  lvlm::addPicture(output, data, lvlm::mapGrid(trace).image);
 }
 
 /// Cell arrays `patch` and `answer_index` of the discs and words, -1 where it is none, for whoever

@@ -4,6 +4,7 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/LabelShapes.h"
 #include "Models/Trace/Analysis.h"
+#include "Models/Trace/Regions.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
 
@@ -95,7 +96,7 @@ void vtkLVLMLayerVolume::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::shapeImage(output, lvlm::gridPoints(shape, count / trace.grid.count()));
   output->GetPointData()->SetScalars(lvlm::arrayFromTensor(
     lvlm::Tensor::of(lvlm::rowsUp(maps, trace.grid), { count }), "attention"));
-  lvlm::addPicture(output, data);
+  lvlm::addPicture(output, data, lvlm::mapGrid(trace).image);
   const bool layers = this->Axis == LAYERS;
   const auto chosen = [&](const lvlm::Indices& list, std::int64_t all, const char* what)
   { return lvlm::resolveIndices(list, all, what); };

@@ -5,6 +5,7 @@
 #include "LensRequest.h"
 
 #include "Filters/Common/OutputVTK.h"
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TraceShape.h"
 #include "Readers/vtkLVLMGuard.h"
@@ -100,7 +101,7 @@ void vtkLVLMLogitLens::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   for (vtkImageData* image : { volume, map })
   {
     results.describe(image);
-    lvlm::addPicture(image, data);
+    lvlm::addPicture(image, data, lvlm::mapGrid(trace).image);
     lvlm::addLegend(image,
       image == volume ? "Probability of the word" : "Its largest over the layers", "probability");
   }

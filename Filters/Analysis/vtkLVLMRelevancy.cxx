@@ -4,6 +4,7 @@
 #include "RelevancyRequest.h"
 
 #include "Filters/Common/OutputVTK.h"
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/Rollout.h"
 #include "Models/Trace/Words.h"
 #include "Readers/TensorVTK.h"
@@ -250,10 +251,11 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
 {
   const lvlm::RelevancyRequest request = this->GetRequest(trace, outputs);
   const auto whole = vtkLVLMTrace::TraceOf(data); // `trace` may be one region's view of it
-  if (this->Method == TOKEN_ACTIVATION && trace.imageStart != whole->imageStart)
+  if (this->Method == TOKEN_ACTIVATION &&
+    lvlm::patchPositions(trace) != lvlm::patchPositions(*whole))
   {
     lvlm::fail("Region: ", this->Region,
-      ": a token activation map is made of the finest region "
+      ": a token activation map is made of the finest patches "
       "alone (-1)");
   }
   const lvlm::AnswerMaps maps = lvlm::relevancyMaps(
@@ -289,7 +291,7 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     addMap(image, trace, arrayName(name), map);
   }
   lvlm::addPatchIndices(image, trace.grid);
-  lvlm::addPicture(image, data);
+  lvlm::addPicture(image, data, lvlm::mapGrid(trace).image);
   this->TellTokens(trace, request.tokens, outputs);
   addMapTexts(image, this->Method);
   lvlm::addLegend(image, legendText(this->Method, normalize), arrayName(names[0]));

@@ -59,7 +59,7 @@ void addCells(
 
 void fillPositions(vtkTable* table, const lvlm::Trace& trace, const Sinks& sinks)
 {
-  const lvlm::Region region = lvlm::mapRegion(trace);
+  const lvlm::MapGrid map = lvlm::mapGrid(trace);
   lvlm::Indices position, patch;
   std::vector<std::string> role, text;
   for (std::int64_t p = 0; p < trace.keys(); ++p)
@@ -67,7 +67,7 @@ void fillPositions(vtkTable* table, const lvlm::Trace& trace, const Sinks& sinks
     position.push_back(p);
     role.emplace_back(lvlm::nameOf(trace.roles[static_cast<std::size_t>(p)]));
     text.push_back(lvlm::textAt(trace, static_cast<std::size_t>(p)));
-    patch.push_back(region.patchAt(p));
+    patch.push_back(map.cellAt(p));
   }
   lvlm::addColumn(table, "position", position);
   lvlm::addColumn(table, "role", role);
@@ -170,7 +170,7 @@ void vtkLVLMSinks::Compute(const lvlm::Trace& trace, vtkDataObject* data, vtkInf
   addCells(map, "layers", sinks.layers, trace);
   map->GetCellData()->SetActiveScalars("sink_value");
   lvlm::addPatchIndices(map, trace.grid);
-  lvlm::addPicture(map, data);
+  lvlm::addPicture(map, data, lvlm::mapGrid(trace).image);
   lvlm::addText(map, "method",
     found.byStates ? "hidden states"
                    : "attention columns, a substitute: the trace has no hidden states");

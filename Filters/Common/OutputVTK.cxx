@@ -70,7 +70,7 @@ ImageGeometry gridCells(const TraceShape& shape)
   geometry.extent[3] = static_cast<int>(shape.grid.rows);
   if (!shape.regions.empty())
   {
-    const auto& [left, top, right, bottom] = finestRegion(shape.regions).box;
+    const auto& [left, top, right, bottom] = mapGrid(shape.regions).box;
     geometry.spacing[0] = (right - left) / static_cast<double>(shape.grid.cols);
     geometry.spacing[1] = (bottom - top) / static_cast<double>(shape.grid.rows);
     geometry.origin[0] = left;
@@ -151,7 +151,7 @@ void addPatchIndices(vtkImageData* output, const PatchGrid& grid)
 vtkSmartPointer<vtkDataArray> pixelsOf(vtkImageData* picture, const char* name)
 {
   // Renaming the trace's own array would rename its block.
-  vtkDataArray* pixels = picture->GetPointData()->GetArray(tensor_name::Image);
+  vtkDataArray* pixels = picture->GetPointData()->GetScalars();
   vtkSmartPointer<vtkDataArray> shared;
   shared.TakeReference(pixels->NewInstance());
   shared->ShallowCopy(pixels);
@@ -159,9 +159,9 @@ vtkSmartPointer<vtkDataArray> pixelsOf(vtkImageData* picture, const char* name)
   return shared;
 }
 
-void addPicture(vtkDataObject* output, vtkDataObject* trace)
+void addPicture(vtkDataObject* output, vtkDataObject* trace, std::int64_t image)
 {
-  vtkImageData* picture = vtkLVLMTrace::PictureOf(trace);
+  vtkImageData* picture = vtkLVLMTrace::PictureOf(trace, image);
   if (!picture)
   {
     return;

@@ -82,9 +82,9 @@ void addPatchIndices(vtkImageData* output, const PatchGrid& grid);
 /// The pixels of a trace's picture block under another name, memory shared.
 vtkSmartPointer<vtkDataArray> pixelsOf(vtkImageData* picture, const char* name);
 
-/// Puts the trace's picture into the field data of `output` (arrays `picture`, shared, and
-/// `picture_size` = width, height), so that LVLMOverlay needs nothing but a map.
-void addPicture(vtkDataObject* output, vtkDataObject* trace);
+/// Puts a picture of the trace, by its number, into the field data of `output` (arrays `picture`,
+/// shared, and `picture_size` = width, height), so that LVLMOverlay needs nothing but a map.
+void addPicture(vtkDataObject* output, vtkDataObject* trace, std::int64_t image = 0);
 
 /// Puts a line on what an output shows into its field data, for LVLM Caption.
 void addText(vtkDataObject* output, const char* name, const std::string& text);

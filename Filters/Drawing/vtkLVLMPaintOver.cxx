@@ -42,9 +42,8 @@ std::uint8_t byteOf(double value)
     : std::uint8_t{ 0 };
 }
 
-void paint(const Pixels& pixels, std::int64_t patch, const lvlm::Region& region, const Rgb& color)
+void paint(const Pixels& pixels, const lvlm::PixelBox& box, const Rgb& color)
 {
-  const lvlm::PixelBox box = lvlm::boxOfPatch(patch, region);
   for (std::int64_t y = box.top; y < box.bottom; ++y)
   {
     std::uint8_t* line = pixels.values + 3 * (pixels.height - 1 - y) * pixels.width;
@@ -108,9 +107,9 @@ void vtkLVLMPaintOver::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   const Rgb mean = lvlm::meanColor(pixels.values, pixels.width * pixels.height);
   const Rgb fills[] = { mean, { 0, 0, 0 }, { 255, 255, 255 },
     { byteOf(this->Color[0]), byteOf(this->Color[1]), byteOf(this->Color[2]) } };
-  const lvlm::Region region = lvlm::mapRegion(trace);
+  const lvlm::MapGrid map = lvlm::mapGrid(trace);
   for (const std::int64_t patch : patches)
   {
-    paint(pixels, patch, region, fills[this->Fill]);
+    paint(pixels, lvlm::boxOfPatch(patch, map.grid, map.box), fills[this->Fill]);
   }
 }

@@ -186,7 +186,7 @@ void expectTiles(const lvlm::checkpoint::LlavaConfig& config,
   const auto plan = lvlm::picture::planTiles(given, config.canvases, config.vision.imageSize);
   const lvlm::PatchGrid tile{ config.vision.gridEdge(), config.vision.gridEdge() };
   shape.regions = lvlm::picture::tokensOfTiles(plan, { tile, 0 }, given, config.mostTiles).regions;
-  shape.grid = lvlm::finestRegion(shape.regions).grid;
+  shape.grid = lvlm::mapGrid(shape.regions).grid;
   shape.width = plan.canvas().width;
   shape.height = plan.canvas().height;
 }

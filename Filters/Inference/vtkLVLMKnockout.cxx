@@ -241,10 +241,10 @@ lvlm::Indices vtkLVLMKnockout::GetPatchPositions(
   {
     patches = lvlm::resolveIndices(patches, trace.grid.count(), "Patches");
   }
-  const lvlm::Region region = lvlm::mapRegion(trace);
+  const lvlm::Indices positions = lvlm::patchPositions(trace);
   for (std::int64_t& patch : patches)
   {
-    patch = region.position(patch);
+    patch = positions[static_cast<std::size_t>(patch)];
   }
   return patches;
 }

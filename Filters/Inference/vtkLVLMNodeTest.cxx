@@ -7,6 +7,7 @@
 #include "Models/Llava/Intervention.h"
 #include "Models/Ranks/Team.h"
 #include "Models/Trace/Faithfulness.h"
+#include "Models/Trace/Regions.h"
 
 #include "vtkDataArray.h"
 #include "vtkInformation.h"
@@ -109,9 +110,7 @@ struct Kinds
 
   void add(const lvlm::Trace& trace, std::int64_t position)
   {
-    const bool patch =
-      position >= trace.imageStart && position < trace.imageStart + trace.grid.count();
-    (patch ? this->patches : this->words).push_back(position);
+    (lvlm::isPatch(trace, position) ? this->patches : this->words).push_back(position);
   }
 };
 

@@ -87,12 +87,12 @@ std::vector<Place> wordsOf(const lvlm::Trace& trace)
 /// A place for each position.
 std::vector<Place> eachOf(const lvlm::Trace& trace, const Indices& positions)
 {
-  const lvlm::Region region = lvlm::mapRegion(trace);
+  const lvlm::MapGrid map = lvlm::mapGrid(trace);
   std::vector<Place> places;
   for (const std::int64_t i : positions)
   {
     const auto at = static_cast<std::size_t>(i);
-    const std::int64_t patch = region.patchAt(i);
+    const std::int64_t patch = map.cellAt(i);
     places.push_back({ patch >= 0 ? "patch " + std::to_string(patch) : lvlm::textAt(trace, at),
       trace.roles[at], { i } });
   }
@@ -202,14 +202,14 @@ void fillMap(vtkImageData* map, const Numbers& numbers, const std::vector<Place>
 {
   std::vector<float> restored(static_cast<std::size_t>(trace.grid.count()), NAN);
   Indices where(restored.size(), -1);
-  const lvlm::Region region = lvlm::mapRegion(trace);
+  const lvlm::MapGrid map = lvlm::mapGrid(trace);
   for (std::size_t p = 0; p < places.size(); ++p)
   {
     const auto begin = numbers.restored.begin() + static_cast<std::ptrdiff_t>(p * layers.size());
     const auto most = std::max_element(begin, begin + static_cast<std::ptrdiff_t>(layers.size()));
     for (const std::int64_t position : places[p].positions)
     {
-      if (const std::int64_t cell = region.patchAt(position); cell >= 0)
+      if (const std::int64_t cell = map.cellAt(position); cell >= 0)
       {
         const auto patch = static_cast<std::size_t>(cell);
         restored[patch] = *most;

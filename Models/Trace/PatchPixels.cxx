@@ -16,10 +16,10 @@ std::int64_t edgeOf(std::int64_t index, std::int64_t count, double low, double h
 }
 }
 
-PixelBox boxOfPatch(std::int64_t patch, const Region& region)
+PixelBox boxOfPatch(std::int64_t patch, const PatchGrid& grid, const Box& box)
 {
-  const auto& [rows, cols] = region.grid;
-  const auto& [left, top, right, bottom] = region.box;
+  const auto& [rows, cols] = grid;
+  const auto& [left, top, right, bottom] = box;
   const std::int64_t row = patch / cols, col = patch % cols;
   return { edgeOf(col, cols, left, right), edgeOf(col + 1, cols, left, right),
     edgeOf(row, rows, top, bottom), edgeOf(row + 1, rows, top, bottom) };

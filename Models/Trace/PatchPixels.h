@@ -21,9 +21,9 @@ struct PixelBox
   std::int64_t bottom = 0;
 };
 
-/// A patch of a region, row-major in [0, grid.count()), in its picture; all boxes together are the
-/// region's, and no two of them overlap.
-PixelBox boxOfPatch(std::int64_t patch, const Region& region);
+/// A patch of a grid over `box` of a picture, row-major in [0, grid.count()); all together are the
+/// box, and no two of them overlap.
+PixelBox boxOfPatch(std::int64_t patch, const PatchGrid& grid, const Box& box);
 
 /// Mean of `count` pixels of three values each, rounded; black where there are none.
 std::array<std::uint8_t, 3> meanColor(const std::uint8_t* pixels, std::int64_t count);

@@ -83,18 +83,196 @@ const Region& finestRegion(const std::vector<Region>& regions)
     { return a.image != b.image ? a.image < b.image : patchArea(a) < patchArea(b); });
 }
 
-Region mapRegion(const Trace& trace)
+namespace
 {
-  if (!trace.regions.empty())
+/// How far a patch may be from its cell of a joined grid, in patches: far less than anybody sees.
+constexpr double Slack = 0.1;
+
+/// One axis of a grid that regions are laid into.
+struct Axis
+{
+  double low;
+  double high;
+  double count; ///< of cells; what no grid can have where there is no such axis
+
+  /// The first cell of a region's piece [from, to) of `cells` cells, or -1 where it lies askew.
+  std::int64_t cellOf(double from, double to, std::int64_t cells) const
   {
-    return finestRegion(trace.regions);
+    const double step = (this->high - this->low) / this->count;
+    const double first = std::round((from - this->low) / step);
+    const auto isAt = [&](double edge, double cell)
+    { return std::abs(edge - (this->low + cell * step)) <= Slack * step; };
+    const bool fits = first >= 0 && first + static_cast<double>(cells) <= this->count &&
+      isAt(from, first) && isAt(to, first + static_cast<double>(cells));
+    return fits ? static_cast<std::int64_t>(first) : -1;
   }
-  Region whole;
-  whole.start = trace.imageStart;
-  whole.grid = trace.grid;
-  whole.stride = trace.grid.cols;
-  whole.box = pictureBox(trace);
-  return whole;
+};
+
+/// The axis that boxes have together, `low` and `high` being indices into a box, in cells of
+/// `step`.
+Axis axisOf(const std::vector<Region>& regions, std::size_t low, std::size_t high, double step)
+{
+  Axis axis{ regions[0].box[low], regions[0].box[high], 0 };
+  for (const Region& region : regions)
+  {
+    axis.low = std::min(axis.low, region.box[low]);
+    axis.high = std::max(axis.high, region.box[high]);
+  }
+  axis.count = std::round((axis.high - axis.low) / step);
+  return axis;
+}
+
+bool overlap(const MapGrid::Part& a, const MapGrid::Part& b)
+{
+  return a.row < b.row + b.region.grid.rows && b.row < a.row + a.region.grid.rows &&
+    a.col < b.col + b.region.grid.cols && b.col < a.col + a.region.grid.cols;
+}
+
+/// Whether the parts fill the grid, each cell once.
+bool areTiles(const MapGrid& map)
+{
+  std::int64_t cells = 0;
+  for (std::size_t i = 0; i < map.parts.size(); ++i)
+  {
+    cells += map.parts[i].region.grid.count();
+    for (std::size_t j = 0; j < i; ++j)
+    {
+      if (overlap(map.parts[i], map.parts[j]))
+      {
+        return false;
+      }
+    }
+  }
+  return cells == map.grid.count();
+}
+
+MapGrid gridOf(const Region& region)
+{
+  return { region.image, region.grid, region.box, { { region, 0, 0 } } };
+}
+
+/// The regions of the finest one's picture that have patches of its size.
+std::vector<Region> regionsLike(const Region& finest, const std::vector<Region>& regions)
+{
+  const auto sizeOf = [](const Region& region, std::size_t low, std::int64_t count)
+  { return (region.box[low + 2] - region.box[low]) / static_cast<double>(count); };
+  const auto isLike = [](double a, double b, std::int64_t count)
+  { return std::abs(a - b) * static_cast<double>(count) <= 2 * Slack * b; };
+  std::vector<Region> alike;
+  for (const Region& region : regions)
+  {
+    const PatchGrid& grid = region.grid;
+    if (region.image == finest.image &&
+      isLike(sizeOf(region, 0, grid.cols), sizeOf(finest, 0, finest.grid.cols), grid.cols) &&
+      isLike(sizeOf(region, 1, grid.rows), sizeOf(finest, 1, finest.grid.rows), grid.rows))
+    {
+      alike.push_back(region);
+    }
+  }
+  return alike;
+}
+}
+
+MapGrid mapGrid(const std::vector<Region>& regions)
+{
+  const Region& finest = finestRegion(regions);
+  const std::vector<Region> alike = regionsLike(finest, regions);
+  if (alike.size() < 2)
+  {
+    return gridOf(finest);
+  }
+  const auto& [left, top, right, bottom] = finest.box;
+  const Axis across = axisOf(alike, 0, 2, (right - left) / static_cast<double>(finest.grid.cols));
+  const Axis down = axisOf(alike, 1, 3, (bottom - top) / static_cast<double>(finest.grid.rows));
+  const auto isEdge = [](double count) { return count >= 1 && count <= MaximumEdge; };
+  if (!isEdge(across.count) || !isEdge(down.count)) // boxes may be anything before they are checked
+  {
+    return gridOf(finest);
+  }
+  MapGrid map;
+  map.image = finest.image;
+  map.grid = { static_cast<std::int64_t>(down.count), static_cast<std::int64_t>(across.count) };
+  map.box = { across.low, down.low, across.high, down.high };
+  for (const Region& region : alike)
+  {
+    const std::int64_t col = across.cellOf(region.box[0], region.box[2], region.grid.cols);
+    const std::int64_t row = down.cellOf(region.box[1], region.box[3], region.grid.rows);
+    if (row < 0 || col < 0)
+    {
+      return gridOf(finest);
+    }
+    map.parts.push_back({ region, row, col });
+  }
+  return areTiles(map) ? map : gridOf(finest);
+}
+
+namespace
+{
+Region wholeRegion(const Trace& trace)
+{
+  return { 0, trace.imageStart, trace.grid, trace.grid.cols, pictureBox(trace) };
+}
+}
+
+MapGrid mapGrid(const Trace& trace)
+{
+  return trace.regions.empty() ? gridOf(wholeRegion(trace)) : mapGrid(trace.regions);
+}
+
+std::int64_t MapGrid::position(std::int64_t cell) const
+{
+  const std::int64_t row = cell / this->grid.cols, col = cell % this->grid.cols;
+  for (const Part& part : this->parts)
+  {
+    const PatchGrid& own = part.region.grid;
+    const std::int64_t r = row - part.row, c = col - part.col;
+    if (r >= 0 && r < own.rows && c >= 0 && c < own.cols)
+    {
+      return part.region.position(r * own.cols + c);
+    }
+  }
+  fail("cell ", cell, " is not in a grid of ", this->grid.rows, " x ", this->grid.cols);
+}
+
+std::vector<std::int64_t> MapGrid::positions() const
+{
+  std::vector<std::int64_t> all(static_cast<std::size_t>(this->grid.count()));
+  for (const Part& part : this->parts)
+  {
+    const PatchGrid& own = part.region.grid;
+    for (std::int64_t patch = 0; patch < own.count(); ++patch)
+    {
+      const std::int64_t row = part.row + patch / own.cols, col = part.col + patch % own.cols;
+      all[static_cast<std::size_t>(row * this->grid.cols + col)] = part.region.position(patch);
+    }
+  }
+  return all;
+}
+
+std::int64_t MapGrid::cellAt(std::int64_t position) const
+{
+  for (const Part& part : this->parts)
+  {
+    const std::int64_t patch = part.region.patchAt(position);
+    if (patch >= 0)
+    {
+      const std::int64_t cols = part.region.grid.cols;
+      return (part.row + patch / cols) * this->grid.cols + part.col + patch % cols;
+    }
+  }
+  return -1;
+}
+
+bool MapGrid::has(const Region& region) const
+{
+  return std::any_of(this->parts.begin(), this->parts.end(),
+    [&region](const Part& part) { return part.region.start == region.start; });
+}
+
+std::string pictureName(std::int64_t image)
+{
+  const std::string first = tensor_name::Image;
+  return image == 0 ? first : first + "." + std::to_string(image);
 }
 
 Box pictureBox(const Trace& trace)
@@ -129,61 +307,55 @@ std::array<double, 2> centreAtPosition(const Trace& trace, std::int64_t position
 
 std::vector<Region> allRegions(const Trace& trace)
 {
-  return trace.regions.empty() ? std::vector<Region>{ mapRegion(trace) } : trace.regions;
+  return trace.regions.empty() ? std::vector<Region>{ wholeRegion(trace) } : trace.regions;
 }
 
 std::int64_t patchAtPosition(const Trace& trace, std::int64_t position)
 {
-  return mapRegion(trace).patchAt(position);
+  return mapGrid(trace).cellAt(position);
 }
 
 std::vector<std::int64_t> patchPositions(const Trace& trace)
 {
-  const Region region = mapRegion(trace);
-  std::vector<std::int64_t> positions(static_cast<std::size_t>(region.grid.count()));
-  for (std::size_t patch = 0; patch < positions.size(); ++patch)
-  {
-    positions[patch] = region.position(static_cast<std::int64_t>(patch));
-  }
-  return positions;
+  return mapGrid(trace).positions();
 }
 
 ImageMap::ImageMap(const Trace& trace)
 {
-  const Region own = mapRegion(trace);
+  const MapGrid own = mapGrid(trace);
   std::vector<Region> all = allRegions(trace);
   all.erase(std::remove_if(all.begin(), all.end(),
               [&](const Region& region) { return region.image != own.image; }),
     all.end());
   this->Cells = static_cast<std::size_t>(own.grid.count());
-  this->First = own.start;
-  std::int64_t end = own.end();
+  this->First = all[0].start;
+  std::int64_t end = 0;
   for (const Region& region : all)
   {
     this->First = std::min(this->First, region.start);
     end = std::max(end, region.end());
   }
   this->Count = end - this->First;
-  if (all.size() == 1 && isOnePiece(own))
+  if (all.size() == 1 && isOnePiece(all[0]))
   {
     return;
   }
+  const std::vector<std::int64_t> positions = own.positions();
   for (std::size_t cell = 0; cell < this->Cells; ++cell)
   {
-    const std::int64_t position = own.position(static_cast<std::int64_t>(cell));
     this->Parts.push_back({ static_cast<std::uint32_t>(cell),
-      static_cast<std::uint32_t>(position - this->First), 1.0 });
+      static_cast<std::uint32_t>(positions[cell] - this->First), 1.0 });
   }
   for (const Region& region : all)
   {
-    if (region.start != own.start)
+    if (!own.has(region))
     {
       this->shareOut(own, region);
     }
   }
 }
 
-void ImageMap::shareOut(const Region& own, const Region& other)
+void ImageMap::shareOut(const MapGrid& own, const Region& other)
 {
   const Cuts fineDown(own.box[1], own.box[3], own.grid.rows);
   const Cuts fineAcross(own.box[0], own.box[2], own.grid.cols);
@@ -237,6 +409,10 @@ Trace withRegion(const Trace& trace, std::int64_t region)
   if (region >= 0)
   {
     one.regions = { known[static_cast<std::size_t>(region)] };
+    if (const std::string name = pictureName(one.regions[0].image); trace.has(name))
+    {
+      one.tensors[tensor_name::Image] = trace.tensor(name);
+    }
     settleRegions(one);
   }
   return one;
@@ -244,9 +420,10 @@ Trace withRegion(const Trace& trace, std::int64_t region)
 
 void settleRegions(Trace& trace)
 {
-  const Region& shown = finestRegion(trace.regions);
-  trace.grid = shown.grid;
-  trace.imageStart = shown.start;
+  const MapGrid map = mapGrid(trace.regions);
+  trace.grid = map.grid;
+  trace.imageStart = map.position(0);
+  const Region& shown = trace.regions[0];
   if (trace.regions.size() == 1 && isOnePiece(shown) && shown.image == 0 &&
     coversPicture(shown, trace))
   {
@@ -348,9 +525,7 @@ void checkNumbers(const Region& region, std::size_t index, std::int64_t promptLe
 
 void checkBox(const Region& region, std::size_t index, const Trace& trace)
 {
-  const std::string name = region.image == 0
-    ? tensor_name::Image
-    : tensor_name::Image + ("." + std::to_string(region.image));
+  const std::string name = pictureName(region.image);
   double width = MaximumEdge, height = MaximumEdge; // of a picture that is not there
   if (trace.has(name))
   {
@@ -398,17 +573,17 @@ void checkRegions(const Trace& trace)
       fail("position ", p, " has role '", nameOf(trace.roles[p]), "', which contradicts regions");
     }
   }
-  const Region& shown = finestRegion(trace.regions);
+  const MapGrid map = mapGrid(trace.regions);
   const auto alike = std::count_if(trace.regions.begin(), trace.regions.end(),
-    [&shown](const Region& region) { return region.image == shown.image; });
+    [&map](const Region& region) { return region.image == map.image; });
   if (alike > MaximumRegionsOfPicture)
   {
     fail(alike, " regions of one picture, at most ", MaximumRegionsOfPicture, " are accepted");
   }
-  if (shown.start != trace.imageStart || shown.grid.rows != trace.grid.rows ||
-    shown.grid.cols != trace.grid.cols)
+  if (map.position(0) != trace.imageStart || map.grid.rows != trace.grid.rows ||
+    map.grid.cols != trace.grid.cols)
   {
-    fail("grid and image_start are not those of the finest region");
+    fail("grid and image_start are not those of the regions");
   }
 }
 

@@ -15,11 +15,43 @@
 namespace lvlm
 {
 
-/// The region whose grid maps have: of the first picture, the one with the smallest patches. Of a
-/// trace that lists none, its grid over the whole picture.
-Region mapRegion(const Trace& trace);
-/// The same of a list that is not empty.
+/// The region with the smallest patches of the first picture. The list must not be empty.
 const Region& finestRegion(const std::vector<Region>& regions);
+
+/// The grid that maps have: cells in rows over a box of a picture, each of which is one patch.
+struct MapGrid
+{
+  /// A region, and the cell of its first patch.
+  struct Part
+  {
+    Region region;
+    std::int64_t row = 0;
+    std::int64_t col = 0;
+  };
+
+  std::int64_t image = 0;
+  PatchGrid grid;
+  Box box{};
+  std::vector<Part> parts; ///< at least one; they fill the grid, and no two of them overlap
+
+  /// The position of a cell's patch.
+  std::int64_t position(std::int64_t cell) const;
+  /// The same of all cells: [grid.count()].
+  std::vector<std::int64_t> positions() const;
+  /// The cell of the patch at a position, or -1 where there is no patch of this grid.
+  std::int64_t cellAt(std::int64_t position) const;
+  bool has(const Region& region) const;
+};
+
+/// Of a list that is not empty: the regions of the first picture that have the finest one's scale,
+/// joined, where they fill a rectangle side by side, as tiles do (a patch may be off by a tenth of
+/// itself); else the finest region alone.
+MapGrid mapGrid(const std::vector<Region>& regions);
+/// Of a trace that lists no regions: its grid over the whole picture.
+MapGrid mapGrid(const Trace& trace);
+
+/// The tensor of a picture: `image`, `image.1` ...
+std::string pictureName(std::int64_t image);
 
 /// All regions: those that the trace lists, else its grid over the whole picture.
 std::vector<Region> allRegions(const Trace& trace);
@@ -39,8 +71,8 @@ inline bool isPatch(const Trace& trace, std::int64_t position)
 /// All patches in their order: [trace.grid.count()].
 std::vector<std::int64_t> patchPositions(const Trace& trace);
 
-/// What a row of attention, or of another quantity that adds up, gives the map's patches: the
-/// map's own region and, by area, what the first picture's other regions have there. The sum over
+/// What a row of attention, or of another quantity that adds up, gives the map's patches: those of
+/// the map's own grid and, by area, what the first picture's other regions have there. The sum over
 /// the map is the sum over the first picture's patches: a coarse patch is shared out among the fine
 /// ones that it overlaps, the nearest one gets what overlaps none.
 class ImageMap
@@ -80,7 +112,7 @@ private:
     double share;
   };
 
-  void shareOut(const Region& own, const Region& other);
+  void shareOut(const MapGrid& own, const Region& other);
 
   std::int64_t First = 0;
   std::int64_t Count = 0;
@@ -88,8 +120,9 @@ private:
   std::vector<Part> Parts; ///< empty: a row is a map as it is
 };
 
-/// The trace with one of its regions alone, tensors shared: maps of it have that region's grid.
-/// -1: all of them, the trace itself. Throws Error for another number out of range.
+/// The trace with one of its regions alone, tensors shared: maps of it have that region's grid, and
+/// its tensor `image` is that region's picture. -1: all of them, the trace itself. Throws Error for
+/// another number out of range.
 Trace withRegion(const Trace& trace, std::int64_t region);
 
 /// Makes `grid` and `imageStart` those of the list. A list of one grid in one piece over the whole

@@ -58,14 +58,21 @@ public:
 
   const std::vector<double>& read(std::int64_t query)
   {
-    this->One.resize(static_cast<std::size_t>(query) + 1);
-    this->Row.assign(this->One.size(), 0.0);
+    const std::int64_t wanted = std::min(query + 2, this->Keys);
+    this->One.resize(static_cast<std::size_t>(wanted));
+    this->Row.assign(static_cast<std::size_t>(query) + 1, 0.0);
     for (std::int64_t head = 0; head < this->Heads; ++head)
     {
       const std::int64_t first =
         ((this->Slab * this->Heads + head) * this->Keys + query) * this->Keys;
-      this->Full.toFloat(first, query + 1, this->One.data());
-      for (std::size_t key = 0; key < this->One.size(); ++key)
+      this->Full.toFloat(first, wanted, this->One.data());
+      if (wanted > query + 1 && this->One.back() > 0)
+      {
+        fail("attention.full: position ", query,
+          " attends to the one after it. Rollout is for "
+          "models whose prompt is causal");
+      }
+      for (std::size_t key = 0; key < this->Row.size(); ++key)
       {
         const double value = this->One[key];
         this->Row[key] = this->Kind == Reduction::Mean

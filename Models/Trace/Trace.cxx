@@ -323,10 +323,10 @@ std::vector<std::int64_t> Trace::hiddenLayers() const
 void Trace::validate() const
 {
   checkSequence(*this);
-  if (this->has(tensor_name::Image))
+  for (std::int64_t image = 0; this->has(pictureName(image)); ++image)
   {
-    checkShape(*this, tensor_name::Image, { -1, -1, 3 });
-    checkType(*this, tensor_name::Image, DType::U8);
+    checkShape(*this, pictureName(image).c_str(), { -1, -1, 3 });
+    checkType(*this, pictureName(image).c_str(), DType::U8);
   }
   if (this->has(tensor_name::ImageTiles))
   {

@@ -135,6 +135,10 @@ void testRefusals()
   std::vector<float> values(L * Hd * K * K, NAN);
   damaged.tensors[tensor_name::AttentionFull] = Tensor::of(values, { L, Hd, K, K });
   CHECK_THROWS(rolloutRows(damaged, {}, Reduction::Mean), "not finite");
+  Trace bidirectional = randomTrace();
+  values.assign(values.size(), 0.25F);
+  bidirectional.tensors[tensor_name::AttentionFull] = Tensor::of(values, { L, Hd, K, K });
+  CHECK_THROWS(rolloutRows(bidirectional, {}, Reduction::Mean), "attends to the one after it");
   CHECK_THROWS(imageSpan(randomTrace(), std::vector<float>(K + 1)), "not rows");
 }
 }

@@ -12,6 +12,11 @@ and the one of its hidden states by
         --hidden-layers 1 -1 --image Models/TinyLlava/scenes/star_left_of_circle.png --question "What color is the star?" \
         --output Testing/Data/export/star_hidden.lvlm
 
+and those of pictures in tiles, NAME being next-llama and onevision-qwen2, by
+
+    python Examples/Python/export_trace.py --model Testing/Data/llava/NAME --image Testing/Data/image/odd.png --vision --relevancy \
+        --question "What color is the star?" --template 'USER: {image}\n{prompt} ASSISTANT:' --max-new-tokens 4 --output Testing/Data/export/NAME.lvlm
+
 where `python` has torch and transformers. With LVLM_EXPORT_PYTHON naming such a Python, the exporter itself is run too, on more pictures,
 questions, options and checkpoints (otherwise that part is skipped):
 
@@ -113,6 +118,10 @@ class ExportCase(lt.TestCase):
 
     def assertSameTrace(self, live, exported, exact, **tolerance):
         ours, theirs, wide = map(lt.fetch, (live, exported, exact))
+        regions = [data.GetFieldData().GetAbstractArray("regions") for data in (ours, theirs)]
+        self.assertEqual(*(json.loads(one.GetValue(0)) if one else None for one in regions))
+        if regions[0]:
+            self.assertSameWords(ours, theirs, ["picture_size", "chat_template"])
         for name in sorted({key[0] for key in arrays_of(theirs)} - RELEVANCY):
             self.assertSame(*(lt.block(data, name) for data in (ours, theirs, wide)), name, **tolerance)
         self.assertSameWords(ours, theirs, (
@@ -256,6 +265,23 @@ class Golden(ExportCase):
         self.assertSame(*map(lt.fetch, shown), "relevancy")
 
 
+class Tiles(ExportCase):
+    """Committed traces of models that read a picture in tiles."""
+
+    def test_every_block_and_map(self):
+        picture, template = ROOT / "Testing/Data/image/odd.png", "USER: {image}\n{prompt} ASSISTANT:"
+        for name in ("next-llama", "onevision-qwen2"):
+            with self.subTest(name):
+                traces = self.with_live(simple.LVLMTraceReader(FileName=str(GOLDEN.with_name(f"{name}.lvlm"))), picture, "What color is the star?",
+                                        ModelDirectory=str(ROOT / "Testing/Data/llava" / name), ChatTemplate=template, MaxNewTokens=4, CaptureVision=1)
+                self.assertSameTrace(*traces, attention_tolerance=3e-5)  # the tower's, in float32: 2e-5
+                self.assertIn("image.tiles", {key[0] for key in arrays_of(lt.fetch(traces[1]))})
+                self.assertSameRelevancy(*traces, 4)
+                for region in (-1, 0, 1):
+                    shown = [simple.LVLMAttentionMap(Input=trace, Region=region) for trace in traces]
+                    self.assertSame(*(lt.fetch(one) for one in shown), f"map of region {region}")
+
+
 # Takes command lines on its input, and tells of each how it went: torch and transformers are imported but once.
 WORKER = """
 import contextlib, io, json, sys
@@ -337,6 +363,20 @@ class Run(ExportCase):
                     CaptureFullLayers=[0, 1, 2], CaptureVision=1, ChatTemplate="USER: {image}\n{prompt} ASSISTANT:")
                 self.assertSameTrace(*traces)
                 self.assertSameRelevancy(*traces, 12)
+
+    def test_the_whole_family(self):
+        """Towers, decoders and projectors of the other kinds, pictures in tiles among them: every tensor and every key."""
+        picture = ROOT / "Testing/Data/image/odd.png"
+        for name in ("siglip-llama", "siglip-qwen2", "gemma", "qwen3", "phi3", "granite", "vipllava", "joined-layers", "next-llama", "next-mistral",
+                     "onevision-qwen2"):
+            with self.subTest(name):
+                folder = ROOT / "Testing/Data/llava" / name
+                exported = self.export("--template", r"USER: {image}\n{prompt} ASSISTANT:", "--max-new-tokens", "4", "--vision", "--relevancy",
+                                       model=folder, image=picture)
+                traces = self.with_live(exported, picture, "What color is the star?", ModelDirectory=str(folder), MaxNewTokens=4, CaptureVision=1,
+                                        ChatTemplate="USER: {image}\n{prompt} ASSISTANT:")
+                self.assertSameTrace(*traces, attention_tolerance=3e-5)
+                self.assertSameRelevancy(*traces, 4)
 
     def test_hidden_states(self):
         exported = self.export("--hidden", "--lens", "--max-new-tokens", "5")

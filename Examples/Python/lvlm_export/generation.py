@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The answer, token by token, with its attention written as it comes."""
 
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Iterator
 
 import torch
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from .hidden import StateStore
-from .llava import Llava, attention_taps
 from .logits import logits_processors, processed
+from .model import Model
 from .prompt import Prompt
+from .taps import attention_taps, removed_afterwards
 from .trace_file import RowStore
 
 
@@ -79,39 +82,65 @@ class Capture:
             self.stores.full.write(self.stores.full_layers.index(layer), self.fed, rows)
 
 
-@torch.no_grad()
-def generate(llava: Llava, prompt: Prompt, pixels: torch.Tensor, stores: Stores, sampling: Sampling, max_new_tokens: int,
-             alternatives: int, progress=lambda text: None) -> Answer:
-    """Asks. One layer's matrix is in memory at a time, besides the cache of keys and values."""
-    def see(layer, matrix):
-        if stores.vision is not None and layer < llava.layers_used:
-            stores.vision.write(layer, 0, matrix[0])
+class Choice(LogitsProcessor):
+    """Chooses each token as the plugin does. `generate()` does the rest: positions, masks and cache differ from model to model."""
 
-    progress("looking at the picture")
-    with attention_taps(llava.tower_layers, see):
-        states = llava.tower(pixels, output_hidden_states=True).hidden_states
-    features = llava.project([states[level] for level in llava.feature_levels])
-    if features.shape[0] != llava.image_features:
-        raise ValueError(f"{llava.name}: the vision tower gives {features.shape[0]} features, its configuration says "
-                         f"{llava.image_features}")
-    embedded = llava.embed(prompt.ids, features, prompt.feature_start)
-    del states, features
-    answer, capture, cache = Answer(), Capture(stores, len(prompt.ids)), None
-    processors = logits_processors(llava.generation_config, len(prompt.ids), max_new_tokens)
-    states = stores.hidden.taps(llava.decoder_layers) if stores.hidden is not None else nullcontext()
-    with attention_taps(llava.decoder_layers, capture), states:
-        while True:
-            progress(f"{len(answer.ids)} tokens answered" if answer.ids else "reading the prompt")
-            output = llava.decoder(inputs_embeds=embedded, past_key_values=cache, use_cache=True)
-            logits, cache = llava.head(output.last_hidden_state[0, -1]).float().cpu(), output.past_key_values
-            capture.fed += embedded.shape[1]
-            if stores.hidden is not None:
-                stores.hidden.fed = capture.fed
-            if not torch.isfinite(logits).all():
-                raise ValueError(f"{llava.name}: the logits of answer token {len(answer.ids)} are not finite: the weights are damaged, "
-                                 "or the precision is too low for this model")
-            token = sampling.next(processed(processors, prompt.ids + answer.ids, logits))
-            answer.add(token, logits, alternatives)
-            if token in llava.end_tokens or len(answer.ids) == max_new_tokens:
-                return answer
-            embedded = llava.decoder.get_input_embeddings()(torch.tensor([[token]], device=llava.device))
+    def __init__(self, model: Model, prompt: Prompt, answer: Answer, sampling: Sampling, max_new_tokens: int, alternatives: int, progress):
+        self.model, self.prompt, self.answer, self.sampling = model, prompt, answer, sampling
+        self.alternatives, self.progress = alternatives, progress
+        self.processors = logits_processors(model.generation_config, len(prompt.ids), max_new_tokens)
+        self.logits: torch.Tensor | None = None  # of the step, as the model gives them
+
+    def see(self, _module, _args, output) -> None:
+        self.logits = output.logits[0, -1].float().cpu()
+        if not torch.isfinite(self.logits).all():
+            raise ValueError(f"{self.model.name}: the logits of answer token {len(self.answer.ids)} are not finite: the weights are damaged, "
+                             "or the precision is too low for this model")
+
+    def __call__(self, _ids, scores):
+        token = self.sampling.next(processed(self.processors, self.prompt.ids + self.answer.ids, self.logits))
+        self.answer.add(token, self.logits, self.alternatives)
+        self.progress(f"{len(self.answer.ids)} tokens answered")
+        chosen = torch.full_like(scores, -torch.inf)
+        chosen[0, token] = 0
+        return chosen
+
+
+@contextmanager
+def last_row_only(head) -> Iterator[None]:
+    """Logits of the whole prompt would take more memory than the model."""
+    def cut(_module, args):
+        return (args[0][:, -1:], *args[1:])
+
+    with removed_afterwards([head.register_forward_pre_hook(cut)]):
+        yield
+
+
+@torch.no_grad()
+def generate(model: Model, prompt: Prompt, stores: Stores, sampling: Sampling, max_new_tokens: int, alternatives: int,
+             progress=lambda text: None) -> Answer:
+    """Asks. One layer's matrix is in memory at a time, besides the cache of keys and values."""
+    answer, capture = Answer(), Capture(stores, len(prompt.ids))
+    choice = Choice(model, prompt, answer, sampling, max_new_tokens, alternatives, progress)
+
+    def see(layer, matrix):
+        stores.vision.write(layer, 0, matrix[-1 if model.family.whole_last else 0])
+
+    def count(_module, _args, output):
+        capture.fed += output[0].shape[1]
+        if stores.hidden is not None:
+            stores.hidden.fed = capture.fed
+
+    progress("reading the prompt")
+    with ExitStack() as taps:
+        taps.enter_context(attention_taps(model.decoder_layers, capture))
+        if stores.vision is not None:
+            taps.enter_context(attention_taps(model.vision_layers, see))
+        if stores.hidden is not None:
+            taps.enter_context(stores.hidden.taps(model.decoder_layers))
+        taps.enter_context(last_row_only(model.head))
+        taps.enter_context(removed_afterwards([model.decoder.register_forward_hook(count), model.model.register_forward_hook(choice.see)]))
+        model.forget_positions()
+        model.model.generate(**prompt.inputs, max_new_tokens=max_new_tokens, do_sample=False, use_cache=True,
+                             logits_processor=LogitsProcessorList([choice]))
+    return answer

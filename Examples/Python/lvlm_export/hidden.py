@@ -8,8 +8,9 @@ from typing import Iterator
 import numpy as np
 import torch
 
-from .llava import Llava, first_of
+from .model import Model
 from .prompt import text_after
+from .taps import first_of, removed_afterwards
 from .trace_file import PAYLOADS, Array, RowStore
 
 BLOCK_NUMBERS = 1 << 24  # of logits that are in memory at a time
@@ -18,9 +19,9 @@ BLOCK_NUMBERS = 1 << 24  # of logits that are in memory at a time
 class StateStore(RowStore):
     """[layers, positions, width] on disk. Layer 0 are the embeddings, l is what leaves layer l - 1, before the final norm."""
 
-    def __init__(self, folder: Path, layers: list[int], positions: int, llava: Llava):
-        kept = "bf16" if llava.head.weight.dtype == torch.bfloat16 else "f32"  # nothing is lost
-        super().__init__(folder, len(layers), 1, positions, llava.config.text_config.hidden_size, kept)
+    def __init__(self, folder: Path, layers: list[int], positions: int, model: Model):
+        kept = "bf16" if model.head.weight.dtype == torch.bfloat16 else "f32"  # nothing is lost
+        super().__init__(folder, len(layers), 1, positions, model.text_config.hidden_size, kept)
         self.layers, self.fed = layers, 0
 
     @property
@@ -44,32 +45,27 @@ class StateStore(RowStore):
         handles = [decoder_layers[0].register_forward_pre_hook(entering, with_kwargs=True)]
         for index, layer in enumerate(decoder_layers):
             handles.append(layer.register_forward_hook(lambda _module, _args, output, number=index + 1: take(number, first_of(output))))
-        try:
+        with removed_afterwards(handles):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 @torch.no_grad()
-def lens_tensors(llava: Llava, store: StateStore, best: int, before: int, progress=lambda text: None) -> tuple[dict, dict[str, str]]:
+def lens_tensors(model: Model, store: StateStore, best: int, before: int, progress=lambda text: None) -> tuple[dict, dict[str, str]]:
     """`lens.id`, `lens.logprob` [layers, positions, best], and what each of the ids says after the token `before`."""
-    if not hasattr(llava.decoder, "norm"):
-        raise ValueError(f"{llava.name}: the lens of a decoder {type(llava.decoder).__name__} is not supported")
-    vocabulary = llava.head.weight.shape[0]
+    vocabulary = model.head.weight.shape[0]
     best, step = min(best, vocabulary), max(16, BLOCK_NUMBERS // vocabulary)
     layers, K, _ = store.shape
     ids, logprobs = np.zeros((layers, K, best), np.int64), np.zeros((layers, K, best), np.float32)
     for slab in range(layers):
         progress(f"lens, layer {store.layers[slab]}")
         for first in range(0, K, step):
-            states = store.states(slab, first, min(step, K - first)).to(llava.device, llava.head.weight.dtype)
-            scores = llava.head(llava.decoder.norm(states)).float()
+            states = store.states(slab, first, min(step, K - first)).to(model.device, model.head.weight.dtype)
+            scores = model.scores(model.decoder.norm(states))
             total = scores.double().logsumexp(-1, keepdim=True)
             if not torch.isfinite(total).all():
-                raise ValueError(f"{llava.name}: the lens of layer {store.layers[slab]} is not finite: use a wider precision")
+                raise ValueError(f"{model.name}: the lens of layer {store.layers[slab]} is not finite: use a wider precision")
             values, index = scores.topk(best)
             ids[slab, first:first + step] = index.cpu().numpy()
             logprobs[slab, first:first + step] = (values.double() - total).float().cpu().numpy()
-    texts = {str(i): text_after(llava.tokenizer, before, int(i)) for i in np.unique(ids)}
+    texts = {str(i): text_after(model.tokenizer, before, int(i)) for i in np.unique(ids)}
     return {"lens.id": Array(ids), "lens.logprob": Array(logprobs)}, texts

@@ -10,8 +10,10 @@ N image tokens of width D: the layers' inputs (layers x S x D), one layer's grap
 import numpy as np
 import torch
 
-from .llava import Call, Llava, attention_taps, first_of, recorded_calls
+from .generation import last_row_only
+from .model import Model
 from .prompt import Prompt
+from .taps import Call, attention_taps, first_of, recorded_calls
 
 
 def _sweep(layers, calls: list[Call], gradients: dict[int, torch.Tensor], rows: torch.Tensor, what: str):
@@ -38,63 +40,80 @@ def _normalized(row: torch.Tensor, total: torch.Tensor) -> np.ndarray:
 
 
 class Relevancy:
-    """The maps of the tokens of one answer."""
+    """The maps of the tokens of one answer. Those over the vision tower are of LLaVAs that read one picture in one grid."""
 
-    def __init__(self, llava: Llava, prompt: Prompt, pixels: torch.Tensor):
-        if not hasattr(llava.decoder, "norm"):
-            raise ValueError(f"{llava.name}: relevancy of a decoder {type(llava.decoder).__name__} is not supported")
-        self.llava, self.prompt = llava, prompt
-        with torch.no_grad(), recorded_calls(llava.tower_layers) as self.tower_calls:
-            states = llava.tower(pixels, output_hidden_states=True).hidden_states
-            self.levels = [states[level] for level in llava.feature_levels]
-            self.features = llava.project(self.levels)
+    def __init__(self, model: Model, prompt: Prompt, answer: list[int], logprobs: list[float]):
+        self.model, self.prompt, self.answer, self.logprobs = model, prompt, answer, logprobs
+        self.tower = model.tower if model.tower and prompt.is_one_grid else None
+        self.patches = slice(prompt.regions[0]["start"], prompt.regions[0]["start"] + prompt.regions[0]["rows"] * prompt.regions[0]["cols"])
+        self.scale = getattr(model.text_config, "embedding_multiplier", 1)  # Granite's decoder begins with it
+        if self.tower:
+            with torch.no_grad(), recorded_calls(self.tower.layers) as self.tower_calls:
+                self.levels = self.tower.states(prompt.inputs["pixel_values"])
+                self.features = self.tower.project(self.levels)
 
-    def maps(self, answer: list[int], token: int) -> dict[str, np.ndarray]:
-        """Normalized rows of answer token `token`: `decoder` [S], and for a tower with a class token `vision`, `joint` and
-        `joint_token` [patches]."""
-        llava, start = self.llava, self.prompt.image_start
-        patches = slice(start, start + llava.grid**2)
-        rows, gradient = self._decoder(answer, token, patches)
+    def maps(self, token: int) -> dict[str, np.ndarray]:
+        """Normalized rows of answer token `token`: `decoder` [S], with a tower that has a class token `vision`, `joint` and `joint_token`
+        [patches], with another one `joint`."""
+        rows, gradient = self._decoder(token)
         row = rows[-1].clone()
         row[-1] -= 1  # the identity
         maps = {"decoder": _normalized(row, row.sum())}
-        if llava.has_class_token:
+        if self.tower:
             # With the identity, which is a patch's where the image ends the prompt.
-            maps |= self._vision(gradient, rows[:-1, patches], rows[-1, patches])
+            maps |= self._vision(gradient, rows[:-1, self.patches], rows[-1, self.patches], len(row) - 1 - self.patches.start)
         return maps
 
-    def _decoder(self, answer: list[int], token: int, patches: slice):
-        """Rows of R of the image's positions and, last, of the token's query; the gradient at the embeddings."""
-        llava = self.llava
-        ids = self.prompt.ids + answer[:token]
-        with torch.no_grad(), recorded_calls([*llava.decoder_layers, llava.decoder.norm]) as calls:
-            embedded = llava.embed(ids, self.features, self.prompt.feature_start)
-            llava.decoder(inputs_embeds=embedded, use_cache=False)
-        if not torch.equal(calls[0].hidden, embedded):
-            raise ValueError(f"{llava.name}: relevancy of a decoder that scales its embeddings is not supported")
+    def _read(self, token: int):
+        """The prompt and the answer's tokens before `token`, read at once: the calls of the layers and of the norm."""
+        model = self.model
+        model.forget_positions()
+        with torch.no_grad(), last_row_only(model.head), recorded_calls([*model.decoder_layers, model.decoder.norm]) as calls:
+            logits = model.model(**model.longer(self.prompt.inputs, self.answer[:token]), use_cache=False).logits[0, -1]
+        logprob = float(torch.log_softmax(logits.double(), 0)[self.answer[token]])
+        if not abs(logprob - self.logprobs[token]) < 0.1:
+            raise ValueError(f"relevancy: {model.name} read at once gives answer token {token} the log-probability {logprob:.4f}, token by "
+                             f"token it was {self.logprobs[token]:.4f}: use a wider precision")
+        return calls
+
+    def _decoder(self, token: int):
+        """Rows of R of the one grid's positions, where there is one, and, last, of the token's query; the gradient at the embeddings."""
+        model = self.model
+        calls = self._read(token)
         top = calls[-1].hidden[0, -1:].clone().requires_grad_()
         with torch.enable_grad():
-            logit = llava.head(llava.decoder.norm(top))[0, answer[token]]
+            logit = model.scores(model.decoder.norm(top))[0, self.answer[token]]
         behind = torch.zeros_like(calls[-1].hidden)
         behind[0, -1:] = torch.autograd.grad(logit, top)[0]
-        identity = torch.eye(len(ids), device=behind.device, dtype=torch.float64)
-        rows = torch.cat([identity[patches], identity[-1:]])
-        count = len(llava.decoder_layers)
-        return _sweep(llava.decoder_layers, calls, {count: behind}, rows, "decoder")
+        identity = torch.eye(behind.shape[1], device=behind.device, dtype=torch.float64)
+        rows = identity[-1:]
+        if self.tower:
+            if not torch.equal(calls[0].hidden[0, self._features()], (self.features * self.scale).to(calls[0].hidden.dtype)):
+                raise ValueError(f"{model.name}: relevancy of a decoder that changes its image tokens is not supported")
+            rows = torch.cat([identity[self.patches], rows])
+        count = len(model.decoder_layers)
+        return _sweep(model.decoder_layers, calls, {count: behind}, rows, "decoder")
 
-    def _vision(self, gradient: torch.Tensor, image_block: torch.Tensor, image_row: torch.Tensor) -> dict[str, np.ndarray]:
-        llava = self.llava
-        begin = self.prompt.feature_start
+    def _features(self) -> slice:
+        return slice(self.patches.start - self.prompt.pictures[0].leading, self.patches.stop)
+
+    def _vision(self, gradient: torch.Tensor, image_block: torch.Tensor, image_row: torch.Tensor, own: int) -> dict[str, np.ndarray]:
+        """`own`: the token's own position, counted from the first patch."""
+        tower = self.tower
         with torch.enable_grad():
             levels = [level.clone().requires_grad_() for level in self.levels]
-            features = llava.project(levels)
-        found = torch.autograd.grad(features, levels, gradient[0, begin:begin + len(features)].to(features.dtype))
+            features = tower.project(levels)
+        found = torch.autograd.grad(features, levels, (gradient[0, self._features()] * self.scale).to(features.dtype))
         gradients: dict[int, torch.Tensor] = {}
-        for level, slope in zip(llava.feature_levels, found):
+        for level, slope in zip(tower.levels, found):
             gradients[level] = gradients.get(level, 0) + slope
-        layers = llava.tower_layers[:llava.layers_used]
-        first = torch.eye(1, self.levels[0].shape[1], device=gradient.device, dtype=torch.float64)  # row CLS
-        row = _sweep(layers, self.tower_calls, gradients, first, "vision")[0][0]
+        layers = tower.layers[:tower.layers_used]
+        row = torch.eye(1, self.levels[0].shape[1], device=gradient.device, dtype=torch.float64) if tower.has_class_token else image_row[None]
+        row = _sweep(layers, self.tower_calls, gradients, row, "vision")[0][0]
+        if not tower.has_class_token:
+            if 0 <= own < len(row):
+                row[own] -= 1
+            return {"joint": _normalized(row, row.sum())}
         cls, seen = row[0], row[1:]
         joint, token = seen @ image_block, seen + cls * image_row
         return {"vision": _normalized(seen, cls - 1 + seen.sum()), "joint": _normalized(joint, cls - 1 + joint.sum()),

@@ -158,7 +158,7 @@ picture::SeenPicture HiddenPatches::without(const Indices& patches, PatchFill fi
   const std::vector<picture::RgbImage>& covers = this->covers(fill);
   for (const std::int64_t patch : patches)
   {
-    const PixelBox pixels = boxOfPatch(patch, this->Fine);
+    const PixelBox pixels = boxOfPatch(patch, this->Fine.grid, this->Fine.box);
     const Box box{ static_cast<double>(pixels.left), static_cast<double>(pixels.top),
       static_cast<double>(pixels.right), static_cast<double>(pixels.bottom) };
     const Box whole{ 0, 0, static_cast<double>(result.shown.width),
