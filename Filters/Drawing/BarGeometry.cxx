@@ -34,20 +34,16 @@ constexpr Colour Plain{ 128, 156, 190 };
 constexpr Colour Highlighted{ 222, 107, 31 };
 constexpr Colour First{ 32, 90, 150 };
 constexpr Colour FirstOnDark{ 84, 176, 250 };
-constexpr double Track = 0.09; // between background and text
+constexpr double Track = 0.09;   // between background and text
+constexpr double WordGap = 0.22; // between words, and from a word to its box's edge
+constexpr double Underline = 0.09;
 
 class Shapes
 {
 public:
   void rectangle(double left, double right, double middle, double z, int row, const Colour& colour)
   {
-    const double half = 0.5 * Thickness;
-    const std::array<vtkIdType, 4> ids{ this->Points->InsertNextPoint(left, middle - half, z),
-      this->Points->InsertNextPoint(right, middle - half, z),
-      this->Points->InsertNextPoint(right, middle + half, z),
-      this->Points->InsertNextPoint(left, middle + half, z) };
-    this->Polys->InsertNextCell(4, ids.data());
-    this->describe(row, colour);
+    this->box(left, right, middle - 0.5 * Thickness, middle + 0.5 * Thickness, z, row, colour);
   }
 
   /// Text that starts at `x`, or ends there.
@@ -66,6 +62,17 @@ public:
       this->Polys->InsertNextCell(3, ids.data());
       this->describe(row, this->Style.text);
     }
+  }
+
+  /// A box of any height.
+  void box(
+    double left, double right, double low, double high, double z, int row, const Colour& colour)
+  {
+    const std::array<vtkIdType, 4> ids{ this->Points->InsertNextPoint(left, low, z),
+      this->Points->InsertNextPoint(right, low, z), this->Points->InsertNextPoint(right, high, z),
+      this->Points->InsertNextPoint(left, high, z) };
+    this->Polys->InsertNextCell(4, ids.data());
+    this->describe(row, colour);
   }
 
   /// Points without cells: they are not drawn but count for the bounds.
@@ -145,6 +152,47 @@ void drawBars(const std::vector<Bar>& bars, const BarStyle& style, vtkPolyData* 
   if (!style.note.empty())
   {
     shapes.text(style.note, -LabelRoom, false, middle - 0.5, -1);
+  }
+  shapes.give(output);
+}
+
+void drawWords(const std::vector<Bar>& words, const BarStyle& style, vtkPolyData* output)
+{
+  Shapes shapes(style.ink);
+  shapes.frame(style.rows);
+  const double begin = -LabelRoom - Gap, end = Length + Gap + ValueRoom;
+  const Colour& strong = style.ink.onDark() ? FirstOnDark : Plain;
+  double x = begin, middle = -0.5;
+  for (const Bar& word : words)
+  {
+    const std::string text = shortened(word.label, LongestLabel);
+    const double width = Capital * shapeOfText(text).width + 2 * WordGap;
+    if (x > begin && x + width > end)
+    {
+      x = begin;
+      middle -= 1;
+    }
+    if (middle < -style.rows)
+    {
+      shapes.text("\u2026", end - WordGap, true, middle + 1, -1);
+      break;
+    }
+    const double part =
+      style.fullScale > 0 ? std::clamp(word.value / style.fullScale, 0.0, 1.0) : 0.0;
+    Colour fill{};
+    for (std::size_t i = 0; i < fill.size(); ++i)
+    {
+      const double pale = style.ink.background[i];
+      fill[i] = static_cast<unsigned char>(std::lround(pale + part * (strong[i] - pale)));
+    }
+    shapes.rectangle(x, x + width, middle, 0.0, word.row, fill);
+    if (word.look == Bar::Look::Highlighted)
+    {
+      const double low = middle - 0.5 * Thickness;
+      shapes.box(x, x + width, low - Underline, low, 0.1, word.row, Highlighted);
+    }
+    shapes.text(text, x + WordGap, false, middle, word.row);
+    x += width + 0.5 * WordGap;
   }
   shapes.give(output);
 }

@@ -42,6 +42,10 @@ std::string textOfValue(double value, bool percent);
 /// Fills `output` as vtkLVLMBars describes it.
 void drawBars(const std::vector<Bar>& bars, const BarStyle& style, vtkPolyData* output);
 
+/// The same as a text: the words in lines, each on a box that is the stronger the larger its value.
+/// `style.rows` lines; what does not fit is left out at the end, and an ellipsis says so.
+void drawWords(const std::vector<Bar>& words, const BarStyle& style, vtkPolyData* output);
+
 } // namespace lvlm
 
 #endif

@@ -21,9 +21,9 @@ void fillLabels(vtkPolyData* output, const std::vector<Label>& labels, const Ink
 {
   vtkNew<vtkPoints> points;
   vtkNew<vtkCellArray> cells;
-  vtkNew<vtkIntArray> place;
+  vtkNew<vtkIntArray> row;
   vtkNew<vtkUnsignedCharArray> color;
-  place->SetName("label");
+  row->SetName("label");
   color->SetName("color");
   color->SetNumberOfComponents(3);
   for (std::size_t i = 0; i < labels.size(); ++i)
@@ -32,24 +32,31 @@ void fillLabels(vtkPolyData* output, const std::vector<Label>& labels, const Ink
     const TextShape shape = shapeOfText(label.text);
     const double size =
       shape.width > 0 ? std::min(label.capital, label.room / shape.width) : label.capital;
-    points->InsertNextPoint(label.left, label.middle + label.capital, label.height);
+    const double shift = label.endsThere ? -size * shape.width : 0;
+    const auto place = [&](double along, double above)
+    {
+      return label.upright
+        ? points->InsertNextPoint(label.left - above, label.middle + along, label.height)
+        : points->InsertNextPoint(label.left + along, label.middle + above, label.height);
+    };
+    place(0, label.capital);
     const vtkIdType first = points->GetNumberOfPoints();
     for (const auto& p : shape.points)
     {
-      points->InsertNextPoint(label.left + size * p[0], label.middle + size * p[1], label.height);
+      place(shift + size * p[0], size * p[1]);
     }
     for (const auto& t : shape.triangles)
     {
       const std::array<vtkIdType, 3> ids{ first + t[0], first + t[1], first + t[2] };
       cells->InsertNextCell(3, ids.data());
-      place->InsertNextValue(static_cast<int>(i));
+      row->InsertNextValue(static_cast<int>(i));
       color->InsertNextTypedTuple(ink.text.data());
     }
   }
   output->SetPoints(points);
   output->SetPolys(cells);
   output->GetCellData()->SetScalars(color);
-  output->GetCellData()->AddArray(place);
+  output->GetCellData()->AddArray(row);
 }
 
 } // namespace lvlm

@@ -21,6 +21,8 @@ struct Label
   double capital = 1;          ///< height of a capital letter
   double room = 0;             ///< longer ones are written smaller
   double height = 0;           ///< above the plane of the picture
+  bool endsThere = false;      ///< at `left`, instead of beginning
+  bool upright = false;        ///< turned to the left around (left, middle): it reads upwards
 };
 
 /// Cell arrays: `color`, and `label`, the label's place in the list. Labels that are empty, or that

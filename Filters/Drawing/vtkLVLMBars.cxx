@@ -129,6 +129,16 @@ void passPlaces(vtkTable* table, vtkPolyData* bars)
   }
 }
 
+double largestOf(const std::vector<lvlm::Bar>& bars)
+{
+  double largest = 0;
+  for (const lvlm::Bar& bar : bars)
+  {
+    largest = std::max(largest, bar.value);
+  }
+  return largest;
+}
+
 void keepLargest(std::vector<lvlm::Bar>& bars, std::size_t room)
 {
   std::stable_sort(bars.begin(), bars.end(),
@@ -140,6 +150,7 @@ void keepLargest(std::vector<lvlm::Bar>& bars, std::size_t room)
 void vtkLVLMBars::PrintSelf(ostream& os, vtkIndent indent)
 {
   this->Superclass::PrintSelf(os, indent);
+  os << indent << "Arrangement: " << this->Arrangement << "\n";
   os << indent << "Labels: " << this->Labels << "\n";
   os << indent << "Values: " << this->Values << "\n";
   os << indent << "Details: " << this->Details << "\n";
@@ -194,6 +205,15 @@ int vtkLVLMBars::RequestData(
               marked ? lvlm::Bar::Look::Highlighted : lvlm::Bar::Look::Plain });
         }
       }
+      if (this->Arrangement == TEXT)
+      {
+        lvlm::drawWords(bars,
+          { this->MaximumBars, this->FullScale > 0 ? this->FullScale : largestOf(bars),
+            this->Percent, "", lvlm::inkOf(this->TextColor, this->BackgroundColor) },
+          vtkPolyData::GetData(outputs));
+        passPlaces(table, vtkPolyData::GetData(outputs));
+        return;
+      }
       const auto room = static_cast<std::size_t>(std::max(0, this->MaximumBars - (first ? 1 : 0)));
       this->Order == DESCENDING ? keepLargest(bars, room) : keepAround(bars, room);
       if (first)
@@ -201,13 +221,8 @@ int vtkLVLMBars::RequestData(
         bars.insert(bars.begin(),
           { this->FirstLabel, first->GetComponent(0, 0), -1, lvlm::Bar::Look::First });
       }
-      double largest = 0;
-      for (const lvlm::Bar& bar : bars)
-      {
-        largest = std::max(largest, bar.value);
-      }
       lvlm::drawBars(bars,
-        { this->MaximumBars, this->FullScale > 0 ? this->FullScale : largest, this->Percent,
+        { this->MaximumBars, this->FullScale > 0 ? this->FullScale : largestOf(bars), this->Percent,
           noteOf(this->Note, table, this->Percent),
           lvlm::inkOf(this->TextColor, this->BackgroundColor) },
         vtkPolyData::GetData(outputs));

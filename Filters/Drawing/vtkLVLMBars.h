@@ -33,6 +33,19 @@ public:
     DESCENDING = 1
   };
 
+  enum
+  {
+    BARS = 0,
+    TEXT = 1
+  };
+  ///@{
+  /** How they are shown: as BARS (default), or as a TEXT whose words stand on boxes that are the
+   * stronger the larger their values. A text has the order of the table, MaximumBars lines, and
+   * neither first bar nor note. */
+  vtkSetClampMacro(Arrangement, int, BARS, TEXT);
+  vtkGetMacro(Arrangement, int);
+  ///@}
+
   ///@{
   /** Columns of the words and of the values; empty ones mean the table's first of their kind, and
    * of words the column `text` before others. */
@@ -112,6 +125,7 @@ protected:
     vtkInformation*, vtkInformationVector** inputs, vtkInformationVector* outputs) override;
 
   std::string Labels, Values, Details, Highlight, FirstBar, FirstLabel, Note;
+  int Arrangement = BARS;
   int Order = TABLE;
   int MaximumBars = 16;
   double FullScale = 0.0;

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "PictureFromVTK.h"
 
+#include "Filters/Common/OutputVTK.h"
 #include "Models/Picture/ImageProcessor.h"
 #include "Models/Trace/Error.h"
 
 #include "vtkArrayDispatch.h"
+#include "vtkCellData.h"
 #include "vtkDataArray.h"
 #include "vtkDataArrayRange.h"
 #include "vtkImageData.h"
+#include "vtkInformation.h"
+#include "vtkPointData.h"
+#include "vtkStreamingDemandDrivenPipeline.h"
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <string>
 #include <type_traits>
 
@@ -151,6 +157,49 @@ picture::RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values)
     copy(values);
   }
   return picture;
+}
+
+vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
+{
+  vtkDataArray* values = chosen;
+  for (vtkDataSetAttributes* data : std::initializer_list<vtkDataSetAttributes*>{
+         image->GetPointData(), image->GetCellData() }) // raster readers put pixels on cells
+  {
+    values = values ? values : data->GetScalars();
+    values = values ? values : data->GetArray(0);
+  }
+  if (!values)
+  {
+    fail("the input has no array of colors on its points or cells");
+  }
+  return values;
+}
+
+picture::PictureSize announcedSize(vtkInformation* info)
+{
+  auto* key = vtkStreamingDemandDrivenPipeline::WHOLE_EXTENT();
+  if (!info || !info->Has(key))
+  {
+    return {};
+  }
+  const int* extent = info->Get(key); // a picture has one slice, as is checked later
+  const auto edge = [](int begin, int end)
+  { return std::max<std::int64_t>(0, std::int64_t(end) - begin + 1); };
+  return { edge(extent[0], extent[1]), edge(extent[2], extent[3]) };
+}
+
+void pictureToVTK(const picture::RgbImage& picture, vtkImageData* image)
+{
+  shapeImage(image, pixelCentres(picture.width, picture.height));
+  image->AllocateScalars(VTK_UNSIGNED_CHAR, 3);
+  vtkDataArray* const pixels = image->GetPointData()->GetScalars();
+  pixels->SetName("picture");
+  auto* const to = static_cast<std::uint8_t*>(pixels->GetVoidPointer(0));
+  const std::int64_t row = picture.width * 3;
+  for (std::int64_t y = 0; y < picture.height; ++y)
+  {
+    std::copy_n(picture.pixels.data() + (picture.height - 1 - y) * row, row, to + y * row);
+  }
 }
 
 } // namespace lvlm

@@ -5,9 +5,11 @@
 #define LVLM_INFERENCE_PICTUREFROMVTK_H
 
 #include "Models/Picture/Image.h"
+#include "Models/Picture/Tiles.h"
 
 class vtkDataArray;
 class vtkImageData;
+class vtkInformation;
 
 namespace lvlm
 {
@@ -18,6 +20,15 @@ namespace lvlm
 /// beyond 255. `values` holds the colours of the points, or of the cells. Throws Error that names
 /// what does not fit.
 picture::RgbImage pictureFromVTK(vtkImageData* image, vtkDataArray* values);
+
+/// The chosen array, or the active one, or the first. Throws Error where there is none.
+vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image);
+
+/// What a source has announced, without having read it; empty if it has announced nothing.
+picture::PictureSize announcedSize(vtkInformation* info);
+
+/// The other way: an image in pixel coordinates, with the point array `picture`.
+void pictureToVTK(const picture::RgbImage& picture, vtkImageData* image);
 
 } // namespace lvlm
 

@@ -2,6 +2,7 @@
 #include "vtkLLaVAInference.h"
 
 #include "EmbeddedModel.h"
+#include "ExpectedShape.h"
 #include "InferenceLibrary.h"
 #include "ModelLens.h"
 #include "ModelRelevancy.h"
@@ -125,40 +126,9 @@ namespace
 [[maybe_unused]] const bool HasModels =
   lvlm::registerModelRelevancy() && lvlm::registerModelLens() && lvlm::registerModelWeighting();
 
-/// The chosen array, or the active one, or the first.
-vtkDataArray* colorsOf(vtkDataArray* chosen, vtkImageData* image)
-{
-  vtkDataArray* values = chosen;
-  for (vtkDataSetAttributes* data : std::initializer_list<vtkDataSetAttributes*>{
-         image->GetPointData(), image->GetCellData() }) // raster readers put pixels on cells
-  {
-    values = values ? values : data->GetScalars();
-    values = values ? values : data->GetArray(0);
-  }
-  if (!values)
-  {
-    lvlm::fail("the input has no array of colors on its points or cells");
-  }
-  return values;
-}
-
-/// What the source has announced, without having read it; empty if it has announced nothing.
-lvlm::picture::PictureSize sizeOf(vtkInformation* inInfo)
-{
-  auto* key = vtkStreamingDemandDrivenPipeline::WHOLE_EXTENT();
-  if (!inInfo || !inInfo->Has(key))
-  {
-    return {};
-  }
-  const int* extent = inInfo->Get(key); // a picture has one slice, as is checked later
-  const auto edge = [](int begin, int end)
-  { return std::max<std::int64_t>(0, std::int64_t(end) - begin + 1); };
-  return { edge(extent[0], extent[1]), edge(extent[2], extent[3]) };
-}
-
 std::int64_t pixelsOf(vtkInformation* inInfo)
 {
-  const lvlm::picture::PictureSize size = sizeOf(inInfo);
+  const lvlm::picture::PictureSize size = lvlm::announcedSize(inInfo);
   return size.width * size.height;
 }
 
@@ -173,49 +143,6 @@ std::string withoutNul(const std::string& text)
   return shown;
 }
 
-/// The grid of a picture in tiles; none while its size is not known.
-void expectTiles(const lvlm::checkpoint::LlavaConfig& config,
-  const lvlm::picture::PictureSize& given, lvlm::TraceShape& shape)
-{
-  shape.grid = {};
-  shape.width = shape.height = 0;
-  if (given.width < 1 || given.height < 1)
-  {
-    return;
-  }
-  const auto plan = lvlm::picture::planTiles(given, config.canvases, config.vision.imageSize);
-  const lvlm::PatchGrid tile{ config.vision.gridEdge(), config.vision.gridEdge() };
-  shape.regions = lvlm::picture::tokensOfTiles(plan, { tile, 0 }, given, config.mostTiles).regions;
-  shape.grid = lvlm::mapGrid(shape.regions).grid;
-  shape.width = plan.canvas().width;
-  shape.height = plan.canvas().height;
-}
-
-/// What config.json says of a trace that does not exist yet: enough for the domains downstream.
-/// `hidden`: the layers whose states will be captured, none: all of them.
-lvlm::TraceShape expectedShape(const std::string& directory,
-  const lvlm::picture::PictureSize& given, bool capturesHidden, const std::vector<int>& hidden)
-{
-  const lvlm::checkpoint::LlavaConfig config = lvlm::checkpoint::readLlavaConfig(directory);
-  lvlm::TraceShape shape;
-  shape.grid = { config.vision.gridEdge(), config.vision.gridEdge() };
-  shape.width = config.vision.seenEdge();
-  shape.height = config.vision.seenEdge();
-  if (config.readsTiles())
-  {
-    expectTiles(config, given, shape);
-  }
-  shape.layers = config.text.layers;
-  shape.heads = config.text.heads;
-  shape.hiddenDepth = shape.layers + 1;
-  if (capturesHidden)
-  {
-    const lvlm::Indices wanted(hidden.begin(), hidden.end());
-    shape.hiddenLayers = static_cast<std::int64_t>(
-      lvlm::resolveIndices(wanted, shape.hiddenDepth, "CaptureHiddenLayers").size());
-  }
-  return shape;
-}
 }
 
 vtkLLaVAInference::vtkLLaVAInference()
@@ -367,9 +294,9 @@ int vtkLLaVAInference::RequestInformation(
   lvlm::TraceShape shape;
   try
   {
-    shape = expectedShape(lvlm::modelFolder(this->ModelDirectory),
-      sizeOf(inputs[0]->GetInformationObject(0)), this->CaptureHidden || this->CaptureLens,
-      this->Self->HiddenLayers);
+    shape = lvlm::expectedShape(lvlm::modelFolder(this->ModelDirectory),
+      lvlm::announcedSize(inputs[0]->GetInformationObject(0)),
+      this->CaptureHidden || this->CaptureLens, this->Self->HiddenLayers);
     if (this->Self->Answered)
     {
       shape = this->Self->shapeOfAnswer(shape);
@@ -450,7 +377,7 @@ bool vtkLLaVAInference::Prepare(vtkInformationVector* input, vtkDataArray* chose
         }
         this->CheckPixels(input->GetInformationObject(0));
         vtkImageData* image = vtkImageData::GetData(input);
-        self.Next.image = lvlm::pictureFromVTK(image, colorsOf(chosen, image));
+        self.Next.image = lvlm::pictureFromVTK(image, lvlm::colorsOf(chosen, image));
       }
       return self.isAnswered(self.Next, self.Model);
     });

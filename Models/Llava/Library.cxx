@@ -6,6 +6,7 @@ const lvlm::llava::Library* lvlmLlavaLibrary()
   static const lvlm::llava::Library library{ &lvlm::llava::LlavaModel::open,
     &lvlm::llava::relevancyMaps, &lvlm::llava::logitLens, &lvlm::llava::lastLens,
     &lvlm::llava::wordId, &lvlm::llava::attentionGradients, &lvlm::llava::attentionOfQuestion,
-    &lvlm::llava::answerScores, &lvlm::llava::answerUnder, &lvlm::llava::patchScores };
+    &lvlm::llava::answerScores, &lvlm::llava::answerUnder, &lvlm::llava::patchScores,
+    &lvlm::llava::seePicture };
   return &library;
 }

@@ -11,6 +11,7 @@
 #include "Lens.h"
 #include "LlavaModel.h"
 #include "Relevancy.h"
+#include "Seeing.h"
 #include "Weighting.h"
 
 namespace lvlm::llava
@@ -29,6 +30,7 @@ struct Library
   decltype(&llava::answerScores) answerScores;
   decltype(&llava::answerUnder) answerUnder;
   decltype(&llava::patchScores) patchScores;
+  decltype(&llava::seePicture) seePicture;
 };
 
 } // namespace lvlm::llava

@@ -2,6 +2,7 @@
 #include "ImageProcessor.h"
 
 #include "PillowResize.h"
+#include "SeenPart.h"
 
 #include "Models/Trace/Error.h"
 
@@ -84,9 +85,8 @@ Plan planPadded(const Extent& in, const ImageProcessorConfig& config)
   return plan;
 }
 
-Plan makePlan(const RgbImage& image, const ImageProcessorConfig& config, ImageMode mode)
+Plan makePlan(const Extent& in, const ImageProcessorConfig& config, ImageMode mode)
 {
-  const Extent in{ image.width, image.height };
   const Extent target = modelInput(config);
   switch (mode)
   {
@@ -166,12 +166,33 @@ ProcessedImage processImage(
   const RgbImage& image, const ImageProcessorConfig& config, ImageMode mode)
 {
   checkPicture(image);
-  const Plan plan = makePlan(image, config, mode);
+  const Plan plan = makePlan({ image.width, image.height }, config, mode);
   checkPlan(plan, image);
   ProcessedImage processed;
   processed.seen = carryOut(plan, image, config);
   processed.pixelValues = normalizePixels(processed.seen, config);
   return processed;
+}
+
+SeenPart seenPart(const PictureSize& size, const ImageProcessorConfig& config, ImageMode mode)
+{
+  const Plan plan = makePlan({ size.width, size.height }, config, mode);
+  const std::int64_t edge = std::max(size.width, size.height);
+  // Edges of one axis: those of the crop, on the canvas that is resized, then in the picture.
+  const auto axis = [&](std::int64_t length, std::int64_t resized, std::int64_t result)
+  {
+    const std::int64_t canvas = plan.pad ? edge : length;
+    const CropSpan span = cropSpan(resized, result);
+    const double scale = static_cast<double>(canvas) / static_cast<double>(resized);
+    const auto before = static_cast<double>((canvas - length) / 2); // as Canvas::square
+    const auto inside = [&](std::int64_t at) {
+      return std::clamp(static_cast<double>(at) * scale - before, 0.0, static_cast<double>(length));
+    };
+    return std::array<double, 2>{ inside(span.begin), inside(span.begin + span.size) };
+  };
+  const auto [left, right] = axis(size.width, plan.resized.width, plan.result.width);
+  const auto [top, bottom] = axis(size.height, plan.resized.height, plan.result.height);
+  return { left, right, top, bottom };
 }
 
 std::vector<float> normalizePixels(const RgbImage& seen, const ImageProcessorConfig& config)

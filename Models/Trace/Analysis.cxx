@@ -264,6 +264,39 @@ LayerParts patchSums(
   return sums;
 }
 
+LayerParts groupSums(const Trace& trace, const std::vector<Indices>& groups,
+  const Selection& selection, const Progress& progress)
+{
+  AnswerRows rows(trace, 0, trace.keys());
+  const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
+  const auto T = static_cast<std::size_t>(rows.tokens());
+  LayerParts sums = emptyParts(resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows,
+    T * groups.size(), Reduction::Mean);
+  sums.samples = static_cast<std::int64_t>(heads.size());
+  for (std::size_t l = 0; l < sums.layers.size(); ++l)
+  {
+    for (const std::int64_t head : heads)
+    {
+      reportLayer(sums, l, progress);
+      rows.prepare(sums.layers[l], head, T);
+      double* sum = sums.values.data() + l * T * groups.size();
+      for (std::size_t t = 0; t < T; ++t)
+      {
+        const auto& row = rows.read(sums.layers[l], head, static_cast<std::int64_t>(t));
+        for (const Indices& group : groups)
+        {
+          for (const std::int64_t position : group)
+          {
+            *sum += row[static_cast<std::size_t>(position)];
+          }
+          ++sum;
+        }
+      }
+    }
+  }
+  return sums;
+}
+
 Indices positionsOf(const Trace& trace, Role role)
 {
   Indices positions;

@@ -65,6 +65,11 @@ LayerParts headMaps(const Trace& trace, const Selection& selection, std::int64_t
 LayerParts patchSums(const Trace& trace, const Indices& patches, const Selection& selection,
   const Progress& progress = {});
 
+/// The attention to groups of positions, each summed: width T*groups, [answer tokens, groups].
+/// `selection.answerTokens` is not looked at.
+LayerParts groupSums(const Trace& trace, const std::vector<Indices>& groups,
+  const Selection& selection, const Progress& progress = {});
+
 /// The positions of a role that keys can have, in their order.
 Indices positionsOf(const Trace& trace, Role role);
 

@@ -8,7 +8,9 @@ foreach (class IN ITEMS
   pqLVLMAskDialog
   pqLVLMAutoStart
   pqLVLMCameras
+  pqLVLMCanvas
   pqLVLMColors
+  pqLVLMEditor
   pqLVLMHistory
   pqLVLMIndexGrid
   pqLVLMIndexProperty
@@ -20,6 +22,7 @@ foreach (class IN ITEMS
   pqLVLMModelProbe
   pqLVLMModelWidget
   pqLVLMOpened
+  pqLVLMPreview
   pqLVLMPython
   pqLVLMSelection
   pqLVLMSession

@@ -5,6 +5,7 @@
 #include "pqApplicationCore.h"
 #include "pqCoreUtilities.h"
 #include "pqLVLMAskDialog.h"
+#include "pqLVLMEditor.h"
 #include "pqLVLMPython.h"
 #include "pqLVLMSession.h"
 #include "pqPipelineSource.h"
@@ -50,6 +51,7 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
       }
       this->Dialog->ask();
     });
+  this->addEdit();
   this->addPreset("Attention", tr("Attention"),
     tr("Attention: where in the picture the model looked when it wrote a word of the answer"),
     "show_attention");
@@ -64,6 +66,11 @@ pqLVLMActions::pqLVLMActions() : Superclass(pqApplicationCore::instance()), Paus
     tr("Words: the relevancy maps of all words of the answer side by side, on one scale"),
     "show_words");
   this->Commands.last().Action->setProperty("menuOnly", true); // the toolbar has to fit
+  this->addPreset("Matrix", tr("Matrix"),
+    tr("Matrix: how much each token of the answer looks at each token before it, and at the "
+       "picture"),
+    "show_matrix");
+  this->Commands.last().Action->setProperty("menuOnly", true);
   this->addPreset("Layers", tr("Layers 3D"),
     tr("Layers 3D: the attention maps of all layers, stacked from the first to the last"),
     "show_layers");
@@ -152,6 +159,26 @@ void pqLVLMActions::addPreset(const char* name, const QString& text, const QStri
         arguments << QStringLiteral("token=%1").arg(token);
       }
       lvlm::runPython(text, lvlm::pythonCall(function, arguments));
+    });
+}
+
+void pqLVLMActions::addEdit()
+{
+  this->addCommand(
+    "Edit", tr("Edit..."),
+    tr("Edit the picture, cover or crop it, and ask again: what if this were not there? Both "
+       "answers come side by side"),
+    []() { return lvlm::currentTrace() != nullptr; },
+    [this]()
+    {
+      if (!this->Editor)
+      {
+        this->Editor = new pqLVLMEditor(pqCoreUtilities::mainWidget());
+      }
+      if (pqPipelineSource* trace = lvlm::currentTrace())
+      {
+        this->Editor->edit(trace);
+      }
     });
 }
 

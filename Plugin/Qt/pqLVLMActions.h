@@ -18,6 +18,7 @@
 class QAction;
 class QTimer;
 class pqLVLMAskDialog;
+class pqLVLMEditor;
 
 class pqLVLMActions : public QObject
 {
@@ -50,6 +51,7 @@ private:
   void addPreset(const char* name, const QString& text, const QString& help, const char* function,
     const char* block = nullptr);
   void addComparison();
+  void addEdit();
   void addHover();
   void addWithoutSelection();
   void watch();
@@ -57,6 +59,7 @@ private:
   QList<Command> Commands;
   QTimer* Pause;
   QPointer<pqLVLMAskDialog> Dialog;
+  QPointer<pqLVLMEditor> Editor;
 };
 
 #endif

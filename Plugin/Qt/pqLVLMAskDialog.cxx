@@ -5,6 +5,7 @@
 #include "pqApplicationCore.h"
 #include "pqFileChooserWidget.h"
 #include "pqLVLMModelChooser.h"
+#include "pqLVLMPreview.h"
 #include "pqLVLMPython.h"
 #include "pqLVLMSession.h"
 #include "pqPipelineSource.h"
@@ -26,10 +27,12 @@
 #include <QJsonDocument>
 #include <QJsonObject>
 #include <QLabel>
+#include <QPainter>
 #include <QPixmap>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QShortcut>
+#include <QTimer>
 #include <QVBoxLayout>
 
 #include <algorithm>
@@ -59,8 +62,8 @@ const Mode Modes[] = {
 }
 
 pqLVLMAskDialog::pqLVLMAskDialog(QWidget* parent)
-  : Superclass(parent), Question(new QPlainTextEdit(this)), Model(new pqLVLMModelChooser(this)),
-    Problem(new QLabel(this))
+  : Superclass(parent), Pause(new QTimer(this)), Question(new QPlainTextEdit(this)),
+    Model(new pqLVLMModelChooser(this)), Problem(new QLabel(this))
 {
   this->setObjectName("LVLMAskDialog");
   this->setWindowTitle(tr("Ask about a picture"));
@@ -91,6 +94,9 @@ pqLVLMAskDialog::pqLVLMAskDialog(QWidget* parent)
   layout->addWidget(buttons);
   this->resize(620, this->sizeHint().height());
 
+  this->Pause->setSingleShot(true);
+  this->Pause->setInterval(150);
+  QObject::connect(this->Pause, &QTimer::timeout, this, &pqLVLMAskDialog::showPreview);
   QObject::connect(this->Ask, &QPushButton::clicked, this, &pqLVLMAskDialog::run);
   QObject::connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
   for (const char* keys : { "Ctrl+Return", "Ctrl+Enter" })
@@ -101,7 +107,9 @@ pqLVLMAskDialog::pqLVLMAskDialog(QWidget* parent)
   QObject::connect(
     this->Question, &QPlainTextEdit::textChanged, this, &pqLVLMAskDialog::updateState);
   QObject::connect(
-    this->Model, &pqLVLMModelChooser::statusChanged, this, &pqLVLMAskDialog::updateState);
+    this->Model, &pqLVLMModelChooser::statusChanged, this, &pqLVLMAskDialog::showPicture);
+  QObject::connect(this->ImageMode, QOverload<int>::of(&QComboBox::currentIndexChanged), this,
+    &pqLVLMAskDialog::showPicture);
   this->restore();
 }
 
@@ -119,11 +127,21 @@ QWidget* pqLVLMAskDialog::buildPicture()
   this->File->setForceSingleFile(true);
   this->File->setExtension(tr("Pictures (*.png *.jpg *.jpeg *.bmp *.tif *.tiff *.webp)"));
   this->File->setTitle(tr("Picture"));
-  this->Preview = new QLabel(box);
-  this->Preview->setObjectName("Preview");
-  this->Preview->setFixedSize(PreviewSize, PreviewSize);
-  this->Preview->setAlignment(Qt::AlignCenter);
-  this->Preview->setFrameShape(QFrame::StyledPanel);
+  const auto makePreview = [box](const char* name, const QString& tip)
+  {
+    auto* label = new QLabel(box);
+    label->setObjectName(name);
+    label->setFixedSize(PreviewSize, PreviewSize);
+    label->setAlignment(Qt::AlignCenter);
+    label->setFrameShape(QFrame::StyledPanel);
+    label->setToolTip(tip);
+    return label;
+  };
+  this->Preview = makePreview("Preview", tr("The picture; what the model will not see is dark"));
+  this->Seen = makePreview("Seen", tr("What the model will see"));
+  this->SeenText = new QLabel(box);
+  this->SeenText->setObjectName("SeenText");
+  this->SeenText->setWordWrap(true);
   this->ImageMode = new QComboBox(box);
   this->ImageMode->setObjectName("ImageMode");
   this->ImageMode->setToolTip(tr("How the picture becomes the square that the model sees"));
@@ -131,15 +149,29 @@ QWidget* pqLVLMAskDialog::buildPicture()
   {
     this->ImageMode->addItem(QCoreApplication::translate("lvlm", mode.Help), QString(mode.Name));
   }
+  auto* choose = new QPushButton(tr("File..."), box);
+  choose->setObjectName("ChooseFile");
+  choose->setAutoDefault(false);
+  choose->setToolTip(tr("Choose a picture file"));
+  QObject::connect(choose, &QPushButton::clicked, this,
+    [this]()
+    {
+      this->Picture->setCurrentIndex(this->Picture->findData(FromFile));
+      QMetaObject::invokeMethod(this->File, "chooseFile");
+    });
+  auto* row = new QHBoxLayout;
+  row->addWidget(this->Picture, 1);
+  row->addWidget(choose);
   auto* left = new QVBoxLayout;
-  left->addWidget(this->Picture);
+  left->addLayout(row);
   left->addWidget(this->File);
   left->addWidget(this->ImageMode);
-  left->addStretch(1);
+  left->addWidget(this->SeenText, 1);
   auto* layout = new QHBoxLayout(box);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->addLayout(left, 1);
   layout->addWidget(this->Preview);
+  layout->addWidget(this->Seen);
   QObject::connect(this->Picture, QOverload<int>::of(&QComboBox::currentIndexChanged), this,
     &pqLVLMAskDialog::showPicture);
   QObject::connect(this->Picture, QOverload<int>::of(&QComboBox::activated), this,
@@ -270,6 +302,7 @@ void pqLVLMAskDialog::ask()
   this->fillPictures();
   this->showPicture();
   this->Model->refresh();
+  this->Previewed.clear(); // a file may have changed
   this->show();
   this->raise();
   this->activateWindow();
@@ -281,21 +314,65 @@ void pqLVLMAskDialog::showPicture()
 {
   const bool file = this->Picture->currentData() == FromFile;
   this->File->setVisible(file);
-  // A server's pictures stay there; on this machine a small copy helps.
-  QString path = file ? this->file() : QString();
-  if (this->Picture->currentData() == Example)
-  {
-    path = this->Picture->currentData(Qt::UserRole + 1).toString();
-  }
-  const QPixmap pixmap =
-    this->Server && this->Server->isRemote() ? QPixmap() : QPixmap(path.isEmpty() ? "" : path);
-  this->Preview->setVisible(!pixmap.isNull());
-  if (!pixmap.isNull())
-  {
-    this->Preview->setPixmap(pixmap.scaled(
-      this->Preview->size() - QSize(4, 4), Qt::KeepAspectRatio, Qt::SmoothTransformation));
-  }
   this->updateState();
+  this->Pause->start();
+}
+
+QString pqLVLMAskDialog::readable() const
+{
+  if (this->Picture->currentData() == FromPipeline)
+  {
+    return QStringLiteral("lvlm.traces.source_of(%1, 'picture')")
+      .arg(lvlm::pythonString(this->Picture->currentData(Qt::UserRole + 1).toString()));
+  }
+  // Half a file's name is no error to be told of.
+  const QString path = this->Picture->currentData() == FromFile
+    ? this->file()
+    : this->Picture->currentData(Qt::UserRole + 1).toString();
+  return this->Server && lvlm::isFile(this->Server->session(), path) ? lvlm::pythonString(path)
+                                                                     : QString();
+}
+
+void pqLVLMAskDialog::showPreview()
+{
+  if (!this->isVisible())
+  {
+    return;
+  }
+  const QStringList wanted{ this->readable(), this->Model->directory(),
+    this->ImageMode->currentData().toString() };
+  if (wanted == this->Previewed)
+  {
+    return;
+  }
+  this->Previewed = wanted;
+  const qreal ratio = this->devicePixelRatioF();
+  const lvlm::Preview preview = wanted[0].isEmpty()
+    ? lvlm::Preview()
+    : lvlm::previewPicture(wanted[0], wanted[1], wanted[2], static_cast<int>(PreviewSize * ratio));
+  const QSize size = this->Preview->size() - QSize(4, 4);
+  const auto show = [&](QLabel* label, const QImage& image, const auto& draw)
+  {
+    label->setVisible(!image.isNull());
+    QPixmap pixmap(size * ratio);
+    pixmap.setDevicePixelRatio(ratio);
+    pixmap.fill(Qt::transparent);
+    QPainter painter(&pixmap);
+    painter.setRenderHint(QPainter::SmoothPixmapTransform);
+    draw(painter, QRectF(QPointF(), QSizeF(size)));
+    painter.end();
+    label->setPixmap(pixmap);
+  };
+  show(this->Preview, preview.Small,
+    [&](QPainter& painter, const QRectF& where)
+    { lvlm::drawPreview(painter, lvlm::fitted(preview.Small.size(), where), preview); });
+  show(this->Seen, preview.Seen,
+    [&](QPainter& painter, const QRectF& where)
+    { painter.drawImage(lvlm::fitted(preview.Seen.size(), where), preview.Seen); });
+  // What is wrong with the model stands below its folder.
+  const bool known =
+    preview.Error.isEmpty() || preview.Small.isNull() || this->Model->status().Usable;
+  this->SeenText->setText(!preview.Error.isEmpty() && known ? preview.Error : preview.Text);
 }
 
 bool pqLVLMAskDialog::eventFilter(QObject* watched, QEvent* event)

@@ -19,6 +19,7 @@ class QLabel;
 class QPlainTextEdit;
 class QPushButton;
 class QSpinBox;
+class QTimer;
 class pqFileChooserWidget;
 class pqLVLMModelChooser;
 class pqServer;
@@ -43,6 +44,7 @@ public:
 private Q_SLOTS:
   void run();
   void showPicture();
+  void showPreview();
   void pictureChosen();
   void updateState();
 
@@ -59,12 +61,17 @@ private:
   void remember() const;
   QString file() const;        ///< the path that was typed or chosen
   QString missingFile() const; ///< that path, when it can be seen that there is no such file
+  QString readable() const;    ///< the picture for a preview: Python; empty where it cannot be read
   QString picture() const;     ///< as a Python expression; empty when none is chosen
 
   QPointer<pqServer> Server;
   QComboBox* Picture;
   pqFileChooserWidget* File;
   QLabel* Preview;
+  QLabel* Seen;
+  QLabel* SeenText;
+  QTimer* Pause;         ///< while somebody types a file's name
+  QStringList Previewed; ///< what the preview is of
   QPlainTextEdit* Question;
   pqLVLMModelChooser* Model;
   QComboBox* ImageMode;

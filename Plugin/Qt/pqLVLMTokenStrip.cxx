@@ -63,6 +63,29 @@ void pqLVLMTokenStrip::setSingle(bool single)
   this->Single = single;
 }
 
+void pqLVLMTokenStrip::setWholeWords(bool whole)
+{
+  this->Whole = whole;
+  this->layOut(this->width(), &this->Rects);
+  this->update();
+}
+
+std::pair<int, int> pqLVLMTokenStrip::wordOf(int token) const
+{
+  const auto starts = [this](int at)
+  { return this->Tokens[at].StartsWord || this->Tokens[at].Separate; };
+  int begin = token, end = token + 1;
+  while (begin > 0 && !starts(begin))
+  {
+    --begin;
+  }
+  while (end < this->Tokens.size() && !starts(end))
+  {
+    ++end;
+  }
+  return { begin, end };
+}
+
 void pqLVLMTokenStrip::setCurrent(int token)
 {
   if (this->Current != token)
@@ -110,7 +133,8 @@ int pqLVLMTokenStrip::layOut(int width, QVector<QRect>* rects) const
   for (const Token& token : this->Tokens)
   {
     const int wide = std::max(metrics.horizontalAdvance(token.Text) + 2 * Padding, height);
-    const int gap = x == Frame ? 0 : (token.StartsWord ? WordGap : PieceGap);
+    const bool joined = this->Whole && !token.StartsWord && !token.Separate;
+    const int gap = x == Frame || joined ? 0 : (token.StartsWord ? WordGap : PieceGap);
     if (x > Frame && x + gap + wide > width - Frame)
     {
       x = Frame;
@@ -189,6 +213,17 @@ int pqLVLMTokenStrip::tokenBelow(int token, int direction) const
 
 void pqLVLMTokenStrip::edit(QList<int> selection)
 {
+  for (int i = this->Whole && !this->Single ? selection.size() - 1 : -1; i >= 0; --i)
+  {
+    const auto [begin, end] = this->wordOf(selection[i]);
+    for (int token = begin; token < end; ++token)
+    {
+      if (!selection.contains(token))
+      {
+        selection.append(token);
+      }
+    }
+  }
   std::sort(selection.begin(), selection.end());
   if (!this->Single && selection.size() == this->Tokens.size())
   {
@@ -224,7 +259,13 @@ void pqLVLMTokenStrip::choose(int token, Qt::KeyboardModifiers modifiers)
   if (!this->Single && modifiers.testFlag(Qt::ControlModifier))
   {
     selection = this->Selection;
-    if (!selection.removeOne(token))
+    const bool taken = selection.contains(token);
+    const auto [begin, end] = this->Whole ? this->wordOf(token) : std::make_pair(token, token + 1);
+    for (int other = begin; other < end; ++other)
+    {
+      selection.removeOne(other);
+    }
+    if (!taken)
     {
       selection.append(token);
     }

@@ -14,6 +14,8 @@
 #include <QVector>
 #include <QWidget>
 
+#include <utility>
+
 class pqLVLMTokenStrip : public QWidget
 {
   Q_OBJECT
@@ -25,7 +27,8 @@ public:
     QString Text;
     QString ToolTip;
     bool StartsWord = false; ///< set apart from the token before
-    double Value = 0;        ///< in [0, 1] from pale to strong; NaN for no colour
+    bool Separate = false; ///< a word of its own although it is not set apart, such as a full stop
+    double Value = 0;      ///< in [0, 1] from pale to strong; NaN for no colour
   };
 
   explicit pqLVLMTokenStrip(QWidget* parent = nullptr);
@@ -40,6 +43,11 @@ public:
 
   /// Whether always exactly one token is selected.
   void setSingle(bool single);
+
+  /// Whether tokens are chosen, and drawn, word by word.
+  void setWholeWords(bool whole);
+  /// The first token of a token's word, and the one behind its last.
+  std::pair<int, int> wordOf(int token) const;
 
   /// The token of the time, -1 for none: it has a dashed outline.
   void setCurrent(int token);
@@ -90,6 +98,7 @@ private:
   int Anchor = 0; ///< where a range starts
   bool Single = false;
   bool Following = false;
+  bool Whole = false; ///< words
 };
 
 #endif

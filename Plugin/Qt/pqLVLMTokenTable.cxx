@@ -72,6 +72,12 @@ bool pqLVLMTokenTable::startsWord(int token) const
   return piece.isEmpty() || WordStarts.contains(piece[0]) || piece[0].isSpace() || piece[0] == '<';
 }
 
+bool pqLVLMTokenTable::isSeparate(int token) const
+{
+  const QString text = this->value(token, "text").trimmed();
+  return text.size() == 1 && text[0].isPunct();
+}
+
 QString pqLVLMTokenTable::description(int token) const
 {
   QString text = QStringLiteral("<p style='white-space:pre'><b>%1</b> &nbsp; %2")

@@ -23,6 +23,8 @@ public:
   /// What a token says, blanks and line breaks visible; a dot for the further parts of a character.
   QString text(int token) const;
   bool startsWord(int token) const;
+  /// A punctuation mark, which belongs to no word.
+  bool isSeparate(int token) const;
 
   /// Everything that is known, for a tool tip.
   QString description(int token) const;

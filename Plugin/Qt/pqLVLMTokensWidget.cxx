@@ -4,7 +4,10 @@
 #include "pqAnimationScene.h"
 #include "pqApplicationCore.h"
 #include "pqCoreUtilities.h"
+#include "pqLVLMPython.h"
+#include "pqLVLMSession.h"
 #include "pqLVLMTokenStrip.h"
+#include "pqPipelineSource.h"
 #include "pqServer.h"
 #include "pqServerManagerModel.h"
 #include "pqTimeKeeper.h"
@@ -13,9 +16,13 @@
 #include "vtkSMPropertyHelper.h"
 #include "vtkSMProxy.h"
 
+#include <QCheckBox>
 #include <QComboBox>
 #include <QEvent>
 #include <QHBoxLayout>
+#include <QJsonArray>
+#include <QJsonDocument>
+#include <QJsonObject>
 #include <QLabel>
 #include <QPainter>
 #include <QScrollArea>
@@ -26,7 +33,8 @@
 
 namespace
 {
-constexpr int HighestStrip = 220; // pixels, then it scrolls
+constexpr int HighestStrip = 220;                          // pixels, then it scrolls
+const QString Shares = QStringLiteral("from the picture"); // a column that the module lvlm computes
 
 QPixmap gradient(const QPalette& palette, int height, qreal ratio)
 {
@@ -44,7 +52,7 @@ QPixmap gradient(const QPalette& palette, int height, qreal ratio)
 /// Probabilities are coloured from 0 to 1, other numbers from their lowest to their highest.
 std::pair<double, double> rangeOf(const QString& column, const QVector<double>& numbers)
 {
-  if (column == "probability")
+  if (column == "probability" || column == Shares)
   {
     return { 0.0, 1.0 };
   }
@@ -65,7 +73,8 @@ pqLVLMTokensWidget::pqLVLMTokensWidget(
   vtkSMProxy* smproxy, vtkSMProperty* smproperty, QWidget* parent)
   : Superclass(smproxy, smproperty, parent), Strip(new pqLVLMTokenStrip), Scroll(nullptr),
     Column(new QComboBox(this)), Legend(new QLabel(this)), Lowest(new QLabel(this)),
-    Highest(new QLabel(this)), Chosen(new QLabel(this))
+    Highest(new QLabel(this)), Chosen(new QLabel(this)),
+    Words(new QCheckBox(tr("Whole words"), this))
 {
   auto* scroll = new QScrollArea(this);
   this->Scroll = scroll;
@@ -97,7 +106,13 @@ pqLVLMTokensWidget::pqLVLMTokensWidget(
   layout->setContentsMargins(0, 0, 0, 0);
   layout->setSpacing(4);
   layout->addWidget(scroll);
-  layout->addWidget(this->Chosen);
+  this->Words->setObjectName("Words");
+  this->Words->setToolTip(tr("Choose and color whole words instead of tokens"));
+  this->Words->setVisible(!this->isSingle());
+  auto* said = new QHBoxLayout;
+  said->addWidget(this->Chosen, 1);
+  said->addWidget(this->Words);
+  layout->addLayout(said);
   layout->addLayout(row);
 
   QObject::connect(
@@ -106,6 +121,12 @@ pqLVLMTokensWidget::pqLVLMTokensWidget(
     this->Strip, &pqLVLMTokenStrip::tokenActivated, this, [this](int token) { this->goTo(token); });
   QObject::connect(this->Column, QOverload<int>::of(&QComboBox::currentIndexChanged), this,
     [this](int) { this->showColors(); });
+  QObject::connect(this->Words, &QCheckBox::toggled, this,
+    [this](bool whole)
+    {
+      this->Strip->setWholeWords(whole);
+      this->showColors();
+    });
   this->refresh();
   this->linkProperty();
   this->watch();
@@ -150,6 +171,14 @@ void pqLVLMTokensWidget::refresh()
   const QSignalBlocker blocker(this->Column);
   this->Column->clear();
   this->Column->addItems(table.numericColumns());
+  if (table.size() > 0)
+  {
+    this->Column->addItem(Shares);
+    this->Column->setItemData(this->Column->count() - 1,
+      tr("How much of each token comes from the picture: its share of the relevancy where that has "
+         "been computed (LVLM > Words), else of the attention"),
+      Qt::ToolTipRole);
+  }
   const QString wanted = before.isEmpty() ? QStringLiteral("probability") : before;
   this->Column->setCurrentIndex(std::max(0, this->Column->findText(wanted)));
   this->Column->setEnabled(this->Column->count() > 0);
@@ -160,25 +189,78 @@ void pqLVLMTokensWidget::refresh()
 void pqLVLMTokensWidget::showColors()
 {
   const QString column = this->Column->currentText();
-  const QVector<double> numbers = this->Table.numbers(column);
+  const QVector<double> numbers =
+    this->overWords(column == Shares ? this->shares() : this->Table.numbers(column));
   const auto [low, high] = rangeOf(column, numbers);
   QVector<pqLVLMTokenStrip::Token> tokens;
   for (int t = 0; t < this->Table.size(); ++t)
   {
     const double span = high - low;
     const double value = span > 0 ? (numbers.value(t) - low) / span : 0.0;
-    tokens.append({ this->Table.text(t), this->Table.description(t), this->Table.startsWord(t),
+    QString tip = this->Table.description(t);
+    if (column == Shares && !std::isnan(numbers.value(t)))
+    {
+      tip.insert(tip.lastIndexOf("</p>"),
+        tr("<br>%1 %2 %")
+          .arg(this->Legend->property("of").toString())
+          .arg(100 * numbers[t], 0, 'f', 1));
+    }
+    tokens.append({ this->Table.text(t), tip, this->Table.startsWord(t), this->Table.isSeparate(t),
       column.isEmpty() ? 0.0 : value });
   }
   this->Strip->setTokens(tokens);
   const int height = this->fontMetrics().height() - 2;
   this->Legend->setPixmap(gradient(this->palette(), height, this->devicePixelRatioF()));
-  const bool share = column == "probability";
+  const bool share = column == "probability" || column == Shares;
   this->Lowest->setText(share ? QStringLiteral("0") : QString::number(low, 'g', 2));
   this->Highest->setText(share ? QStringLiteral("100 %") : QString::number(high, 'g', 2));
   this->Legend->setToolTip(
-    tr("%1 from %2 to %3").arg(column).arg(low, 0, 'g', 4).arg(high, 0, 'g', 4));
+    tr("%1 from %2 to %3")
+      .arg(column == Shares ? this->Legend->property("of").toString() : column)
+      .arg(low, 0, 'g', 4)
+      .arg(high, 0, 'g', 4));
   this->fitHeight();
+}
+
+QVector<double> pqLVLMTokensWidget::shares()
+{
+  auto* model = pqApplicationCore::instance()->getServerManagerModel();
+  pqPipelineSource* trace = lvlm::traceOf(model->findItem<pqPipelineSource*>(this->proxy()));
+  QVector<double> numbers;
+  if (!trace)
+  {
+    return numbers;
+  }
+  const QString told =
+    lvlm::askPython(QStringLiteral("__import__('json').dumps(lvlm.picture_shares(%1))")
+                      .arg(lvlm::pythonString(trace->getSMName())));
+  const QJsonObject answer = QJsonDocument::fromJson(told.toUtf8()).object();
+  for (const QJsonValue& value : answer["shares"].toArray())
+  {
+    numbers << value.toDouble();
+  }
+  this->Legend->setProperty("of", tr("the picture's share of the %1").arg(answer["of"].toString()));
+  return numbers;
+}
+
+QVector<double> pqLVLMTokensWidget::overWords(const QVector<double>& numbers) const
+{
+  if (!this->Words->isChecked() || numbers.size() != this->Strip->tokens().size())
+  {
+    return numbers;
+  }
+  QVector<double> result = numbers;
+  for (int token = 0; token < numbers.size(); ++token)
+  {
+    const auto [begin, end] = this->Strip->wordOf(token);
+    double sum = 0;
+    for (int other = begin; other < end; ++other)
+    {
+      sum += numbers[other];
+    }
+    result[token] = sum / (end - begin);
+  }
+  return result;
 }
 
 void pqLVLMTokensWidget::fitHeight()

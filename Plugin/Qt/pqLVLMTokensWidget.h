@@ -15,6 +15,7 @@
 
 #include <QPointer>
 
+class QCheckBox;
 class QComboBox;
 class QLabel;
 class QScrollArea;
@@ -44,6 +45,8 @@ private Q_SLOTS:
 private:
   Q_DISABLE_COPY(pqLVLMTokensWidget)
 
+  QVector<double> shares();
+  QVector<double> overWords(const QVector<double>& numbers) const;
   void watch();
   void fitWidth();
   void fitHeight();
@@ -60,6 +63,7 @@ private:
   QLabel* Lowest;
   QLabel* Highest;
   QLabel* Chosen;
+  QCheckBox* Words;
   bool Late = false; ///< the time that is followed lies past the answer's end
 };
 

@@ -275,6 +275,57 @@ GUI_DRIVER int gui_button_visible(const char* action)
   return 0;
 }
 
+namespace
+{
+int copyPoint(const QPoint& point, int* out)
+{
+  out[0] = point.x();
+  out[1] = point.y();
+  return 1;
+}
+}
+
+/// Where on the screen a point of a widget is (x < 0: its middle), for a pointer of the X server.
+GUI_DRIVER int gui_place(const char* path, int x, int y, int* out)
+{
+  QWidget* widget = find(path);
+  return widget && widget->isVisible()
+    ? copyPoint(widget->mapToGlobal(x < 0 ? widget->rect().center() : QPoint(x, y)), out)
+    : 0;
+}
+
+/// The same of an action's button in a toolbar.
+GUI_DRIVER int gui_place_of_button(const char* action, int* out)
+{
+  QAction* found = findAction(action);
+  for (const QWidget* window : QApplication::topLevelWidgets())
+  {
+    for (const QToolBar* bar : window->findChildren<QToolBar*>())
+    {
+      QWidget* button = found ? bar->widgetForAction(found) : nullptr;
+      if (button && !button->visibleRegion().isEmpty())
+      {
+        return copyPoint(button->mapToGlobal(button->rect().center()), out);
+      }
+    }
+  }
+  return 0;
+}
+
+/// The same of an entry of the menu that is open, by the beginning of its text.
+GUI_DRIVER int gui_place_in_menu(const char* text, int* out)
+{
+  auto* menu = qobject_cast<QMenu*>(QApplication::activePopupWidget());
+  for (QAction* action : menu ? menu->actions() : QList<QAction*>())
+  {
+    if (action->text().startsWith(QString::fromUtf8(text)))
+    {
+      return copyPoint(menu->mapToGlobal(menu->actionGeometry(action).center()), out);
+    }
+  }
+  return 0;
+}
+
 /// How many rows a list or tree shows, those of open branches included; -1: no such widget.
 GUI_DRIVER int gui_rows(const char* path)
 {

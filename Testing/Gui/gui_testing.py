@@ -5,6 +5,7 @@ The GUI returns 0 whatever happens in a script: each test writes a result file, 
 """
 import ctypes
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -87,6 +88,53 @@ def click_item(path, row, modifiers=NONE):
     wait(50)
 
 
+class Pointer:
+    """The X server's own pointer, which counts its clicks; xdotool moves it and presses its button."""
+
+    def __init__(self):
+        self.clicks = 0
+
+    def click(self, path, at=None):
+        self._click(_point(_driver.gui_place, path, *(map(int, at) if at else (-1, -1))))
+
+    def button(self, action):
+        """Of a toolbar."""
+        self._click(_point(_driver.gui_place_of_button, action))
+
+    def entry(self, text):
+        """Of the menu that is open."""
+        self._click(_point(_driver.gui_place_in_menu, text))
+
+    def drag(self, path, *places):
+        """Counts as one click."""
+        points = [_point(_driver.gui_place, path, *map(int, place)) for place in places]
+        self._xdotool("mousemove", *points[0], "mousedown", 1)
+        for point in points[1:]:
+            wait(60)
+            self._xdotool("mousemove", *point)
+        wait(60)
+        self._xdotool("mouseup", 1)
+        self.clicks += 1
+        wait(300)
+
+    def _click(self, point):
+        self._xdotool("mousemove", *point)
+        wait(60)
+        self._xdotool("click", 1)
+        self.clicks += 1
+        wait(300)
+
+    @staticmethod
+    def _xdotool(*words):
+        subprocess.run(["xdotool", *map(str, words)], check=True)
+
+
+def _point(function, name, *more):
+    out = (ctypes.c_int * 2)()
+    _must(function(name.encode(), *more, out), name)
+    return list(out)
+
+
 def raise_dock(path):
     _must(_driver.gui_raise_dock(path.encode()), path)
 
@@ -164,6 +212,13 @@ def watch(path):
 def watched():
     """How the widget looked since watch(), as checksums."""
     return _text(_driver.gui_watched).splitlines()
+
+
+def watched_once(path):
+    """How a widget looks now, as a checksum."""
+    watch(path)
+    wait(60)
+    return watched()[-1]
 
 
 def close(path):

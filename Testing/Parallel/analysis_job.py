@@ -61,6 +61,7 @@ def cases(trace):
         yield "patches", simple.LVLMPatchAttention(Input=trace, Layers=layers, Patches=[3, -2, 0])
         for by in ("Heads", "Layers", "AnswerTokens"):
             yield "gallery", simple.LVLMMapGallery(Input=trace, Layers=layers, By=by, Order="ImageShare" if layers else "Localization")
+        yield "matrix", simple.LVLMTokenMatrix(Input=trace, Layers=layers, JoinWords=len(layers) % 2)
         for source, measure in (("Image", "Localization"), ("Question", "Mean")):
             yield "summary", simple.LVLMHeadSummary(Input=trace, Layers=layers, Source=source, Measure=measure)
     for layer in (0, 1, -1):

@@ -198,6 +198,14 @@ class TestCase(unittest.TestCase):
             self.assertIn(needle, errors.text)
         self.assertIn("ERR", errors.text)
 
+    def assertRaisesText(self, work, *needles):
+        """`work` must raise an lvlm.Error that holds every needle."""
+        import lvlm
+        with self.assertRaises(lvlm.Error) as caught:
+            work()
+        for needle in needles:
+            self.assertIn(needle, str(caught.exception))
+
 
 def fetch(proxy, port=0):
     """The VTK data object of a proxy's output."""

@@ -43,6 +43,68 @@ def spatial_entropy(grid):
     return -(parts * np.log(parts)).sum().round(12) + 0.0
 
 
+class Matrix(lt.TestCase):
+    """Tokens of the answer against all before them."""
+
+    def setUp(self):
+        super().setUp()
+        self.data = lt.TraceData()
+        for position, piece in zip(range(self.data.P, self.data.P + self.data.T), ("\u2581The", "\u2581st", "ar", "\u2581red", ".")):
+            self.data.tokens[position] = piece
+        self.trace = self.reader(self.data)
+        self.raw = raw_attention(self.trace, self.data)  # [L, Hd, T, K]
+
+    def matrix(self, **properties):
+        """[rows, columns] from the squares, NaN where there is none; and the words beside and above it, from the table."""
+        proxy = simple.LVLMTokenMatrix(Input=self.trace, **properties)
+        squares, table = lt.fetch(proxy), lt.fetch(proxy, 1)
+        row, column, value = (lt.array(squares.GetCellData().GetArray(name)) for name in ("row", "column", "attention"))
+        found = np.full((row.max() + 1, column.max() + 1), np.nan)
+        found[row, column] = value
+        bounds = np.array([squares.GetCell(i).GetBounds()[:4] for i in range(squares.GetNumberOfCells())])
+        np.testing.assert_array_equal(bounds, np.stack([column, column + 1, -row - 1, -row], axis=1))
+        np.testing.assert_array_equal(lt.column(table, "attention"), value)
+        words = [dict(zip(keys, lt.column(table, name))) for keys, name in ((row, "token"), (column, "source"))]
+        self.assertGreater(lt.fetch(proxy, 2).GetNumberOfCells(), len(words[1]))
+        np.testing.assert_array_equal(lt.array(squares.GetCellData().GetArray("answer_index")), lt.column(table, "answer_index"))
+        return found, [words[0][i] for i in range(len(words[0]))], [words[1][i] for i in range(len(words[1]))]
+
+    def expected(self, rows, columns, layers=slice(None), heads=slice(None)):
+        """rows: tokens of each; columns: positions of each."""
+        mean = self.raw[layers][:, heads].mean(axis=(0, 1))
+        wanted = np.array([[mean[np.ix_(row, column)].sum(axis=1).mean() for column in columns] for row in rows])
+        for r, row in enumerate(rows):
+            for c, column in enumerate(columns):
+                if min(column) > self.data.P - 1 + max(row):
+                    wanted[r, c] = np.nan
+        return wanted
+
+    def test_tokens(self):
+        data = self.data
+        span = list(range(data.span.start, data.span.stop))
+        columns = [[0], [1], span] + [[p] for p in range(span[-1] + 1, data.K)]
+        found, rows, sources = self.matrix()
+        np.testing.assert_allclose(found, self.expected([[t] for t in range(5)], columns), rtol=1e-5)
+        np.testing.assert_allclose(np.nansum(found, axis=1), 1, rtol=1e-5)
+        self.assertEqual(rows, ["The", "st", "ar", "red", "."])
+        self.assertEqual((sources[2], sources[-4:]), ("picture", ["The", "st", "ar", "red"]))
+        found, rows, _ = self.matrix(AnswerTokens=[3, 0], Layers=[-1], Heads=[1])
+        self.assertEqual(rows, ["The", "red"])
+        wanted = self.expected([[0], [3]], columns, slice(2, 3), slice(1, 2))
+        np.testing.assert_allclose(found, wanted[:, :found.shape[1]], rtol=1e-5)
+
+    def test_words(self):
+        data = self.data
+        span = list(range(data.span.start, data.span.stop))
+        columns = [[0], [1], span] + [[p] for p in range(span[-1] + 1, data.P)] + [[data.P], [data.P + 1, data.P + 2], [data.P + 3]]
+        found, rows, sources = self.matrix(JoinWords=1)
+        self.assertEqual((rows, sources[-3:]), (["The", "star", "red", "."], ["The", "star", "red"]))
+        np.testing.assert_allclose(found, self.expected([[0], [1, 2], [3], [4]], columns), rtol=1e-5)
+
+    def test_errors(self):
+        self.assertReports(simple.LVLMTokenMatrix(Input=self.trace, AnswerTokens=[5]).UpdatePipeline, "AnswerTokens: 5", "[-5, 4]")
+
+
 class Gallery(lt.TestCase):
     def setUp(self):
         super().setUp()

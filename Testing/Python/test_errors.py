@@ -45,7 +45,7 @@ class Filters(lt.TestCase):
     def test_input_that_is_no_trace(self):
         blocks = simple.GroupDatasets(Input=[simple.Sphere()])
         for make in (simple.LVLMAttentionMap, simple.LVLMTokens, simple.LVLMPatchAttention,
-                     simple.LVLMHeadSummary, simple.LVLMLayerVolume):
+                     simple.LVLMHeadSummary, simple.LVLMLayerVolume, simple.LVLMTokenMatrix):
             self.fails(make(Input=blocks), "not an LVLM trace")
         self.fails(simple.LVLMOverlay(Input=blocks), "neither an LVLM map nor a trace")
         self.fails(simple.LVLMOverlay(Input=simple.Wavelet()), "no cell array")
@@ -53,7 +53,7 @@ class Filters(lt.TestCase):
     def test_trace_without_attention(self):
         trace = self.reader(name="b.lvlm", tensors={"attention.answer": None})
         for make in (simple.LVLMAttentionMap, simple.LVLMPatchAttention, simple.LVLMHeadSummary,
-                     simple.LVLMLayerVolume, simple.LVLMMapGallery):
+                     simple.LVLMLayerVolume, simple.LVLMMapGallery, simple.LVLMTokenMatrix):
             self.fails(make(Input=trace), "no tensor 'attention.answer'")
 
     def test_overlay_of_a_map_without_picture(self):

@@ -47,12 +47,6 @@ class ModuleTest(lt.TestCase):
         self.assertEqual((width, height), SIZE)
         return lt.array(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].astype(int)
 
-    def assertRaisesText(self, work, *needles):
-        with self.assertRaises(self.lvlm.Error) as caught:
-            work()
-        for needle in needles:
-            self.assertIn(needle, str(caught.exception))
-
     def assertDrawn(self, pixels, parts):
         """Every part (left, right, as shares of the width) has something on its background."""
         for left, right in parts:

@@ -14,18 +14,26 @@ GROUP = "lvlm.group"
 CAMERA = ("Position", "FocalPoint", "ViewUp", "ParallelScale")
 
 
+def text_scale(view):
+    """How many pixels of the view a point of a font takes: 2 on a screen of double resolution."""
+    return max(view.GetRenderWindow().GetDPI() / 72, 0.1)
+
+
 def fit(view, bounds, top, bottom=0, margin=MARGIN, hang=False):
-    """Looks straight down on `bounds` (left, right, low, high), as large as the view lets it between caption and legend.
+    """Looks straight down on `bounds` (left, right, low, high), as large as the view lets it between caption and legend, which take
+    `top` and `bottom` pixels where the screen has a usual resolution.
 
     In the middle of the room that is left, or hanging from its top.
     """
     width, height = view.ViewSize
     left, right, low, high = bounds
-    room = max(width - 2 * margin, 1), max(height - top - bottom - 2 * margin, 1)
+    scale = text_scale(view)
+    above, below, beside = scale * top, scale * bottom, scale * margin
+    room = max(width - 2 * beside, 1), max(height - above - below - 2 * beside, 1)
     unit = max((right - left) / room[0], (high - low) / room[1])  # of the picture, a pixel of the view
     if hang:
         low = high - unit * room[1]
-    centre = [(left + right) / 2, (low + high) / 2 + unit * (top - bottom) / 2]
+    centre = [(left + right) / 2, (low + high) / 2 + unit * (above - below) / 2]
     view.CameraParallelProjection = 1
     view.CameraParallelScale = unit * height / 2
     view.CameraPosition = [*centre, 1000]

@@ -58,6 +58,33 @@ def compare(first=None, second=None, token=None):
     return tab.finish(heats[1])
 
 
+def refit(heat):
+    """Once heads or layers of a map were chosen anew: the scale of the tabs that compare it covers both maps again."""
+    for difference in pipeline.all_sources():
+        both = pipeline.input_of(difference)
+        if both is None or pipeline.xml_name(both) != "AppendAttributes" or pipeline.xml_name(difference) != "Calculator":
+            continue
+        heats = [pipeline.plain(source) for source in both.Input]
+        if all(source.SMProxy != heat.SMProxy for source in heats):
+            continue
+        times = sorted({time for source in heats if source.FollowTime for time in traces.trace_of(source).TimestepValues})
+        most = max(abs(value) for value in _range([difference], times, "difference"))
+        _rescale("Compare", heats, *_range(heats, times, "attention"))
+        _rescale("Compare", [difference], -most or -1e-6, most or 1e-6)
+        simple.RenderAllViews()
+
+
+def _rescale(title, sources, low, high):
+    """The colours of these sources in the tabs of that title."""
+    for (name, _), layout in simple.GetLayouts().items():
+        for view in simple.GetViewsInLayout(layout) if name.startswith(title + ": ") else []:
+            for shown in view.Representations:
+                source = getattr(shown, "Input", None)
+                if source is not None and any(source.SMProxy == wanted.SMProxy for wanted in sources):
+                    shown.LookupTable.RescaleTransferFunction(low, high)
+                    shown.LookupTable.ScalarOpacityFunction.RescaleTransferFunction(low, high)
+
+
 def pair_of(first, second, what):
     """Two different traces; those that are not given are the newest. what: for an error's message."""
     every = traces.find_traces()
@@ -98,7 +125,11 @@ def _difference(heats, presets):
 
 
 def _difference_hint(presets):
-    """Tokens are paired by their place. Where the answers are not the same, these may be different words."""
+    """Patches and tokens are paired by their place, which may show another part of a picture, and may be different words."""
+    pictures = [pipeline.input_of(preset.trace) for preset in presets]
+    if any(picture is not None and pipeline.xml_name(picture) == "LVLMEditPicture" and any(line.split()[:1] == ["crop"] for line in picture.Edits)
+           for picture in pictures):
+        return "\nThey show another part of the picture each"
     answers = [[token["token"] for token in traces.tokens(preset.trace)] for preset in presets]
     return "" if answers[0] == answers[1] else "\nSame place in both, maybe another word"
 

@@ -7,7 +7,8 @@ from paraview import servermanager, simple
 from . import pipeline, traces, views
 from .comparison import compare
 from .errors import Error
-from .questions import ask
+from .presets import show_attention
+from .questions import ask, picture_source
 
 FILLS = ("Mean Color", "Black", "White", "Color")
 MAPS = {"LVLMAttentionMap": 0, "LVLMRelevancy": 0, "LVLMCausalGraph": 3, "LVLMLogitLens": 2, "LVLMSinks": 0, "LVLMOcclusion": 0}  # and the port that the map comes from
@@ -109,9 +110,7 @@ def crop_and_ask(trace, x0, x1, y0, y1, question=None):
     The pixels are those of the picture that the question was about, before the model's own scaling. Returns the new trace.
     """
     trace = traces.resolve(trace)
-    picture = pipeline.input_of(trace)
-    if picture is None:  # a recorded trace has but what the model saw
-        picture = views.picture_of(trace)
+    picture = asked_picture(trace)
     picture.UpdatePipeline()
     extent = pipeline.plain(picture).GetDataInformation(picture.Port).DataInformation.GetExtent()
     for name, low, high, first, last in (("x", x0, x1, extent[0], extent[1]), ("y", y0, y1, extent[2], extent[3])):
@@ -122,13 +121,80 @@ def crop_and_ask(trace, x0, x1, y0, y1, question=None):
     return ask_again(trace, part, traces.question(trace) if question is None else question, layout=True)
 
 
-def ask_again(trace, picture, question, layout=False):
-    """A question about an edited picture, with all other settings of the first one."""
+def asked_picture(trace):
+    """The picture that a question is about, as it was given; of a recorded trace that has but what the model saw, that."""
+    picture = pipeline.input_of(trace)
+    return views.picture_of(trace) if picture is None else picture
+
+
+def edit(picture, edits):
+    """A picture with parts covered, and cropped, as a source of the pipeline.
+
+    picture: a file, a source, or a trace, whose picture is meant. edits: lines, done one after the other; places are pixels that count
+    from 0 at the lower left: "rectangle x0 y0 x1 y1 fill", "brush radius x y x y ... fill", "crop x0 y0 x1 y1", which is done last.
+    fill: mean, surrounding, blur, noise, black or white.
+    """
+    if isinstance(picture, servermanager.Proxy) and traces.trace_of(picture) is not None and traces.is_trace(picture):
+        picture = asked_picture(picture)
+    picture = picture_source(picture)
+    edited = pipeline.register("Edited (%s)" % pipeline.name_of(picture), "LVLMEditPicture", Input=picture, Edits=check_edits(edits))
+    with pipeline.deleted_on_error(edited):
+        pipeline.update(edited, "editing the picture")
+    return edited
+
+
+def check_edits(edits):
+    """The edits as a list of lines."""
+    edits = [edits] if isinstance(edits, str) else list(edits)
+    if not edits:
+        raise Error("edits: the list is empty")
+    for line in edits:
+        if not isinstance(line, str):
+            raise Error("edits: %r is no line of text such as \"rectangle 10 10 60 40 mean\"" % (line,))
+    return edits
+
+
+def crops(edits):
+    """Whether one of the edits leaves a part of the picture only."""
+    return any(line.split()[:1] == ["crop"] for line in edits)
+
+
+def edit_and_ask(trace=None, edits=(), question=None):
+    """Asks the same question about the picture with edits, and shows both answers side by side.
+
+    edits: as of edit(). question: another one. Returns the second trace.
+    """
+    trace = traces.resolve(trace)
+    edited = edit(trace, edits)
+    with pipeline.deleted_on_error(edited):
+        second = ask_again(trace, edited, traces.question(trace) if question is None else question, mode=mode_of(trace, edits))
+    if comparable(trace, second):
+        compare(trace, second)
+    else:
+        show_attention(second)
+    return second
+
+
+def comparable(first, second):
+    """Whether each patch has a counterpart: a part of a picture that is read in tiles may have others."""
+    return traces.grid(first) == traces.grid(second)
+
+
+def mode_of(trace, edits):
+    """How an edited picture becomes the model's square: as the picture of the question did."""
+    if pipeline.xml_name(trace) == "LLaVAInference":
+        return trace.ImageMode
+    # What a recorded trace has is of the size that the model works in.
+    return "Default" if crops(edits) or traces.content(trace) is not None else "Resize"
+
+
+def ask_again(trace, picture, question, layout=False, mode=None):
+    """A question about an edited picture, with all other settings of the first one. mode: ImageMode; default: what fits the picture."""
     settings = {}
     if pipeline.xml_name(trace) == "LLaVAInference":
         settings = {name: property_value(getattr(trace, name)) for name in KEPT}
-    # Not scaled or cut again: an edited picture has the size that the model works in.
-    mode = "Resize" if pipeline.xml_name(picture) == "LVLMPaintOver" else "Default"
+    if mode is None:  # a picture that is painted over is not scaled or cut again: it has the size that the model works in
+        mode = "Resize" if pipeline.xml_name(picture) == "LVLMPaintOver" else "Default"
     return ask(picture, question, image_mode=mode, layout=layout, settings=settings)
 
 

@@ -4,7 +4,7 @@ from paraview import simple
 
 from . import pipeline, questions, traces, views
 
-PICTURES = (questions.READER, "LVLMPaintOver", "ExtractSubset")  # what the module makes of pictures; the user's own ones stay
+PICTURES = (questions.READER, "LVLMPaintOver", "LVLMEditPicture", "ExtractSubset")  # what the module makes of pictures; the user's own ones stay
 
 
 def remove(trace=None):
@@ -19,8 +19,10 @@ def remove(trace=None):
     for source in reversed(pipeline.all_sources()):  # what a filter takes is older than the filter
         if source.SMProxy in made:
             simple.Delete(source)
-    if picture is not None and pipeline.xml_name(picture) in PICTURES and not pipeline.is_used(pipeline.plain(picture)):
-        simple.Delete(pipeline.plain(picture))
+    while picture is not None and pipeline.xml_name(picture) in PICTURES and not pipeline.is_used(pipeline.plain(picture)):
+        unused, picture = pipeline.plain(picture), pipeline.input_of(picture)  # an edited picture was made of another one
+        if unused.SMProxy not in made:
+            simple.Delete(unused)
 
 
 def _made_of(trace):

@@ -24,21 +24,26 @@ def picture_pixels(source, **properties):
     """The picture that the model saw, or what LVLM Overlay makes of a map: RGB [height, width, 3], top row first."""
     with pipeline.temporary("LVLMOverlay", Input=source, **properties) as overlay:
         pipeline.update(overlay, "the picture")
-        if servermanager.ActiveConnection.GetNumberOfDataPartitions() > 1:
-            return _joined_pixels(overlay)
-        image = servermanager.Fetch(overlay)
+        return pixels_of(overlay, "overlay")
+
+
+def pixels_of(source, array="picture"):
+    """An image of the pipeline that has run, a point a pixel: RGB [height, width, 3], top row first."""
+    if servermanager.ActiveConnection.GetNumberOfDataPartitions() > 1:
+        return _joined_pixels(source, array)
+    image = servermanager.Fetch(pipeline.plain(source), idx=source.Port)
     width, height, _ = image.GetDimensions()
-    return vtk_to_numpy(image.GetPointData().GetArray("overlay")).reshape(height, width, 3)[::-1]
+    return vtk_to_numpy(image.GetPointData().GetArray(array)).reshape(height, width, 3)[::-1]
 
 
-def _joined_pixels(overlay):
+def _joined_pixels(source, array):
     """The picture whose pieces several ranks have."""
     with ExitStack() as stack:
-        placed = stack.enter_context(pipeline.temporary("Calculator", Input=overlay, Function="coords", ResultArrayName="place"))
-        points = Columns(stack, placed, ["overlay", "place"], "Points").fetch("the picture")
+        placed = stack.enter_context(pipeline.temporary("Calculator", Input=source, Function="coords", ResultArrayName="place"))
+        points = Columns(stack, placed, [array, "place"], "Points").fetch("the picture")
     at = np.floor(points["place"][:, :2]).astype(int)  # of the pixels' middles
     pixels = np.zeros((*(at.max(axis=0)[::-1] + 1), 3), "u1")
-    pixels[at[:, 1], at[:, 0]] = points["overlay"]
+    pixels[at[:, 1], at[:, 0]] = points[array]
     return pixels[::-1]
 
 

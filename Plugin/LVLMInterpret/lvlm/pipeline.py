@@ -61,7 +61,7 @@ def proxy_class(name):
         found = getattr(group, name, None)
         if found is not None:
             return found
-    if name in ("LLaVAInference", "LVLMOcclusion", "LVLMFaithfulness", "LVLMKnockout", "LVLMNodeTest", "LVLMPatching") and hasattr(servermanager.filters, "LVLMTokens"):
+    if name in ("LLaVAInference", "LVLMOcclusion", "LVLMFaithfulness", "LVLMKnockout", "LVLMNodeTest", "LVLMPatching", "LVLMEditPicture", "LVLMSeenPicture") and hasattr(servermanager.filters, "LVLMTokens"):
         raise Error("this ParaView's plugin was built without inference (LVLM_ENABLE_INFERENCE=OFF): connect to a server whose "
                     "plugin has it")
     raise Error("this ParaView has no %s: is the plugin LVLMInterpret loaded, and built with all its parts?" % name)

@@ -6,6 +6,7 @@ from . import cameras, pipeline, traces, views
 from .errors import Error
 
 MOST_TICKS = 16  # of an axis
+WORD_LINES = 2  # of an answer whose words are coloured
 MOST_BARS = 9  # of half a column
 DEPTH = 0.6  # of the layer volume, so that its maps stay near the picture
 
@@ -246,6 +247,75 @@ def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attentio
     views.fit(view, (extent[0], extent[1], extent[2], above[3]), views.caption_height(2), views.LEGEND_HEIGHT)
     views.fit_bars(chart, bars, 1)
     return tab.finish(gallery)
+
+
+def show_matrix(trace=None, token=None, words=False):
+    """How much each token of the answer looks at each token before it, as a matrix; the picture is one column. Above it the answer,
+    each word the stronger coloured the more of its look goes to the picture.
+
+    words: tokens are joined to words. token: means nothing here.
+    """
+    preset = Preset("Matrix", trace, token)
+    matrix = preset.filter("LVLMTokenMatrix", "Token matrix", "the token matrix", JoinWords=int(words))
+    gallery, of = shares_of(preset.trace)
+    tab = preset.open_tab()
+    above, below = tab.rows(0, 0.22, 0.78)
+    text = tab.view(above, shapes=True)
+    lines = show_coloured_words(preset, text, gallery, of, width=1600)
+    view = tab.view(below)
+    shown = simple.Show(matrix, view)
+    shown.Representation = "Surface"
+    views.color(shown, view, "CELLS", "attention", views.legend_of(matrix))
+    labels = simple.OutputPort(matrix, 2)
+    views.show_shapes(labels, view)
+    preset.caption(view, "How much each %s of the answer (rows) looks at what comes before it (columns): {heads}"
+                   % ("word" if words else "token"), about=matrix)
+    tab.size()
+    squares, words_around = (updated(source).GetDataInformation().GetBounds() for source in (matrix, labels))
+    views.fit(view, (words_around[0], squares[1], squares[2], words_around[3]), views.caption_height(1), views.LEGEND_HEIGHT)
+    views.fit_bars(text, lines, 1)
+    return tab.finish(matrix)
+
+
+def picture_shares(trace=None):
+    """How much of each token of the answer comes from the picture: a dictionary of `shares`, parts of 1, and of what they are,
+    `of`: "relevancy" where show_words() has computed that, else "attention"."""
+    trace = traces.resolve(trace)
+    known = _relevancy_gallery(trace)
+    if known is not None:
+        return {"of": "relevancy", "shares": [row["image_share"] for row in _in_order(pipeline.rows(known, 1))]}
+    with pipeline.temporary("LVLMMapGallery", Input=trace, By="AnswerTokens") as gallery:
+        pipeline.update(gallery, "the picture's shares")
+        return {"of": "attention", "shares": [row["image_share"] for row in pipeline.rows(gallery, 1)]}
+
+
+def _in_order(rows):
+    return sorted(rows, key=lambda row: row["answer_index"])
+
+
+def _relevancy_gallery(trace):
+    """The gallery that has the relevancy of all of the answer's tokens, or None."""
+    return next((gallery for gallery in pipeline.below(trace, "LVLMMapGallery")
+                 if gallery.By == "AnswerTokens" and gallery.Of == "Relevancy" and len(gallery.AnswerTokens) == 0), None)
+
+
+def shares_of(trace):
+    """A gallery of the answer's tokens, whose table says how much of each comes from the picture, and of what; see picture_shares()."""
+    known = _relevancy_gallery(trace)
+    if known is not None and known.Order == "Index":
+        return known, "relevancy"
+    name = "Shares of the picture (%s)" % pipeline.name_of(trace)
+    gallery = pipeline.attach(trace, "LVLMMapGallery", name, part=True, By="AnswerTokens", Of="Attention")
+    pipeline.update(gallery, "the picture's shares")
+    return gallery, "attention"
+
+
+def show_coloured_words(preset, view, gallery, of, width):
+    """The answer, each token on a box that is the stronger the more of it comes from the picture. Returns what has to fit."""
+    lines = views.show_bars(simple.OutputPort(gallery, 1), view, "Answer by its shares of the picture (%s)" % preset.name, Arrangement="Text",
+                            Labels="label", Values="image_share", FullScale=1, MaximumBars=WORD_LINES)
+    preset.caption(view, "What comes from the picture: its share of each token\u2019s %s, from pale (nothing) to blue (all)" % of, width=width)
+    return lines
 
 
 def updated(port):

@@ -160,7 +160,7 @@ def show_caption(trace, view, text, choice=None, size=TITLE_SIZE, width=SIZE[0],
     choice = dict(choice or {})
     if about is not None:
         choice["About"] = about
-    caption = pipeline.register("Caption", "LVLMCaption", part=True, Input=trace, Text=text, LineLength=int(width / (0.48 * size)),
+    caption = pipeline.register("Caption", "LVLMCaption", part=True, Input=trace, Text=text, LineLength=int(width / (0.48 * size * cameras.text_scale(view))),
                                 **choice)
     shown = simple.Show(caption, view)
     shown.FontSize = size
