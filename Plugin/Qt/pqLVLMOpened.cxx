@@ -42,7 +42,7 @@ void showInItsColors(pqPipelineSource* source, bool picture)
       vtkSMPropertyHelper(proxy, "MapScalars", true).Set(0);
       proxy->UpdateVTKObjects();
     }
-    vtkSMPVRepresentationProxy::SetScalarBarVisibility(proxy, view->getProxy(), false);
+    proxy->SetScalarBarVisibility(view->getProxy(), false);
     view->render();
   }
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @class vtkSILVLMAskedSource
- * @brief server side of a source that may run long: it stops when the client that asked is gone
+ * @brief server side of a source that may run long: it stops when the client that asked wants it
+ * to, or is gone
  *
- * ParaView 5.11 has no message by which a client could abort what a server does, and a server does
- * not notice that its client is gone before it has done its work. This looks at the connection
- * whenever the algorithm reports progress, and aborts the algorithm once the connection is closed:
- * a question, relevancy, a causal graph.
+ * ParaView (5.11 to 6.1) has no message by which a client could abort what a server does, and a
+ * server does not notice that its client is gone before it has done its work. This looks at the
+ * connection whenever the algorithm reports progress, and aborts the algorithm once the connection
+ * is closed, or a message of our own waits there: a question, relevancy, a causal graph.
  * Other clients of the server (--multi-clients) can go on then, and a server that served no other
  * one ends instead of computing what nobody waits for.
  *

@@ -9,6 +9,7 @@ import unittest
 
 import web_testing as wt  # first: it skips the test where the packages of the page are missing
 from browser import until
+from remote_server import Server as ParaViewServer
 
 import aiohttp
 
@@ -194,6 +195,20 @@ class CannotServe(unittest.TestCase):
         with wt.temporary_folder() as folder:
             pathlib.Path(folder, "config.json").write_text("{")
             self.assertIn("malformed JSON", wt.sentence("--model", folder))
+        with wt.temporary_folder() as folder:
+            os.mkdir(os.path.join(folder, "config.json"))  # as little to be read as a file of someone else's, by root, too
+            self.assertIn("config.json: Is a directory", wt.sentence("--model", folder))
+
+    def test_no_server(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.assertIn("the ParaView server 127.0.0.1:%d does not answer" % port, wt.sentence("--server", "127.0.0.1:%d" % port))
+
+    def test_model_that_the_server_cannot_read(self):
+        with wt.temporary_folder() as folder:
+            server = ParaViewServer(folder, 1)
+            self.addCleanup(server.kill)
+            self.assertIn("/nowhere/config.json: No such file", wt.sentence("--server", "127.0.0.1:%d" % server.port, "--model", "/nowhere"))
 
     def test_screen(self):
         self.assertIn("there is no screen :987", wt.sentence(DISPLAY=":987"))

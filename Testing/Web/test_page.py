@@ -6,6 +6,7 @@ Set LVLM_KEEP to a folder to keep the screenshots.
 import asyncio
 import base64
 import os
+import shutil
 import signal
 import tempfile
 import unittest
@@ -14,6 +15,7 @@ import numpy as np
 
 import web_testing as wt
 from browser import until
+from remote_server import Server as ParaViewServer
 from paraview import simple
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkIOImage import vtkPNGReader
@@ -303,6 +305,71 @@ class Long(unittest.TestCase):
     async def looks(visit, seen, name, count):
         seen.add(await visit.page.state(name))
         return len(seen) > count
+
+    def test_model_that_cannot_be_read(self):
+        with wt.temporary_folder() as folder:
+            model = os.path.join(folder, "model")
+            shutil.copytree(wt.SLOW, model)
+            with wt.Server("--model", model, "--leave-after", 2) as server:
+                wt.run(lambda browser: self.model_that_cannot_be_read(browser, server.address, model))
+
+    async def model_that_cannot_be_read(self, browser, address, model):
+        """A sentence that names it; once it is back, the same page answers."""
+        visit = await Visit.open(browser, address)
+        await visit.page.value("trame.state.set('longest', 3)")
+        await asyncio.sleep(0.3)
+        os.rename(model, model + "-away")
+        await visit.page.click("#lv-ask")
+        told = await visit.page.wait("trame.state.get('error')", 20)
+        self.assertEqual(told, "asking 'What color is the star?': %s: there is no such model folder" % model)
+        os.rename(model + "-away", model)
+        await visit.ask()
+        self.assertEqual(len(await visit.page.state("words")), 3)
+
+
+class Remote(unittest.TestCase):
+    """The page as the client of a ParaView server, which has the model."""
+
+    def test_page_of_a_server(self):
+        with wt.temporary_folder() as folder:
+            server = ParaViewServer(folder, 1)
+            self.addCleanup(server.kill)
+            with wt.Server("--server", "127.0.0.1:%d" % server.port, "--model", wt.SLOW, "--leave-after", 2) as page:
+                wt.run(lambda browser: self.page_of_a_server(browser, page.address))
+
+    async def page_of_a_server(self, browser, address):
+        """Work of the server shows its progress and can be aborted; the next answer is the one that there is without a server."""
+        visit = await Visit.open(browser, address)
+        page = visit.page
+        await page.value("trame.state.set('longest', 4000)")
+        await asyncio.sleep(0.3)
+        for _ in range(2):  # nothing of an abort is left for the next question
+            await page.click("#lv-ask")
+            await page.wait("trame.state.get('busy') == 'Asking'")
+            await page.wait("trame.state.get('progress') > 0", 60)
+            await page.click("#lv-abort")
+            await page.wait("trame.state.get('error')", 5)
+            self.assertEqual(await page.state("error"), "Asking: aborted")
+            await page.wait("!trame.state.get('busy')")
+            self.assertEqual(await page.state("questions"), [])
+        await page.value("trame.state.set('longest', 3)")
+        await asyncio.sleep(0.3)
+        figure = await visit.ask()
+        self.assertGreater(figure.std(), 10)
+        wanted = self.words(await page.state("question"))
+        self.assertEqual([[word["text"], word["percent"]] for word in await page.state("words")], wanted)
+        figure = await visit.tab("heads")
+        self.assertGreater(figure.std(), 10)
+        await visit.shot("remote")
+        self.assertEqual(page.complaints, [])
+
+    @staticmethod
+    def words(question):
+        """Of the answer, by this process alone."""
+        simple.LoadPlugin(os.environ["LVLM_PLUGIN"], remote=False)
+        import lvlm
+        trace = lvlm.ask(str(wt.SCENES / "star_left_of_circle.png"), question, model=str(wt.SLOW), max_new_tokens=3, layout=False)
+        return [[token["text"].strip() or token["token"], round(100 * token["probability"], 1)] for token in lvlm.tokens(trace)]
 
 
 if __name__ == "__main__":

@@ -131,10 +131,7 @@ class Visitor:
             turn.cancel()
 
     def abort(self):
-        if self.options.server:  # ParaView does not pass an abort on to a remote server
-            self.process.kill()
-        else:
-            self._send({"abort": True})
+        self._send({"abort": True})
 
     def tell(self, **news):
         for listener in self.listeners:

@@ -10,25 +10,34 @@ from contextlib import contextmanager
 import lvlm
 from lvlm import pipeline
 from paraview import servermanager
+from paraview.modules.vtkRemotingCore import vtkPVSession
 
 PAUSE = 0.1  # seconds between two looks at the channel
+# What the plugin on a remote server looks for while it works: Plugin/Server/vtkSILVLMAskedSource.cxx.
+STOP_TAG, STOP_TEXT = 720151, "\1LVLM Interpret: stop what runs for this client\2"
 
 
 class Work:
     def __init__(self, channel):
         self.channel = channel
         self.last = 0.0
+        self.aborted = False
 
     @contextmanager
     def turn(self, what):
         """Runs the block when it is this visitor's turn. Raises lvlm.Error where the visitor stops waiting."""
         self.channel.send(want=what)
+        self.aborted = False
         try:
             self._wait(what)
             handler = servermanager.ActiveConnection.Session.GetProgressHandler()
             tag = handler.AddObserver("ProgressEvent", self._on_progress)
             try:
                 yield
+            except lvlm.Error:
+                if self.aborted:  # of a remote server's work the module sees only that it gave nothing
+                    raise lvlm.Error("%s: aborted" % what) from None
+                raise
             finally:
                 handler.RemoveObserver(tag)
         finally:
@@ -60,12 +69,16 @@ class Work:
         if not text.startswith("vtk"):  # a class's name tells a visitor nothing
             self.channel.send(progress=handler.GetLastProgress(), text=text)
         if any("abort" in message for message in self.channel.receive()):
+            self.aborted = True
             abort()
 
 
 def abort():
-    """Every filter of this process. A filter that does not run clears the mark when it next does. One on a remote server
-    cannot be reached: there the front ends this process."""
+    """Every filter of this process, or what a remote server does for it. A filter that does not run clears the mark when it
+    next does."""
+    server = servermanager.ActiveConnection.Session.GetController(vtkPVSession.DATA_SERVER)
+    if server is not None:
+        server.TriggerRMI(1, STOP_TEXT, STOP_TAG)
     for source in pipeline.all_sources():
         algorithm = source.GetClientSideObject()
         if algorithm is not None and hasattr(algorithm, "SetAbortExecute"):
