@@ -60,22 +60,6 @@ def pixel(x, y):
     return gui.middle(CANVAS, "pixelRect", (height - 1 - y) * width + x)
 
 
-def a_model_of_the_cache_is_chosen():
-    """From Hugging Face's layout; it knows nothing, but can be used."""
-    snapshot = pathlib.Path(os.environ["HOME"], ".cache", "huggingface", "hub", "models--tiny--llava", "snapshots", "0")
-    shutil.copytree(ROOT / "Testing" / "Data" / "llava" / "llama3-rope-f32", snapshot)
-    pointer.button("actionLVLMAsk")
-    gui.wait_for(lambda: gui.exists("LVLMAskDialog"), "the dialog")
-    pointer.click(DIALOG + "Model/Downloaded")
-    gui.picture("downloaded")
-    pointer.entry("tiny/llava")
-    gui.wait_for(lambda: gui.prop(DIALOG + "Model/FileLineEdit", "text") == str(snapshot), "its folder")
-    gui.wait_for(lambda: "layers" in gui.prop(DIALOG + "Model/Status", "text"), "what it is")
-    gui.type_text(DIALOG + "Model/FileLineEdit", "")
-    gui.close("LVLMAskDialog")
-    pointer.clicks = 0
-
-
 def the_dialog_says_what_is_cut_off():
     picture = np.full((400, 1200, 3), 255, np.uint8)
     picture[100:300, 50:250], picture[100:300, 950:1150] = (255, 0, 0), (0, 0, 255)
@@ -240,5 +224,5 @@ def words_are_coloured_by_what_comes_from_the_picture():
 
 
 if __name__ == "__main__":
-    gui.main(a_model_of_the_cache_is_chosen, the_dialog_says_what_is_cut_off, ask, see_a_words_attention, see_a_heads_map, see_relevancy,
+    gui.main(the_dialog_says_what_is_cut_off, ask, see_a_words_attention, see_a_heads_map, see_relevancy,
              see_a_causal_graph, edit_and_ask_again, the_editor_undoes_brushes_and_crops, words_are_coloured_by_what_comes_from_the_picture)
