@@ -275,7 +275,8 @@ def run(args: argparse.Namespace) -> str:
     options = Options(
         system=args.system, template=args.template and args.template.replace(r"\n", "\n"), max_new_tokens=args.max_new_tokens,
         alternatives=args.alternatives, sampling=Sampling(args.temperature, args.top_p, args.seed), payload=args.payload,
-        full_layers=[], hidden=args.hidden, lens=args.lens, answer=not args.no_answer, vision=args.vision, relevancy=args.relevancy, progress=sys.stderr.isatty())
+        full_layers=[], hidden=args.hidden, lens=args.lens, answer=not args.no_answer, vision=args.vision, relevancy=args.relevancy,
+        progress=sys.stderr.isatty())
     model = load(args.model, args.device, args.precision)
     count = len(model.decoder_layers)
     options.full_layers = layers_of("full-layers", args.full_layers, count)

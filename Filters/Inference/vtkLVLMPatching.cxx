@@ -202,14 +202,14 @@ void fillMap(vtkImageData* map, const Numbers& numbers, const std::vector<Place>
 {
   std::vector<float> restored(static_cast<std::size_t>(trace.grid.count()), NAN);
   Indices where(restored.size(), -1);
-  const lvlm::MapGrid map = lvlm::mapGrid(trace);
+  const lvlm::MapGrid cells = lvlm::mapGrid(trace);
   for (std::size_t p = 0; p < places.size(); ++p)
   {
     const auto begin = numbers.restored.begin() + static_cast<std::ptrdiff_t>(p * layers.size());
     const auto most = std::max_element(begin, begin + static_cast<std::ptrdiff_t>(layers.size()));
     for (const std::int64_t position : places[p].positions)
     {
-      if (const std::int64_t cell = map.cellAt(position); cell >= 0)
+      if (const std::int64_t cell = cells.cellAt(position); cell >= 0)
       {
         const auto patch = static_cast<std::size_t>(cell);
         restored[patch] = *most;

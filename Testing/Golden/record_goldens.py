@@ -171,8 +171,8 @@ def internvl():
                                context_image="<IMG_CONTEXT>", video="<video>")
     text = transformers.Qwen2Config(**{k: v for k, v in TEXT.items() if k != "head_dim"}, vocab_size=len(tokenizer), **rope(True))
     vision = transformers.InternVLVisionConfig(**{**VISION, "patch_size": [4, 4]}, image_size=[24, 24])
-    config = transformers.InternVLConfig(vision_config=vision, text_config=text, image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"), image_seq_length=9,
-                                         tie_word_embeddings=False)
+    config = transformers.InternVLConfig(vision_config=vision, text_config=text, image_seq_length=9, tie_word_embeddings=False,
+                                         image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"))
     images = pil("GotOcr2ImageProcessor")(size={"height": 24, "width": 24}, crop_to_patches=True, max_patches=6, **SQUARE)
     return config, transformers.InternVLProcessor(images, tokenizer, transformers.InternVLVideoProcessor(size={"height": 24, "width": 24}),
                                                   image_seq_length=9, chat_template=template("<IMG_CONTEXT>\n"))
@@ -230,8 +230,8 @@ def smolvlm():
 # name: who makes it, the class that it needs
 CASES = {"llava": (llava, "LlavaConfig"), "vipllava": (vipllava, "VipLlavaConfig"), "llava_next": (llava_next, "LlavaNextConfig"),
          "llava_onevision": (llava_onevision, "LlavaOnevisionConfig"), "qwen2_vl": (qwen2_vl, "Qwen2VLConfig"), "qwen2_5_vl": (qwen2_5_vl, "Qwen2_5_VLConfig"),
-         "qwen3_vl": (qwen3_vl, "Qwen3VLConfig"), "internvl": (internvl, "InternVLConfig"), "gemma3": (gemma3, "Gemma3Config"), "paligemma": (paligemma, "PaliGemmaConfig"), "idefics3": (idefics3, "Idefics3Config"),
-         "smolvlm": (smolvlm, "SmolVLMConfig")}
+         "qwen3_vl": (qwen3_vl, "Qwen3VLConfig"), "internvl": (internvl, "InternVLConfig"), "gemma3": (gemma3, "Gemma3Config"),
+         "paligemma": (paligemma, "PaliGemmaConfig"), "idefics3": (idefics3, "Idefics3Config"), "smolvlm": (smolvlm, "SmolVLMConfig")}
 NOT_CAUSAL = ("gemma3", "paligemma")  # traces of these have complete matrices
 SEVERAL = ("qwen2_5_vl", "idefics3")  # a second trace of these has two pictures
 
@@ -295,7 +295,7 @@ def seen_by(model: Model, picture: Image.Image):
         with safe_open(target, "np") as file:
             metadata, image, attention = file.metadata(), file.get_tensor("image"), file.get_tensor("attention.answer")
     regions = json.loads(metadata.get("regions", "null")) or [dict(
-        zip(("start", "rows", "cols", "stride"), (int(metadata["image_start"]), *map(int, metadata["grid"].split(",")), int(metadata["grid"].split(",")[1]))),
+        zip(("start", "rows", "cols", "stride"), map(int, f"{metadata['image_start']},{metadata['grid']},{metadata['grid'].split(',')[1]}".split(","))),
         box=[0, 0, image.shape[1], image.shape[0]])]
     bright, looked = [], []
     for region in regions:

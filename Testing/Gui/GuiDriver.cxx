@@ -312,20 +312,6 @@ GUI_DRIVER int gui_place_of_button(const char* action, int* out)
   return 0;
 }
 
-/// The same of an entry of the menu that is open, by the beginning of its text.
-GUI_DRIVER int gui_place_in_menu(const char* text, int* out)
-{
-  auto* menu = qobject_cast<QMenu*>(QApplication::activePopupWidget());
-  for (QAction* action : menu ? menu->actions() : QList<QAction*>())
-  {
-    if (action->text().startsWith(QString::fromUtf8(text)))
-    {
-      return copyPoint(menu->mapToGlobal(menu->actionGeometry(action).center()), out);
-    }
-  }
-  return 0;
-}
-
 /// How many rows a list or tree shows, those of open branches included; -1: no such widget.
 GUI_DRIVER int gui_rows(const char* path)
 {

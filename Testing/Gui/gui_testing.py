@@ -101,10 +101,6 @@ class Pointer:
         """Of a toolbar."""
         self._click(_point(_driver.gui_place_of_button, action))
 
-    def entry(self, text):
-        """Of the menu that is open."""
-        self._click(_point(_driver.gui_place_in_menu, text))
-
     def drag(self, path, *places):
         """Counts as one click."""
         points = [_point(_driver.gui_place, path, *map(int, place)) for place in places]
@@ -217,7 +213,7 @@ def watched():
 def watched_once(path):
     """How a widget looks now, as a checksum."""
     watch(path)
-    wait(60)
+    wait(400)
     return watched()[-1]
 
 

@@ -60,22 +60,6 @@ def pixel(x, y):
     return gui.middle(CANVAS, "pixelRect", (height - 1 - y) * width + x)
 
 
-def a_model_of_the_cache_is_chosen():
-    """From Hugging Face's layout; it knows nothing, but can be used."""
-    snapshot = pathlib.Path(os.environ["HOME"], ".cache", "huggingface", "hub", "models--tiny--llava", "snapshots", "0")
-    shutil.copytree(ROOT / "Testing" / "Data" / "llava" / "llama3-rope-f32", snapshot)
-    pointer.button("actionLVLMAsk")
-    gui.wait_for(lambda: gui.exists("LVLMAskDialog"), "the dialog")
-    pointer.click(DIALOG + "Model/Downloaded")
-    gui.picture("downloaded")
-    pointer.entry("tiny/llava")
-    gui.wait_for(lambda: gui.prop(DIALOG + "Model/FileLineEdit", "text") == str(snapshot), "its folder")
-    gui.wait_for(lambda: "layers" in gui.prop(DIALOG + "Model/Status", "text"), "what it is")
-    gui.type_text(DIALOG + "Model/FileLineEdit", "")
-    gui.close("LVLMAskDialog")
-    pointer.clicks = 0
-
-
 def the_dialog_says_what_is_cut_off():
     picture = np.full((400, 1200, 3), 255, np.uint8)
     picture[100:300, 50:250], picture[100:300, 950:1150] = (255, 0, 0), (0, 0, 255)
@@ -176,18 +160,18 @@ def the_editor_undoes_brushes_and_crops():
     gui.equal(gui.prop(EDITOR + "Undo", "enabled"), "true", "with the edit that was asked about")
     gui.click(EDITOR + "Clear")
     gui.equal(gui.prop(EDITOR + "Undo", "enabled"), "false")
-    before = gui.watched_once(CANVAS)
+    before = gui.watched_once(EDITOR + "Seen")
     gui.click(EDITOR + "Brush")
     gui.choose(EDITOR + "Fill", "noise")
     gui.drag(CANVAS, pixel(100, 80), pixel(130, 90))
-    stroke = gui.watched_once(CANVAS)
+    stroke = gui.watched_once(EDITOR + "Seen")
     gui.true(stroke != before, "a stroke")
     gui.choose(EDITOR + "Fill", "blur")
     gui.drag(CANVAS, pixel(20, 20), pixel(60, 20))
     gui.picture("brushed")
     gui.click(EDITOR + "Undo")
     gui.wait(100)
-    gui.equal(gui.watched_once(CANVAS), stroke, "undone")
+    gui.equal(gui.watched_once(EDITOR + "Seen"), stroke, "undone")
     gui.click(EDITOR + "Redo")
     gui.click(EDITOR + "Crop")
     gui.drag(CANVAS, pixel(84, 42), pixel(167, 125))
@@ -204,7 +188,9 @@ def the_editor_undoes_brushes_and_crops():
     gui.equal([line.split()[0] for line in third.Input.Edits], ["brush", "brush", "crop", "crop"])
     gui.equal(lvlm.question(third), "What shape is blue?")
     gui.picture("both-parts")
-    gui.trigger("actionEditUndo")
+    for _ in range(3):  # ParaView may have put a step of its own on top
+        if len(lvlm.find_traces()) == 3:
+            gui.trigger("actionEditUndo")
     gui.equal(len(lvlm.find_traces()), 2, "questions after undo")
 
 
@@ -240,5 +226,5 @@ def words_are_coloured_by_what_comes_from_the_picture():
 
 
 if __name__ == "__main__":
-    gui.main(a_model_of_the_cache_is_chosen, the_dialog_says_what_is_cut_off, ask, see_a_words_attention, see_a_heads_map, see_relevancy,
+    gui.main(the_dialog_says_what_is_cut_off, ask, see_a_words_attention, see_a_heads_map, see_relevancy,
              see_a_causal_graph, edit_and_ask_again, the_editor_undoes_brushes_and_crops, words_are_coloured_by_what_comes_from_the_picture)

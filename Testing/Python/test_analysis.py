@@ -86,10 +86,10 @@ class Matrix(lt.TestCase):
         found, rows, sources = self.matrix()
         np.testing.assert_allclose(found, self.expected([[t] for t in range(5)], columns), rtol=1e-5)
         np.testing.assert_allclose(np.nansum(found, axis=1), 1, rtol=1e-5)
-        self.assertEqual(rows, ["The", "st", "ar", "red", "."])
-        self.assertEqual((sources[2], sources[-4:]), ("picture", ["The", "st", "ar", "red"]))
+        self.assertEqual(rows, [" The", " st", "ar", " red", "."])
+        self.assertEqual((sources[2], sources[-4:]), ("picture", [" The", " st", "ar", " red"]))
         found, rows, _ = self.matrix(AnswerTokens=[3, 0], Layers=[-1], Heads=[1])
-        self.assertEqual(rows, ["The", "red"])
+        self.assertEqual(rows, [" The", " red"])
         wanted = self.expected([[0], [3]], columns, slice(2, 3), slice(1, 2))
         np.testing.assert_allclose(found, wanted[:, :found.shape[1]], rtol=1e-5)
 

@@ -172,13 +172,14 @@ class LlavaNext(Llava):
     def _picture(self, config, pixels, rows, cols, size) -> Picture:
         vision = config.vision_config
         edge, shown = vision.image_size // vision.patch_size, joined(pixels[1:], rows, cols)
-        step = vision.image_size / edge
+        step, seen = vision.image_size / edge, edge * vision.patch_size
+        tiles = np.ascontiguousarray(pixels[:, :seen, :seen])  # what lies under patches
         top, left, bottom, right = kept_part(rows * edge, cols * edge, size)
         fine = Grid(*self.shrunk(config, bottom - top, right - left), (left * step, top * step, right * step, bottom * step), newline=True)
         whole = Grid(edge, edge, content_box(size, (shown.shape[1], shown.shape[0])))
         if fine.rows * fine.cols == 0:
-            return Picture(shown, [whole], pixels, trailing=fine.count)
-        return Picture(shown, [whole, fine], pixels)
+            return Picture(shown, [whole], tiles, trailing=fine.count)
+        return Picture(shown, [whole, fine], tiles)
 
 
 class LlavaOnevision(LlavaNext):

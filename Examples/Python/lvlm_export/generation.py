@@ -123,8 +123,10 @@ def generate(model: Model, prompt: Prompt, stores: Stores, sampling: Sampling, m
     answer, capture = Answer(), Capture(stores, len(prompt.ids))
     choice = Choice(model, prompt, answer, sampling, max_new_tokens, alternatives, progress)
 
+    whole = prompt.pictures[0].whole(model.family.whole_last)
+
     def see(layer, matrix):
-        stores.vision.write(layer, 0, matrix[-1 if model.family.whole_last else 0])
+        stores.vision.write(layer, 0, matrix[whole])
 
     def count(_module, _args, output):
         capture.fed += output[0].shape[1]

@@ -11,7 +11,7 @@ import torch
 from .model import Model
 from .prompt import text_after
 from .taps import first_of, removed_afterwards
-from .trace_file import PAYLOADS, Array, RowStore
+from .trace_file import Array, RowStore
 
 BLOCK_NUMBERS = 1 << 24  # of logits that are in memory at a time
 

@@ -9,7 +9,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoImageProcessor, AutoProcessor, GenerationConfig
 
-from .families import Family, Read, family_of, has_class_token
+from .families import Family, family_of, has_class_token
 from .logits import check_generation_config, end_tokens
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -71,7 +71,7 @@ class Model:
 
     @property
     def vision_layers(self) -> list:
-        """Those of the tower that are used, and whose attention can be taken; the picture as a whole is their input number `whole`."""
+        """Those of the tower that are used, and whose attention can be taken."""
         if self.tower:
             return self.tower.layers[:self.tower.layers_used]
         module = found(self.model, TOWERS, "encoder") or found(self.model, tuple(f"{path}.vision_model" for path in TOWERS), "encoder")

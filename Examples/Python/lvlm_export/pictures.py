@@ -32,6 +32,10 @@ class Picture:
     leading: int = 0  # image tokens before the first grid that are no patch: a class token
     trailing: int = 0  # and behind the last one: newlines of a picture that is too thin for its tiles
 
+    def whole(self, last: bool) -> int:
+        """Which of the inputs of the tower is the whole picture: the first, or the `last` one of its tiles."""
+        return len(self.tiles) - 1 if last and self.tiles is not None else 0
+
     @property
     def count(self) -> int:
         return self.leading + sum(grid.count for grid in self.grids) + self.trailing
