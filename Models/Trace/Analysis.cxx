@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Analysis.h"
 
+#include "AnswerRows.h"
 #include "Json.h"
-#include "MemoryAdvice.h"
 #include "Regions.h"
 #include "Words.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <limits>
 #include <unordered_map>
@@ -18,75 +17,6 @@ namespace lvlm
 namespace
 {
 namespace tn = tensor_name;
-
-/// `attention.answer` [L, Hd, T, K], a row at a time.
-class AnswerRows
-{
-public:
-  /// Rows are cut to the keys [firstKey, firstKey + keys).
-  AnswerRows(const Trace& trace, std::int64_t firstKey, std::int64_t keys)
-    : Attention(trace.tensor(tn::AttentionAnswer)), LayerBegin(trace.layerBegin),
-      FirstKey(firstKey), Row(static_cast<std::size_t>(keys))
-  {
-  }
-
-  std::int64_t heads() const { return this->Attention.extent(1); }
-  std::int64_t tokens() const { return this->Attention.extent(2); }
-  std::int64_t localLayers() const { return this->Attention.extent(0); }
-  bool holds(std::int64_t layer) const
-  {
-    return layer >= this->LayerBegin && layer < this->LayerBegin + this->localLayers();
-  }
-
-  /// Called before the rows of a head are read: starts reading them together where that pays, that
-  /// is when most of what lies between the first and the last one will be looked at.
-  void prepare(std::int64_t layer, std::int64_t head, std::size_t chosenTokens) const
-  {
-    const std::int64_t keys = this->Attention.extent(3);
-    if (static_cast<std::int64_t>(chosenTokens) == this->tokens() &&
-      2 * static_cast<std::int64_t>(this->Row.size()) >= keys)
-    {
-      const std::int64_t slab = (layer - this->LayerBegin) * this->heads() + head;
-      expectReads(this->Attention, slab * this->tokens() * keys, this->tokens() * keys);
-    }
-  }
-
-  /// `layer` counts through the whole model and must be held.
-  const std::vector<float>& read(std::int64_t layer, std::int64_t head, std::int64_t token)
-  {
-    const std::int64_t row =
-      ((layer - this->LayerBegin) * this->heads() + head) * this->tokens() + token;
-    this->Attention.toFloat(row * this->Attention.extent(3) + this->FirstKey,
-      static_cast<std::int64_t>(this->Row.size()), this->Row.data());
-    this->checkFinite(layer, head, token);
-    return this->Row;
-  }
-
-private:
-  /// A mean would spread such a value over the map, a maximum would drop it silently.
-  void checkFinite(std::int64_t layer, std::int64_t head, std::int64_t token) const
-  {
-    constexpr float Largest = std::numeric_limits<float>::max();
-    bool good = true;
-    for (const float value : this->Row) // without a branch, so that it costs next to nothing
-    {
-      good &= std::abs(value) <= Largest;
-    }
-    if (!good)
-    {
-      const auto bad = std::find_if(
-        this->Row.begin(), this->Row.end(), [](float value) { return !std::isfinite(value); });
-      fail("tensor '", tn::AttentionAnswer, "' holds ", *bad, ", which is not finite, at layer ",
-        layer, ", head ", head, ", answer token ", token, ", position ",
-        this->FirstKey + (bad - this->Row.begin()));
-    }
-  }
-
-  const Tensor& Attention;
-  std::int64_t LayerBegin;
-  std::int64_t FirstKey;
-  std::vector<float> Row;
-};
 
 /// Rows as maps of the picture.
 class ImageRows : public AnswerRows

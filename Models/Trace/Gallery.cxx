@@ -24,15 +24,14 @@ void sortByImageShare(std::vector<GalleryMap>& maps)
 
 void sortByLocalization(std::vector<GalleryMap>& maps, const PatchGrid& grid)
 {
-  LayerParts measures;
+  std::vector<double> shares, spatialEntropies;
   for (const GalleryMap& map : maps)
   {
-    const std::vector<double> values(map.values.begin(), map.values.end());
-    measures.values.insert(measures.values.end(),
-      { map.imageShare(), mapEntropy(values), spatialEntropy(values, grid) });
+    shares.push_back(map.imageShare());
+    spatialEntropies.push_back(spatialEntropy({ map.values.begin(), map.values.end() }, grid));
   }
   std::vector<GalleryMap> sorted;
-  for (const std::size_t place : localizationOrder(measures))
+  for (const std::size_t place : localizationOrder(shares, spatialEntropies))
   {
     sorted.push_back(std::move(maps[place]));
   }

@@ -370,6 +370,53 @@ class Others(lt.TestCase):
         question.Measure = "Entropy"
         self.assertReports(question.UpdatePipeline, "Measure: Entropy", "Source must be Image")
 
+    @staticmethod
+    def column_scores(attention, prompt, last):
+        """OPERA's product (arXiv 2311.17911, and its authors' loop over columns) and the column's token, [layers, heads, 2]: of the square
+        of the answer tokens that were read when token `last` was predicted, in float64."""
+        square = 50 * attention[:, :, 1:last + 1, prompt:prompt + last].astype("f8")
+        scores = np.stack([square[:, :, j:, j].prod(axis=-1) for j in range(last)], axis=-1)
+        return np.stack([scores.max(axis=-1), scores.argmax(axis=-1)], axis=-1)
+
+    def test_column_score(self):
+        for seed, answer, chosen in ((1, 5, []), (2, 9, []), (3, 12, [7, 2]), (4, 12, [-1]), (5, 3, [1]), (6, 14, [0, 3])):
+            data = lt.TraceData(seed=seed, answer=answer, layers=3, heads=4)
+            data.attention[1, 2, 3:, data.P + 2] = 0.6  # a column that all later tokens look at
+            trace = self.reader(data, name="column%d.lvlm" % seed)
+            last = max(t % answer for t in chosen or range(answer))
+            expected = self.column_scores(data.attention, data.P, last)
+            proxy = simple.LVLMHeadSummary(Input=trace, AnswerTokens=chosen, Measure="ColumnScore")
+            image, table, ranking = (lt.fetch(proxy, port) for port in range(3))
+            shown = lt.array(image.GetPointData().GetScalars()).reshape(4, 3).T
+            self.assertEqual(image.GetPointData().GetScalars().GetName(), "column_score")
+            np.testing.assert_allclose(shown, np.log(expected[..., 0]), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(lt.column(table, "column_score"), np.log(expected[..., 0]).ravel(), rtol=1e-6, atol=1e-6)
+            place = lt.column(ranking, "layer"), lt.column(ranking, "head")
+            np.testing.assert_allclose(lt.column(ranking, "column_score"), np.log(expected[place][:, 0]), rtol=1e-6, atol=1e-6)
+            np.testing.assert_array_equal(lt.column(ranking, "column_token"), expected[place][:, 1])
+            if last > 5:
+                self.assertEqual(np.unravel_index(shown.argmax(), shown.shape), (1, 2))
+                self.assertEqual(expected[1, 2, 1], 2)
+
+    def test_column_score_of_long_answers_and_of_nothing(self):
+        """The window has the last 512 tokens; attention that float16 has lost counts as the smallest float32, and scores stay finite."""
+        data = lt.TraceData(answer=530, layers=1, heads=2)
+        data.attention[0, 1, :, data.P:] = 0
+        proxy = simple.LVLMHeadSummary(Input=self.reader(data, name="long.lvlm"), Measure="ColumnScore")
+        logs = np.log(50 * np.maximum(data.attention[0, :, 18:, data.P + 17:data.P + 529].astype("f8"), np.finfo("f4").tiny))
+        expected = [max(head[j:, j].sum() for j in range(512)) for head in logs]
+        np.testing.assert_allclose(lt.column(lt.fetch(proxy, 1), "column_score"), expected, rtol=1e-6)
+        np.testing.assert_allclose(expected[1], np.log(50 * np.finfo("f4").tiny), rtol=1e-12)
+
+    def test_column_score_needs_a_window(self):
+        for more in (dict(AnswerTokens=[0]), dict(FollowTime=1)):
+            proxy = simple.LVLMHeadSummary(Input=self.trace, Measure="ColumnScore", **more)
+            self.assertReports(proxy.UpdatePipeline, "Measure: ColumnScore needs answer tokens before the last chosen one")
+            proxy.Measure = "Sum"
+            ranking = lt.fetch(proxy, 2)
+            self.assertTrue(np.isnan(lt.column(ranking, "column_score")).all())
+            self.assertEqual(set(lt.column(ranking, "column_token").tolist()), {-1})
+
     def test_heads_ranked_by_localization(self):
         data = lt.TraceData(layers=5, heads=3)
         data.attention[3, 1, :, data.span] = 0
