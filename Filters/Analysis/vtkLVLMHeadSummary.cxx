@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMHeadSummary.h"
 
-#include "SinkSearch.h"
-
 #include "Filters/Common/OutputVTK.h"
+#include "Filters/Common/SinkSearch.h"
 #include "Models/Trace/Error.h"
 #include "Models/Trace/HeadMeasures.h"
 #include "Models/Trace/Lens.h"

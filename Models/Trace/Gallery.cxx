@@ -38,6 +38,18 @@ void sortByLocalization(std::vector<GalleryMap>& maps, const PatchGrid& grid)
   maps = std::move(sorted);
 }
 
+void sortByPlace(std::vector<GalleryMap>& maps, const std::vector<HeadPlace>& places)
+{
+  const auto rank = [&places](const GalleryMap& map)
+  {
+    return std::find_if(places.begin(), places.end(),
+      [&map](const HeadPlace& place)
+      { return place.layer == map.layer && place.head == map.head; });
+  };
+  std::stable_sort(maps.begin(), maps.end(),
+    [&rank](const GalleryMap& a, const GalleryMap& b) { return rank(a) < rank(b); });
+}
+
 std::int64_t GalleryLayout::mapAt(std::int64_t row, std::int64_t col) const
 {
   const std::int64_t high = this->rows + this->gap, wide = this->cols + 1;

@@ -93,7 +93,7 @@ LayerParts headMeasures(const Trace& trace, const Selection& selection, const Pr
   LayerParts parts;
   parts.chosen = resolveIndices(selection.layers, trace.layerTotal, "Layers");
   parts.width = static_cast<std::int64_t>(HeadMeasures * heads);
-  parts.samples = 1;
+  parts.samples.assign(parts.chosen.size(), 1);
   const Indices tokens =
     resolveIndices(selection.answerTokens, attention.extent(2), "AnswerTokens");
   const std::int64_t last = tokens.empty() ? 0 : *std::max_element(tokens.begin(), tokens.end());
@@ -117,7 +117,7 @@ LayerParts headMeasures(const Trace& trace, const Selection& selection, const Pr
       std::vector<double> map(first, first + static_cast<std::ptrdiff_t>(cells));
       for (double& value : map)
       {
-        value /= static_cast<double>(maps.samples);
+        value /= static_cast<double>(maps.samples.front());
       }
       parts.values.insert(parts.values.end(),
         { std::accumulate(map.begin(), map.end(), 0.0), mapEntropy(map),
@@ -181,6 +181,57 @@ std::vector<std::size_t> localizationOrder(
                              : shares[a] > shares[b];
     });
   return order;
+}
+
+namespace
+{
+/// Heads as places in `all` [layers, Hd], the best first.
+std::vector<std::size_t> rankedHeads(const LayerParts& all, HeadRanking ranking)
+{
+  if (ranking == HeadRanking::Localization)
+  {
+    return localizationOrder(
+      measureOf(all, HeadMeasure::ImageShare), measureOf(all, HeadMeasure::SpatialEntropy));
+  }
+  const std::vector<double> values = measureOf(all,
+    ranking == HeadRanking::ImageShare  ? HeadMeasure::ImageShare
+      : ranking == HeadRanking::Entropy ? HeadMeasure::Entropy
+                                        : HeadMeasure::ColumnScore);
+  const double sign = ranking == HeadRanking::Entropy ? 1 : -1;
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+    [&](std::size_t a, std::size_t b) { return sign * values[a] < sign * values[b]; });
+  return order;
+}
+}
+
+std::vector<HeadPlace> bestHeads(const LayerParts& all, HeadRanking ranking, const Indices& wanted,
+  std::int64_t count, bool ofEachLayer)
+{
+  if (ranking == HeadRanking::ColumnScore)
+  {
+    requireColumnScores(all, "BestBy");
+  }
+  const auto heads = static_cast<std::size_t>(all.width) / HeadMeasures;
+  std::vector<bool> candidate(heads);
+  for (const std::int64_t head : resolveIndices(wanted, static_cast<std::int64_t>(heads), "Heads"))
+  {
+    candidate[static_cast<std::size_t>(head)] = true;
+  }
+  std::vector<std::int64_t> taken(ofEachLayer ? all.chosen.size() : 1);
+  std::vector<HeadPlace> best;
+  for (const std::size_t place : rankedHeads(all, ranking))
+  {
+    const std::size_t layer = place / heads, head = place % heads;
+    std::int64_t& found = taken[ofEachLayer ? layer : 0];
+    if (candidate[head] && found < count)
+    {
+      ++found;
+      best.push_back({ all.chosen[layer], static_cast<std::int64_t>(head) });
+    }
+  }
+  return best;
 }
 
 } // namespace lvlm

@@ -50,6 +50,21 @@ double elbowOf(std::vector<double> values);
 std::vector<std::size_t> localizationOrder(
   const std::vector<double>& shares, const std::vector<double>& spatialEntropies);
 
+/// What makes a head better than another.
+enum class HeadRanking
+{
+  Localization, ///< as localizationOrder() has it
+  ImageShare,   ///< more of it
+  Entropy,      ///< less
+  ColumnScore   ///< more
+};
+
+/// The `count` best of the heads that `wanted` chooses, among all heads of the layers of `all`, of
+/// all these layers or `ofEachLayer`; the best first. Fewer where there are not so many. Throws
+/// Error for an index out of range, and as requireColumnScores().
+std::vector<HeadPlace> bestHeads(const LayerParts& all, HeadRanking ranking, const Indices& wanted,
+  std::int64_t count, bool ofEachLayer);
+
 } // namespace lvlm
 
 #endif
