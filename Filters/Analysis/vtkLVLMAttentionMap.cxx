@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMAttentionMap.h"
 
-#include "SinkSearch.h"
 #include "WeightingRequest.h"
 
+#include "Filters/Common/HeadTexts.h"
 #include "Filters/Common/OutputVTK.h"
-#include "Models/Trace/Lens.h"
 #include "Models/Trace/Regions.h"
 #include "Readers/TensorVTK.h"
 #include "Readers/TraceShape.h"
@@ -24,34 +23,34 @@ vtkStandardNewMacro(vtkLVLMAttentionMap);
 
 namespace
 {
-/// In words: "layer 3, head 2". `candidates`: of how many heads it is the strongest.
+/// In words: "layer 3, head 2". `best`: what the best heads are, where these are shown.
 std::string headsText(
-  const lvlm::Selection& shown, const lvlm::Trace& trace, int reduction, std::size_t candidates)
+  const std::vector<lvlm::HeadPlace>& shown, int reduction, const std::string& best)
 {
-  const std::int64_t layers = trace.layerTotal;
-  const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
-  const lvlm::Indices chosenLayers = lvlm::resolveIndices(shown.layers, layers, "Layers");
-  const lvlm::Indices chosenHeads = lvlm::resolveIndices(shown.heads, heads, "Heads");
-  if (chosenLayers.size() == 1 && chosenHeads.size() == 1)
+  if (shown.size() == 1)
   {
-    const bool strongest = reduction == vtkLVLMAttentionMap::STRONGEST_HEAD && candidates > 1;
-    const bool every = candidates == static_cast<std::size_t>(layers * heads);
-    return "layer " + std::to_string(chosenLayers[0]) + ", head " + std::to_string(chosenHeads[0]) +
-      (!strongest ? ""
-          : every ? ", which looks most"
-                  : ", which looks most of " + std::to_string(candidates) + " heads");
+    return "layer " + std::to_string(shown[0].layer) + ", head " + std::to_string(shown[0].head) +
+      (best.empty() ? "" : ", " + best);
   }
-  return (reduction == vtkLVLMAttentionMap::MEAN ? "the mean of " : "the maximum of ") +
-    std::to_string(chosenLayers.size()) + " layers x " + std::to_string(chosenHeads.size()) +
-    " heads";
+  const std::string what =
+    reduction == vtkLVLMAttentionMap::MEAN ? "the mean of " : "the maximum of ";
+  if (!best.empty())
+  {
+    return what + "the " + std::to_string(shown.size()) + " heads " + best + ": " +
+      lvlm::namesOf(shown);
+  }
+  const auto heads = std::count_if(shown.begin(), shown.end(),
+    [&](const lvlm::HeadPlace& place) { return place.layer == shown[0].layer; });
+  return what + std::to_string(static_cast<std::int64_t>(shown.size()) / heads) + " layers x " +
+    std::to_string(heads) + " heads";
 }
 
-/// How many heads the properties choose.
-std::size_t headCount(const lvlm::Selection& chosen, const lvlm::Trace& trace)
+/// What the strongest head is, of so many of all.
+std::string strongestText(std::size_t candidates, std::size_t all, const std::string& best)
 {
-  const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
-  return lvlm::resolveIndices(chosen.layers, trace.layerTotal, "Layers").size() *
-    lvlm::resolveIndices(chosen.heads, heads, "Heads").size();
+  return candidates == all ? "which looks most"
+                           : "which looks most of " + std::to_string(candidates) + " heads" +
+      (best.empty() ? "" : " ") + best;
 }
 
 /// For a colour legend.
@@ -82,7 +81,6 @@ void vtkLVLMAttentionMap::PrintSelf(ostream& os, vtkIndent indent)
 {
   this->Superclass::PrintSelf(os, indent);
   os << indent << "Reduction: " << this->Reduction << endl;
-  os << indent << "ExcludeSinks: " << this->ExcludeSinks << endl;
   os << indent << "Weighting: " << this->Weighting << endl;
   os << indent << "GenericQuestion: " << this->GenericQuestion << endl;
   os << indent << "ModelDirectory: " << this->ModelDirectory << endl;
@@ -106,18 +104,18 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
 {
   const auto reduction =
     this->Reduction == MAXIMUM ? lvlm::Reduction::Maximum : lvlm::Reduction::Mean;
-  lvlm::Selection shown{ this->GetTokensToUse(trace, outputs), this->Layers, this->Heads };
-  const std::size_t candidates = headCount(shown, trace);
-  if (this->Reduction == STRONGEST_HEAD)
+  lvlm::Selection shown =
+    this->Select(trace, this->GetTokensToUse(trace, outputs), this->Layers, BEST_OF_ALL);
+  const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
+  const std::size_t candidates = lvlm::placesOf(shown, trace.layerTotal, heads).size();
+  std::string best = this->GetBestText(candidates);
+  if (this->Reduction == STRONGEST_HEAD && candidates > 1)
   {
     this->KeepStrongestHead(trace, shown);
+    best = strongestText(candidates, static_cast<std::size_t>(trace.layerTotal * heads), best);
   }
   const lvlm::LayerParts maps = this->GetMaps(trace, data, shown, reduction);
-  std::vector<float> map = lvlm::acrossLayers(this->JoinLayers(maps), reduction);
-  if (this->ExcludeSinks)
-  {
-    this->DropSinks(trace, map);
-  }
+  const std::vector<float> map = lvlm::acrossLayers(this->JoinLayers(maps), reduction);
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   auto* output = vtkImageData::GetData(outputs);
   lvlm::shapeImage(output, lvlm::gridCells(shape));
@@ -126,7 +124,13 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::addPatchIndices(output, trace.grid);
   lvlm::addPicture(output, data, lvlm::mapGrid(trace).image);
   this->TellTokens(trace, shown.answerTokens, outputs);
-  lvlm::addText(output, "heads", headsText(shown, trace, this->Reduction, candidates));
+  this->TellHeads(shown, outputs);
+  if (shown.places.empty())
+  {
+    shown.places = lvlm::placesOf(shown, trace.layerTotal, heads);
+  }
+  lvlm::addText(
+    output, "heads", headsText(shown.places, this->Reduction, best) + GetSinksText(shown));
   lvlm::addLegend(output, legendText(this->Weighting), "attention");
   if (this->Weighting != NONE)
   {
@@ -147,51 +151,30 @@ lvlm::LayerParts vtkLVLMAttentionMap::GetMaps(const lvlm::Trace& trace, vtkDataO
     this->GenericQuestion, this->ModelDirectory, this->Device };
   const auto shared = vtkLVLMTrace::TraceOf(data);
   const lvlm::Progress progress = lvlm::progressOf(this);
-  const lvlm::Selection all{ {}, shown.layers, shown.heads };
   if (this->Weighting == GRADIENT)
   {
     const lvlm::TokenGradients gradients =
       this->Known->gradients(request, shared, this->GetRanks(), progress);
-    const lvlm::Trace weighted = lvlm::gradientAttention(*shared, gradients);
-    return lvlm::layerMaps(lvlm::withRegion(weighted, this->Region), all, reduction, own);
+    return lvlm::gradientMaps(*shared, gradients, shown, this->Region, reduction, own);
   }
+  lvlm::Selection all = shown; // the other question has one token
+  all.answerTokens.clear();
   const lvlm::Trace& other = this->Known->other(request, shared, this->GetRanks(), progress);
   return lvlm::relativeMaps(lvlm::layerMaps(trace, shown, reduction, own),
     lvlm::layerMaps(lvlm::withRegion(other, this->Region), all, reduction, own), reduction);
-}
-
-void vtkLVLMAttentionMap::DropSinks(const lvlm::Trace& trace, std::vector<float>& map)
-{
-  const lvlm::SinkSearch search;
-  const lvlm::FoundSinks found = lvlm::findSinks(
-    search, trace, this->GetRanks(),
-    [this](const lvlm::LayerParts& own) { return this->JoinLayers(own); }, this->GetRankProgress());
-  const std::vector<double> values = lvlm::patchesOf(found.values.values, trace); // [layers, cells]
-  for (std::size_t i = 0; i < values.size(); ++i)
-  {
-    float& patch = map[i % map.size()];
-    patch = values[i] > search.threshold ? 0 : patch;
-  }
 }
 
 void vtkLVLMAttentionMap::KeepStrongestHead(const lvlm::Trace& trace, lvlm::Selection& shown)
 {
   const lvlm::LayerParts sums =
     this->JoinLayers(lvlm::headSums(trace, shown, lvlm::Source::Image, this->GetRankProgress()));
-  const lvlm::Indices heads = lvlm::resolveIndices(shown.heads, sums.width, "Heads");
-  double most = -1; // attention is not negative
-  for (std::size_t layer = 0; layer < sums.layers.size(); ++layer)
+  const auto sumOf = [&sums](const lvlm::HeadPlace& place)
   {
-    for (const std::int64_t head : heads)
-    {
-      const double sum =
-        sums.values[layer * static_cast<std::size_t>(sums.width) + static_cast<std::size_t>(head)];
-      if (sum > most)
-      {
-        most = sum;
-        shown.layers = { sums.layers[layer] };
-        shown.heads = { head };
-      }
-    }
-  }
+    const auto layer = std::find(sums.layers.begin(), sums.layers.end(), place.layer);
+    return sums
+      .values[static_cast<std::size_t>((layer - sums.layers.begin()) * sums.width + place.head)];
+  };
+  const std::vector<lvlm::HeadPlace> places = lvlm::placesOf(shown, trace.layerTotal, sums.width);
+  shown.places = { *std::max_element(places.begin(), places.end(),
+    [&sumOf](const lvlm::HeadPlace& a, const lvlm::HeadPlace& b) { return sumOf(a) < sumOf(b); }) };
 }

@@ -6,7 +6,8 @@
  * A vtkImageData whose cells are the model's image tokens, in pixel coordinates of the picture (y
  * up), with the cell array `attention`: the chosen answer tokens, layers and heads reduced to one
  * number a patch. The picture travels along in the field data, for vtkLVLMOverlay, and so do
- * `heads`: which heads are shown, and of weighted attention `weighting`, both in words.
+ * `heads`: which heads are shown, and of weighted attention `weighting`, both in words; where the
+ * best heads are, also `best_heads`, pairs of layer and head.
  *
  * Attention can be weighted as J. Zhang et al. do ("MLLMs Know Where to Look", ICLR 2025) by
  * numbers of the model that made the trace, which runs in this process. They are kept, so that
@@ -59,14 +60,6 @@ public:
   ///@}
 
   ///@{
-  /** Whether patches that are attention sinks count as 0: those that vtkLVLMSinks finds by its
-   * defaults. Default: false. */
-  vtkSetMacro(ExcludeSinks, bool);
-  vtkGetMacro(ExcludeSinks, bool);
-  vtkBooleanMacro(ExcludeSinks, bool);
-  ///@}
-
-  ///@{
   /** NONE (default): attention as it is. RELATIVE: divided, layer by layer, by what the position
    * that would begin the answer to GenericQuestion pays to the same picture, so that what any
    * question looks at drops out. GRADIENT: each number times the positive part of the gradient of
@@ -104,7 +97,6 @@ protected:
     vtkInformationVector* outputs) override;
 
   int Reduction = MEAN;
-  bool ExcludeSinks = false;
   int Weighting = NONE;
   std::string GenericQuestion;
   std::string ModelDirectory;
@@ -114,8 +106,6 @@ private:
   /// The selection's attention to the patches, weighted; this rank's layers. All ranks together.
   lvlm::LayerParts GetMaps(const lvlm::Trace& trace, vtkDataObject* data,
     const lvlm::Selection& shown, lvlm::Reduction reduction);
-  /// Sets the patches of a map that are sinks to 0. All ranks together.
-  void DropSinks(const lvlm::Trace& trace, std::vector<float>& map);
   /// Of the selection's heads, the one with the most attention to the picture.
   void KeepStrongestHead(const lvlm::Trace& trace, lvlm::Selection& shown);
 

@@ -112,6 +112,24 @@ std::string weightsText(const lvlm::HeadExplanations& heads)
                            : ", sum over " + std::to_string(heads.size()) + " heads";
 }
 
+/// Heads are ranked by one tensor and looked up in the other.
+void requireSameHeads(const lvlm::Trace& trace)
+{
+  const std::int64_t answer = trace.tensor(tn::AttentionAnswer).extent(1);
+  const std::int64_t full = trace.tensor(tn::AttentionFull).extent(1);
+  if (answer != full)
+  {
+    lvlm::fail("BestHeads: tensor '", tn::AttentionAnswer, "' has ", answer, " heads, '",
+      tn::AttentionFull, "' has ", full);
+  }
+}
+
+/// ", from the 4 heads which localize best", or nothing.
+std::string bestText(std::size_t heads, const std::string& best)
+{
+  return best.empty() ? "" : ", from the " + std::to_string(heads) + " heads " + best;
+}
+
 /// What the drawn graph comes to.
 std::string explanationText(const lvlm::GraphDrawing& graph)
 {
@@ -341,14 +359,23 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
 {
   this->CheckSettings();
   const std::int64_t layer = recordedLayer(trace, this->Layer);
-  const lvlm::Indices heads =
+  const lvlm::Indices token =
+    lvlm::resolveIndices(this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerToken");
+  lvlm::Selection best;
+  lvlm::Indices heads =
     lvlm::resolveIndices(this->Heads, trace.tensor(tn::AttentionFull).extent(1), "Heads");
+  if (this->BestHeads > 0)
+  {
+    requireSameHeads(trace);
+    best = this->Select(trace, token, {}, BEST_OF_EACH_LAYER); // in a ranking of all layers
+    best.layers = { layer };
+    best.places = lvlm::placesOf(best, trace.layerTotal, trace.tensor(tn::AttentionFull).extent(1));
+    heads = lvlm::headsOf(best.places);
+  }
   if (heads.empty())
   {
     lvlm::fail("the trace's complete attention has no heads");
   }
-  const lvlm::Indices token =
-    lvlm::resolveIndices(this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerToken");
   const lvlm::HeadExplanations explained = this->ExplainOnRanks(trace, layer, heads, token.front());
 
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);
@@ -368,16 +395,19 @@ void vtkLVLMCausalGraph::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::drawGraph(graph, lvlm::inkOf(this->TextColor, this->BackgroundColor),
     vtkPolyData::GetData(outputs, GRAPH));
   addPlaces(vtkPolyData::GetData(outputs, GRAPH), trace);
+  const std::string from = bestText(heads.size(), this->GetBestText(2));
   lvlm::addText(vtkPolyData::GetData(outputs, GRAPH), "heads",
-    "layer " + std::to_string(layer) + headsText(explained, this->Drawing == UNION_OF_HEADS));
+    "layer " + std::to_string(layer) + headsText(explained, this->Drawing == UNION_OF_HEADS) +
+      from);
   lvlm::fillNodeTable(explained, trace, vtkTable::GetData(outputs, NODES));
   lvlm::fillEdgeTable(explained, trace, vtkTable::GetData(outputs, EDGES));
   addWeights(
     lvlm::weightMap(explained, trace), trace, data, grid, vtkImageData::GetData(outputs, WEIGHTS));
   lvlm::fillHeadTable(explained, trace, vtkTable::GetData(outputs, HEADS));
   this->TellTokens(trace, { token.front() }, outputs);
+  this->TellHeads(best, outputs);
   lvlm::addText(vtkPolyData::GetData(outputs, GRAPH), "explanation", explanationText(graph));
   auto* weights = vtkImageData::GetData(outputs, WEIGHTS);
-  lvlm::addText(weights, "heads", "layer " + std::to_string(layer) + weightsText(explained));
+  lvlm::addText(weights, "heads", "layer " + std::to_string(layer) + weightsText(explained) + from);
   lvlm::addLegend(weights, "Weight in the explanation", "weight");
 }

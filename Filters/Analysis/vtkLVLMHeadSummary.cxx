@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMHeadSummary.h"
 
-#include "SinkSearch.h"
-
 #include "Filters/Common/OutputVTK.h"
+#include "Filters/Common/SinkSearch.h"
 #include "Models/Trace/Error.h"
 #include "Models/Trace/HeadMeasures.h"
 #include "Models/Trace/Lens.h"
@@ -19,6 +18,7 @@
 #include "vtkTable.h"
 
 #include <algorithm>
+#include <utility>
 
 vtkStandardNewMacro(vtkLVLMHeadSummary);
 
@@ -48,43 +48,55 @@ std::vector<float> layersFastest(
   return values;
 }
 
-/// One number of each head of [layers, heads, HeadMeasures].
-std::vector<float> measureOf(const lvlm::LayerParts& all, lvlm::HeadMeasure measure)
+/// One number of each head, as tables and images have it.
+std::vector<float> floatsOf(const lvlm::LayerParts& all, lvlm::HeadMeasure measure)
 {
-  std::vector<float> values;
-  for (auto i = static_cast<std::size_t>(measure); i < all.values.size(); i += lvlm::HeadMeasures)
+  const std::vector<double> values = lvlm::measureOf(all, measure);
+  return { values.begin(), values.end() };
+}
+
+/// `values` [layers, heads] in this order.
+template <typename To, typename From>
+std::vector<To> inOrder(const std::vector<From>& values, const std::vector<std::size_t>& order)
+{
+  std::vector<To> ordered;
+  for (const std::size_t place : order)
   {
-    values.push_back(static_cast<float>(all.values[i]));
+    ordered.push_back(static_cast<To>(values[place]));
   }
-  return values;
+  return ordered;
 }
 
 void fillRanking(vtkTable* table, const lvlm::LayerParts& all)
 {
-  const std::vector<float> share = measureOf(all, lvlm::HeadMeasure::ImageShare);
-  const std::vector<float> entropy = measureOf(all, lvlm::HeadMeasure::Entropy);
-  const std::vector<float> spatial = measureOf(all, lvlm::HeadMeasure::SpatialEntropy);
-  const double elbow = lvlm::elbowOf({ share.begin(), share.end() });
+  using Measure = lvlm::HeadMeasure;
+  const std::vector<double> share = lvlm::measureOf(all, Measure::ImageShare);
+  const double elbow = lvlm::elbowOf(share);
   const std::size_t heads = share.size() / all.chosen.size();
+  const std::vector<std::size_t> order =
+    lvlm::localizationOrder(share, lvlm::measureOf(all, Measure::SpatialEntropy));
   lvlm::Indices rank, layer, head, above;
-  std::vector<float> shares, entropies, spatials;
-  for (const std::size_t place : lvlm::localizationOrder(all))
+  for (const std::size_t place : order)
   {
     rank.push_back(static_cast<std::int64_t>(rank.size()));
     layer.push_back(all.chosen[place / heads]);
     head.push_back(static_cast<std::int64_t>(place % heads));
-    shares.push_back(share[place]);
-    entropies.push_back(entropy[place]);
-    spatials.push_back(spatial[place]);
     above.push_back(share[place] >= elbow ? 1 : 0);
   }
   lvlm::addColumn(table, "rank", rank);
   lvlm::addColumn(table, "layer", layer);
   lvlm::addColumn(table, "head", head);
-  lvlm::addColumn(table, "image_share", shares);
-  lvlm::addColumn(table, "entropy", entropies);
-  lvlm::addColumn(table, "spatial_entropy", spatials);
+  constexpr std::pair<const char*, Measure> Columns[] = { { "image_share", Measure::ImageShare },
+    { "entropy", Measure::Entropy }, { "spatial_entropy", Measure::SpatialEntropy } };
+  for (const auto& [name, measure] : Columns)
+  {
+    lvlm::addColumn(table, name, inOrder<float>(lvlm::measureOf(all, measure), order));
+  }
   lvlm::addColumn(table, "above_elbow", above);
+  lvlm::addColumn(
+    table, "column_score", inOrder<float>(lvlm::measureOf(all, Measure::ColumnScore), order));
+  lvlm::addColumn(table, "column_token",
+    inOrder<std::int64_t>(lvlm::measureOf(all, Measure::ColumnToken), order));
 }
 
 /// Point arrays `layer` and `head`, for whoever points at a square.
@@ -109,8 +121,8 @@ void addPlaces(vtkImageData* image, const lvlm::Indices& layers, std::int64_t he
 void addSvar(vtkImageData* image, const lvlm::LayerParts& all)
 {
   double sum = 0;
-  const std::vector<float> share = measureOf(all, lvlm::HeadMeasure::ImageShare);
-  for (const float value : share)
+  const std::vector<double> share = lvlm::measureOf(all, lvlm::HeadMeasure::ImageShare);
+  for (const double value : share)
   {
     sum += value;
   }
@@ -118,11 +130,20 @@ void addSvar(vtkImageData* image, const lvlm::LayerParts& all)
   image->GetFieldData()->AddArray(lvlm::arrayFromTensor(lvlm::Tensor::of(mean, { 1 }), "svar"));
 }
 
+/// Of those that headMeasures() has.
+lvlm::HeadMeasure headMeasureOf(int measure)
+{
+  return measure == vtkLVLMHeadSummary::ENTROPY   ? lvlm::HeadMeasure::Entropy
+    : measure == vtkLVLMHeadSummary::LOCALIZATION ? lvlm::HeadMeasure::SpatialEntropy
+                                                  : lvlm::HeadMeasure::ColumnScore;
+}
+
 const char* arrayName(int measure)
 {
   return measure == vtkLVLMHeadSummary::ENTROPY   ? "entropy"
     : measure == vtkLVLMHeadSummary::LOCALIZATION ? "spatial_entropy"
     : measure == vtkLVLMHeadSummary::SINK_SHARE   ? "sink_share"
+    : measure == vtkLVLMHeadSummary::COLUMN_SCORE ? "column_score"
                                                   : "attention";
 }
 
@@ -139,6 +160,8 @@ std::string legendText(int measure, int source)
   return measure == vtkLVLMHeadSummary::ENTROPY   ? "Entropy of the look at the picture"
     : measure == vtkLVLMHeadSummary::LOCALIZATION ? "Spatial entropy: low looks at one place"
     : measure == vtkLVLMHeadSummary::SINK_SHARE   ? "Part of it that goes to attention sinks"
+    : measure == vtkLVLMHeadSummary::COLUMN_SCORE
+    ? "OPERA's column score: high hangs on one word of the answer"
     : measure == vtkLVLMHeadSummary::SUM
     ? std::string("Attention to ") + sourceText(source) + ", all of it"
     : std::string("Mean attention to a ") +
@@ -227,8 +250,8 @@ void vtkLVLMHeadSummary::Compute(
   if (this->Source != IMAGE && this->Measure > SUM)
   {
     lvlm::fail(
-      "Measure: Entropy, Localization and SinkShare are of the picture's map, Source must be "
-      "Image");
+      "Measure: Entropy, Localization, SinkShare and ColumnScore are there for the picture only, "
+      "Source must be Image");
   }
   const lvlm::Indices tokens = this->GetTokensToUse(trace, outputs);
   const lvlm::Selection selection{ tokens, this->Layers, {} };
@@ -250,14 +273,17 @@ void vtkLVLMHeadSummary::Compute(
   {
     const lvlm::LayerParts measures =
       this->JoinLayers(lvlm::headMeasures(trace, selection, this->GetRankProgress()));
+    if (this->Measure == COLUMN_SCORE)
+    {
+      lvlm::requireColumnScores(measures, "Measure");
+    }
     if (this->Measure == SINK_SHARE)
     {
       summary = this->GetSinkShares(trace, selection);
     }
     else if (this->Measure > SUM)
     {
-      summary = measureOf(measures,
-        this->Measure == ENTROPY ? lvlm::HeadMeasure::Entropy : lvlm::HeadMeasure::SpatialEntropy);
+      summary = floatsOf(measures, headMeasureOf(this->Measure));
     }
     addSvar(image, measures);
     fillRanking(vtkTable::GetData(outputs, 2), measures);

@@ -5,11 +5,12 @@
  *
  * Port 0: a vtkImageData with a point for every layer (x) and head (y), point array `attention`:
  * the mean over the chosen answer tokens, and over the source's positions or their sum; or the
- * point array `entropy`, `spatial_entropy` or `sink_share` of the heads' maps. Port 1: the same as
- * a table with the columns `layer`, `head` and the array's. Port 2, of the picture: a row a head,
- * those first that tell where something is: `rank`, `layer`, `head`, `image_share`, `entropy`,
- * `spatial_entropy`, `above_elbow` (see localizationOrder()). Field data of port 0: `svar`, the
- * mean image share of all heads and layers.
+ * point array `entropy`, `spatial_entropy` or `sink_share` of the heads' maps, or `column_score`.
+ * Port 1: the same as a table with the columns `layer`, `head` and the array's. Port 2, of the
+ * picture: a row a head, those first that tell where something is: `rank`, `layer`, `head`,
+ * `image_share`, `entropy`, `spatial_entropy`, `above_elbow` (see localizationOrder()),
+ * `column_score`, `column_token` (see ColumnScore.h). Field data of port 0: `svar`, the mean image
+ * share of all heads and layers.
  */
 #ifndef vtkLVLMHeadSummary_h
 #define vtkLVLMHeadSummary_h
@@ -40,7 +41,8 @@ public:
     SUM = 1,
     ENTROPY = 2,
     LOCALIZATION = 3,
-    SINK_SHARE = 4
+    SINK_SHARE = 4,
+    COLUMN_SCORE = 5
   };
 
   ///@{
@@ -52,8 +54,10 @@ public:
   ///@{
   /** What is told of each head: MEAN (default) or SUM of its attention to the positions; of its map
    * of the picture ENTROPY or LOCALIZATION, its spatial entropy: low where it looks at one place;
-   * or SINK_SHARE, what of its look at the picture goes to attention sinks (see vtkLVLMSinks). */
-  vtkSetClampMacro(Measure, int, MEAN, SINK_SHARE);
+   * SINK_SHARE, what of its look at the picture goes to attention sinks (see vtkLVLMSinks); or
+   * COLUMN_SCORE, how much it hangs on one token of the answer, for which there must be one before
+   * the last of the chosen ones. */
+  vtkSetClampMacro(Measure, int, MEAN, COLUMN_SCORE);
   vtkGetMacro(Measure, int);
   ///@}
 

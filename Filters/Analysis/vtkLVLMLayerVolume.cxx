@@ -15,6 +15,7 @@
 #include "vtkPointData.h"
 #include "vtkPolyData.h"
 
+#include <algorithm>
 #include <string>
 
 vtkStandardNewMacro(vtkLVLMLayerVolume);
@@ -31,15 +32,18 @@ std::string planesText(const lvlm::Indices& planes, bool layers)
       what + " " + std::to_string(planes.back()) + " in front";
 }
 
-/// For a caption: what a plane is made of.
-std::string reducedText(bool layers, bool mean, std::int64_t layer, std::size_t heads)
+/// For a caption: what a plane is made of. `best`: what the best heads are, where these are shown.
+std::string reducedText(
+  bool layers, bool mean, std::int64_t layer, std::size_t heads, const std::string& best)
 {
   if (!layers)
   {
-    return "layer " + std::to_string(layer);
+    return "layer " + std::to_string(layer) + (best.empty() ? "" : ", heads " + best);
   }
-  return heads == 1 ? "one head"
-                    : (mean ? "mean of " : "maximum of ") + std::to_string(heads) + " heads";
+  const std::string what = mean ? "mean of " : "maximum of ";
+  const std::string which = best.empty() ? "" : " of each layer " + best;
+  return heads == 1 ? (best.empty() ? "one head" : "the head" + which)
+                    : what + std::to_string(heads) + " heads" + which;
 }
 
 /// The planes' names, right of the stack at their heights; some alone where there are many.
@@ -72,43 +76,51 @@ int vtkLVLMLayerVolume::FillOutputPortInformation(int port, vtkInformation* info
 
 void vtkLVLMLayerVolume::Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs)
 {
-  const lvlm::Indices planes = this->Axis == LAYERS
-    ? lvlm::resolveIndices(this->Layers, shape.layers, "Layers")
-    : lvlm::resolveIndices(this->Heads, shape.heads, "Heads");
+  const auto planes = static_cast<std::int64_t>(this->Axis == LAYERS
+      ? lvlm::resolveIndices(this->Layers, shape.layers, "Layers").size()
+      : lvlm::resolveIndices(this->Heads, shape.heads, "Heads").size());
+  const bool best = this->Axis == HEADS && this->BestHeads > 0;
   lvlm::announceImage(outputs->GetInformationObject(0),
-    lvlm::gridPoints(shape, static_cast<std::int64_t>(planes.size())));
+    lvlm::gridPoints(shape, best ? std::min<std::int64_t>(planes, this->BestHeads) : planes));
 }
 
 void vtkLVLMLayerVolume::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   vtkInformationVector**, vtkInformationVector* outputs)
 {
+  const bool layers = this->Axis == LAYERS;
   const auto reduction = this->Reduction == MEAN ? lvlm::Reduction::Mean : lvlm::Reduction::Maximum;
-  const lvlm::Selection selection{ this->GetTokensToUse(trace, outputs), this->Layers,
-    this->Heads };
+  const lvlm::TraceShape shape = lvlm::shapeOf(trace);
+  lvlm::Selection selection = this->Select(trace, this->GetTokensToUse(trace, outputs),
+    layers ? this->Layers : lvlm::Indices(), BEST_OF_EACH_LAYER);
+  const std::int64_t layer =
+    layers ? -1 : lvlm::resolveIndices({ this->Layer }, shape.layers, "Layer").front();
+  if (!layers)
+  {
+    selection.layers = { layer };
+    selection.places = lvlm::placesOf(selection, shape.layers, shape.heads);
+  }
   const lvlm::Progress progress = this->GetRankProgress();
-  const lvlm::LayerParts parts = this->Axis == LAYERS
+  const lvlm::LayerParts parts = layers
     ? lvlm::layerMaps(trace, selection, reduction, progress)
-    : lvlm::headMaps(trace, selection, this->Layer, reduction, progress);
+    : lvlm::headMaps(trace, selection, layer, reduction, progress);
   const std::vector<float> maps = lvlm::eachLayer(this->JoinLayers(parts), reduction);
   const auto count = static_cast<std::int64_t>(maps.size());
-  const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   auto* output = vtkImageData::GetData(outputs);
-  lvlm::shapeImage(output, lvlm::gridPoints(shape, count / trace.grid.count()));
+  const lvlm::ImageGeometry stack = lvlm::gridPoints(shape, count / trace.grid.count());
+  lvlm::shapeImage(output, stack);
   output->GetPointData()->SetScalars(lvlm::arrayFromTensor(
     lvlm::Tensor::of(lvlm::rowsUp(maps, trace.grid), { count }), "attention"));
   lvlm::addPicture(output, data, lvlm::mapGrid(trace).image);
-  const bool layers = this->Axis == LAYERS;
-  const auto chosen = [&](const lvlm::Indices& list, std::int64_t all, const char* what)
-  { return lvlm::resolveIndices(list, all, what); };
-  const lvlm::Indices heads = chosen(this->Heads, shape.heads, "Heads");
-  const lvlm::Indices planes = layers ? chosen(this->Layers, shape.layers, "Layers") : heads;
-  const std::int64_t layer = layers ? -1 : chosen({ this->Layer }, shape.layers, "Layer").front();
-  const std::string reduced = reducedText(layers, this->Reduction == MEAN, layer, heads.size());
   this->TellTokens(trace, selection.answerTokens, outputs);
+  this->TellHeads(selection, outputs);
+  const std::vector<lvlm::HeadPlace> places = lvlm::placesOf(selection, shape.layers, shape.heads);
+  const lvlm::Indices planes = layers ? parts.chosen : lvlm::headsOf(places);
   lvlm::addText(output, "planes", planesText(planes, layers));
-  lvlm::fillLabels(vtkPolyData::GetData(outputs, 1),
-    planeLabels(lvlm::gridPoints(shape, count / trace.grid.count()), planes, layers),
+  lvlm::fillLabels(vtkPolyData::GetData(outputs, 1), planeLabels(stack, planes, layers),
     lvlm::inkOf(this->TextColor, this->BackgroundColor));
-  lvlm::addText(output, "heads", reduced);
+  const std::size_t heads = layers ? places.size() / planes.size() : planes.size();
+  const std::string reduced = reducedText(
+    layers, this->Reduction == MEAN, layer, heads, this->GetBestText(layers ? heads : 2));
+  lvlm::addText(output, "heads", reduced + GetSinksText(selection));
   lvlm::addLegend(output, "Attention to each patch (" + reduced + ")", "attention");
 }

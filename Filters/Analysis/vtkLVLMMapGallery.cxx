@@ -24,6 +24,7 @@
 #include "vtkTable.h"
 #include "vtkUnsignedCharArray.h"
 
+#include <algorithm>
 #include <limits>
 
 vtkStandardNewMacro(vtkLVLMMapGallery);
@@ -190,9 +191,17 @@ lvlm::GalleryLayout vtkLVLMMapGallery::LayoutOf(const lvlm::TraceShape& shape) c
       count(this->AnswerTokens, shape.answerTokens, "AnswerTokens"), shape.grid, 0);
   }
   const std::int64_t layers = count(this->Layers, shape.layers, "Layers");
-  const std::int64_t heads = this->By == HEADS ? count(this->Heads, shape.heads, "Heads") : 1;
-  const bool rowIsLayer = this->By == HEADS && this->Order == INDEX;
-  return lvlm::galleryLayout(layers * heads, shape.grid, rowIsLayer ? heads : 0);
+  if (this->By == LAYERS)
+  {
+    return lvlm::galleryLayout(layers, shape.grid, 0);
+  }
+  const std::int64_t heads = count(this->Heads, shape.heads, "Heads");
+  if (this->BestHeads > 0)
+  {
+    return lvlm::galleryLayout(
+      std::min<std::int64_t>(layers * heads, this->BestHeads), shape.grid, 0);
+  }
+  return lvlm::galleryLayout(layers * heads, shape.grid, this->Order == INDEX ? heads : 0);
 }
 
 void vtkLVLMMapGallery::Announce(const lvlm::TraceShape& shape, vtkInformationVector* outputs)
@@ -211,32 +220,33 @@ std::vector<lvlm::GalleryMap> vtkLVLMMapGallery::MapsOf(
     for (const std::int64_t token :
       lvlm::resolveIndices(chosen.answerTokens, trace.answerLength(), "AnswerTokens"))
     {
-      const lvlm::Selection one{ { token }, chosen.layers, chosen.heads };
+      lvlm::Selection one = chosen;
+      one.answerTokens = { token };
       const auto parts = this->JoinLayers(lvlm::layerMaps(trace, one, mean, progress));
       maps.push_back({ -1, -1, token, lvlm::acrossLayers(parts, mean) });
     }
     return maps;
   }
-  const lvlm::Indices layers = lvlm::resolveIndices(chosen.layers, trace.layerTotal, "Layers");
   if (this->By == LAYERS)
   {
     const auto parts = this->JoinLayers(lvlm::layerMaps(trace, chosen, mean, progress));
     const auto found = separate(lvlm::eachLayer(parts, mean), trace.grid.count());
     for (std::size_t i = 0; i < found.size(); ++i)
     {
-      maps.push_back({ layers[i], -1, -1, found[i] });
+      maps.push_back({ parts.chosen[i], -1, -1, found[i] });
     }
     return maps;
   }
-  const lvlm::Indices heads = lvlm::resolveIndices(
-    chosen.heads, trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1), "Heads");
-  for (const std::int64_t layer : layers)
+  const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
+  const std::vector<lvlm::HeadPlace> places = lvlm::placesOf(chosen, trace.layerTotal, heads);
+  for (auto place = places.begin(); place != places.end();)
   {
-    const auto parts = this->JoinLayers(lvlm::headMaps(trace, chosen, layer, mean, progress));
-    const auto found = separate(lvlm::eachLayer(parts, mean), trace.grid.count());
-    for (std::size_t i = 0; i < found.size(); ++i)
+    const auto parts =
+      this->JoinLayers(lvlm::headMaps(trace, chosen, place->layer, mean, progress));
+    for (const auto& map : separate(lvlm::eachLayer(parts, mean), trace.grid.count()))
     {
-      maps.push_back({ layer, heads[i], -1, found[i] });
+      maps.push_back({ place->layer, place->head, -1, map });
+      ++place;
     }
   }
   return maps;
@@ -263,24 +273,46 @@ std::vector<lvlm::GalleryMap> vtkLVLMMapGallery::RelevancyOf(
   return maps;
 }
 
-void vtkLVLMMapGallery::Compute(const lvlm::Trace& trace, vtkDataObject* data,
-  vtkInformationVector**, vtkInformationVector* outputs)
+void vtkLVLMMapGallery::Sort(std::vector<lvlm::GalleryMap>& maps,
+  const std::vector<lvlm::HeadPlace>& best, const lvlm::PatchGrid& grid) const
 {
-  // A gallery of tokens shows those that were chosen, whatever the time.
-  const lvlm::Selection chosen{ this->By == ANSWER_TOKENS ? this->AnswerTokens
-                                                          : this->GetTokensToUse(trace, outputs),
-    this->Layers, this->Heads };
-  const bool relevancy = this->Of == RELEVANCY;
-  std::vector<lvlm::GalleryMap> maps =
-    relevancy ? this->RelevancyOf(trace, data, chosen.answerTokens) : this->MapsOf(trace, chosen);
-  if (this->Order == IMAGE_SHARE)
+  const bool inOrder =
+    this->Order == INDEX || (this->Order == LOCALIZATION && this->BestBy == BY_LOCALIZATION);
+  if (this->By == HEADS && !best.empty() && inOrder)
+  {
+    lvlm::sortByPlace(maps, best);
+  }
+  else if (this->Order == IMAGE_SHARE)
   {
     lvlm::sortByImageShare(maps);
   }
   else if (this->Order == LOCALIZATION)
   {
-    lvlm::sortByLocalization(maps, trace.grid);
+    lvlm::sortByLocalization(maps, grid);
   }
+}
+
+void vtkLVLMMapGallery::Compute(const lvlm::Trace& trace, vtkDataObject* data,
+  vtkInformationVector**, vtkInformationVector* outputs)
+{
+  // A gallery of tokens shows those that were chosen, whatever the time.
+  const lvlm::Indices tokens =
+    this->By == ANSWER_TOKENS ? this->AnswerTokens : this->GetTokensToUse(trace, outputs);
+  const bool relevancy = this->Of == RELEVANCY;
+  lvlm::Selection chosen;
+  std::vector<lvlm::GalleryMap> maps;
+  if (relevancy)
+  {
+    maps = this->RelevancyOf(trace, data, tokens);
+  }
+  else
+  {
+    chosen = this->Select(
+      trace, tokens, this->Layers, this->By == LAYERS ? BEST_OF_EACH_LAYER : BEST_OF_ALL);
+    maps = this->MapsOf(trace, chosen);
+    this->TellHeads(chosen, outputs);
+  }
+  this->Sort(maps, chosen.places, trace.grid);
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   const lvlm::GalleryLayout layout = this->LayoutOf(shape);
   auto* output = vtkImageData::GetData(outputs, 0);
@@ -290,32 +322,42 @@ void vtkLVLMMapGallery::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   fillTable(vtkTable::GetData(outputs, 1), trace, maps);
   addLabels(vtkPolyData::GetData(outputs, 2), trace, layout, geometry, maps,
     lvlm::inkOf(this->TextColor, this->BackgroundColor));
-  this->TellTokens(trace, chosen.answerTokens, outputs);
-  lvlm::addText(output, "maps", this->GetMapsText(trace) + orderText(this->Order));
+  this->TellTokens(trace, tokens, outputs);
+  lvlm::addText(output, "maps",
+    relevancy
+      ? std::string("each token, its relevancy through the language model") + orderText(this->Order)
+      : this->GetMapsText(trace, chosen));
   lvlm::addLegend(output,
     relevancy ? "Relevancy of each patch (part of 1)" : "Attention to each patch of the picture",
     relevancy ? "relevancy" : "attention");
 }
 
-std::string vtkLVLMMapGallery::GetMapsText(const lvlm::Trace& trace) const
+std::string vtkLVLMMapGallery::GetMapsText(
+  const lvlm::Trace& trace, const lvlm::Selection& chosen) const
 {
   const std::int64_t all = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
-  const std::size_t heads = lvlm::resolveIndices(this->Heads, all, "Heads").size();
+  const std::size_t heads = lvlm::placesOf(chosen, trace.layerTotal, all).size();
   const std::size_t layers = lvlm::resolveIndices(this->Layers, trace.layerTotal, "Layers").size();
-  const bool every =
-    heads == static_cast<std::size_t>(all) && layers == static_cast<std::size_t>(trace.layerTotal);
-  if (this->Of == RELEVANCY)
-  {
-    return "each token, its relevancy through the language model";
-  }
-  const std::string some = every ? "every " : "each chosen ";
+  const std::string end = orderText(this->Order) + GetSinksText(chosen);
+  const std::string some =
+    heads == static_cast<std::size_t>(all * trace.layerTotal) ? "every " : "each chosen ";
+  const bool best = !chosen.places.empty();
   if (this->By == HEADS)
   {
-    return some + "attention head" +
-      (this->Order == INDEX ? ": a row is a layer (L), a column a head (H)" : "");
+    const bool rows = this->Order == INDEX && !best;
+    return (best ? "the heads " + this->GetBestText(2) : some + "attention head") +
+      (rows ? ": a row is a layer (L), a column a head (H)" : "") + end;
   }
-  const std::string ofHeads = std::to_string(heads) + (heads == 1 ? " head" : " heads");
-  return this->By == LAYERS
-    ? some + "layer, the mean of " + ofHeads
-    : "each token, the mean of " + std::to_string(layers) + " layers x " + ofHeads;
+  const std::size_t mean = this->By == LAYERS ? heads / layers : heads;
+  const std::string which = best ? " " + this->GetBestText(mean) : "";
+  const std::string ofHeads = std::to_string(mean) + (mean == 1 ? " head" : " heads") + which;
+  if (this->By == LAYERS)
+  {
+    return some + "layer, the mean of " + ofHeads + end;
+  }
+  return "each token, the mean of " +
+    (best ? ofHeads
+          : std::to_string(layers) + " layers x " + std::to_string(heads / layers) +
+          (heads == layers ? " head" : " heads")) +
+    end;
 }

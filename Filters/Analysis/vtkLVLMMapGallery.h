@@ -26,6 +26,8 @@ namespace lvlm
 class RelevancyCache;
 struct GalleryLayout;
 struct GalleryMap;
+struct HeadPlace;
+struct PatchGrid;
 struct Selection;
 }
 
@@ -69,7 +71,8 @@ public:
   ///@}
 
   ///@{
-  /** In which order: INDEX (default; of heads a row is a layer) IMAGE_SHARE, the map with the most
+  /** In which order: INDEX (default; of heads a row is a layer, and of the best heads the best is
+   * first), IMAGE_SHARE, the map with the most
    * attention first, or LOCALIZATION, those first that tell where something is, as in the table of
    * vtkLVLMHeadSummary. */
   vtkSetClampMacro(Order, int, INDEX, LOCALIZATION);
@@ -105,8 +108,11 @@ private:
   std::vector<lvlm::GalleryMap> MapsOf(const lvlm::Trace& trace, const lvlm::Selection& chosen);
   std::vector<lvlm::GalleryMap> RelevancyOf(
     const lvlm::Trace& trace, vtkDataObject* data, const std::vector<std::int64_t>& tokens);
+  /// `best`: the best heads, where these are shown.
+  void Sort(std::vector<lvlm::GalleryMap>& maps, const std::vector<lvlm::HeadPlace>& best,
+    const lvlm::PatchGrid& grid) const;
   /// For a caption: what there is a map of.
-  std::string GetMapsText(const lvlm::Trace& trace) const;
+  std::string GetMapsText(const lvlm::Trace& trace, const lvlm::Selection& chosen) const;
 
   std::unique_ptr<lvlm::RelevancyCache> Known;
 

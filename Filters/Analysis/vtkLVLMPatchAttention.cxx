@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMPatchAttention.h"
 
+#include "Filters/Common/HeadTexts.h"
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Common/PatchSelection.h"
 #include "Models/Trace/Analysis.h"
@@ -32,6 +33,24 @@ std::string patchesText(const lvlm::Indices& patches, const lvlm::PatchGrid& gri
   return "patch " + std::to_string(patch) + " (row " + std::to_string(patch / grid.cols) +
     ", column " + std::to_string(patch % grid.cols) + ")";
 }
+
+/// A column for each head: "head_2" over the chosen layers, "layer_1_head_2" of the best heads.
+std::vector<std::string> columnNames(const lvlm::Selection& selection, std::int64_t all)
+{
+  std::vector<std::string> names;
+  for (const lvlm::HeadPlace& place : selection.places)
+  {
+    names.push_back("layer_" + std::to_string(place.layer) + "_head_" + std::to_string(place.head));
+  }
+  if (names.empty())
+  {
+    for (const std::int64_t head : lvlm::resolveIndices(selection.heads, all, "Heads"))
+    {
+      names.push_back("head_" + std::to_string(head));
+    }
+  }
+  return names;
+}
 }
 
 int vtkLVLMPatchAttention::FillOutputPortInformation(int, vtkInformation* info)
@@ -40,17 +59,37 @@ int vtkLVLMPatchAttention::FillOutputPortInformation(int, vtkInformation* info)
   return 1;
 }
 
+lvlm::PatchAttention vtkLVLMPatchAttention::AttentionOf(const lvlm::Trace& trace,
+  const std::vector<std::int64_t>& patches, const lvlm::Selection& selection)
+{
+  if (selection.places.empty())
+  {
+    return lvlm::patchAttention(
+      this->JoinLayers(lvlm::patchSums(trace, patches, selection, this->GetRankProgress())),
+      trace.answerLength());
+  }
+  // Of each layer other heads: each pair is as a head of one layer.
+  lvlm::LayerParts all;
+  for (const lvlm::HeadPlace& place : selection.places)
+  {
+    const lvlm::Selection one{ {}, { place.layer }, { place.head }, {}, selection.dropped };
+    const lvlm::LayerParts sums =
+      this->JoinLayers(lvlm::patchSums(trace, patches, one, this->GetRankProgress()));
+    all.width += sums.width;
+    all.samples = sums.samples;
+    all.values.insert(all.values.end(), sums.values.begin(), sums.values.end());
+  }
+  all.chosen = all.layers = { 0 };
+  return lvlm::patchAttention(all, trace.answerLength());
+}
+
 void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject*,
   vtkInformationVector** inputs, vtkInformationVector* outputs)
 {
   const lvlm::Indices patches =
     lvlm::chosenPatches(this->Patches, inputs[1], trace, this->GetRanks());
-  const lvlm::Indices heads = lvlm::resolveIndices(
-    this->Heads, trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1), "Heads");
-  const lvlm::LayerParts sums =
-    lvlm::patchSums(trace, patches, { {}, this->Layers, heads }, this->GetRankProgress());
-  const lvlm::PatchAttention result =
-    lvlm::patchAttention(this->JoinLayers(sums), trace.answerLength());
+  const lvlm::Selection selection = this->Select(trace, {}, this->Layers, BEST_OF_ALL);
+  const lvlm::PatchAttention result = this->AttentionOf(trace, patches, selection);
   const auto T = static_cast<std::size_t>(trace.answerLength());
   auto* table = vtkTable::GetData(outputs);
   lvlm::addColumn(table, "answer_index", lvlm::resolveIndices({}, trace.answerLength(), ""));
@@ -63,12 +102,21 @@ void vtkLVLMPatchAttention::Compute(const lvlm::Trace& trace, vtkDataObject*,
   }
   lvlm::addColumn(table, "text", texts);
   lvlm::addText(table, "patches",
-    patchesText(lvlm::resolveIndices(patches, trace.grid.count(), "Patches"), trace.grid));
+    patchesText(lvlm::resolveIndices(patches, trace.grid.count(), "Patches"), trace.grid) +
+      GetSinksText(selection));
+  if (!selection.places.empty())
+  {
+    lvlm::addText(table, "heads",
+      std::to_string(selection.places.size()) + " heads " + this->GetBestText(2) + ": " +
+        lvlm::namesOf(selection.places));
+  }
+  this->TellHeads(selection, outputs);
   lvlm::addColumn(table, "attention", result.mean);
-  for (std::size_t h = 0; h < heads.size(); ++h)
+  const std::vector<std::string> names =
+    columnNames(selection, trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1));
+  for (std::size_t h = 0; h < names.size(); ++h)
   {
     const float* values = result.perHead.data() + h * T;
-    lvlm::addColumn(
-      table, "head_" + std::to_string(heads[h]), std::vector<float>(values, values + T));
+    lvlm::addColumn(table, names[h], std::vector<float>(values, values + T));
   }
 }

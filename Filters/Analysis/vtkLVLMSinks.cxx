@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMSinks.h"
 
-#include "SinkSearch.h"
-
 #include "Filters/Common/OutputVTK.h"
+#include "Filters/Common/SinkSearch.h"
 #include "Models/Trace/Lens.h"
 #include "Models/Trace/Regions.h"
 #include "Models/Trace/Words.h"

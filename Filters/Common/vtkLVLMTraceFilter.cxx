@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTraceFilter.h"
 
+#include "HeadTexts.h"
 #include "OutputPieces.h"
 #include "OutputVTK.h"
+#include "SinkSearch.h"
 #include "TokenTable.h"
 
 #include "Models/Trace/Analysis.h"
+#include "Models/Trace/HeadMeasures.h"
 #include "Models/Trace/MappedFile.h"
 #include "Models/Trace/Regions.h"
 #include "Models/Trace/Trace.h"
@@ -115,6 +118,9 @@ void vtkLVLMTraceFilter::PrintSelf(ostream& os, vtkIndent indent)
   printList(os, indent, "AnswerTokens", this->AnswerTokens);
   printList(os, indent, "Layers", this->Layers);
   printList(os, indent, "Heads", this->Heads);
+  os << indent << "BestHeads: " << this->BestHeads << endl;
+  os << indent << "BestBy: " << this->BestBy << endl;
+  os << indent << "ExcludeSinks: " << this->ExcludeSinks << endl;
   os << indent << "FollowTime: " << this->FollowTime << endl;
   os << indent << "Region: " << this->Region << endl;
 }
@@ -383,6 +389,71 @@ lvlm::LayerParts vtkLVLMTraceFilter::JoinLayers(const lvlm::LayerParts& own)
     parts[rank].values = values[rank];
   }
   return lvlm::joinLayers(parts);
+}
+
+namespace
+{
+lvlm::HeadRanking rankingOf(int bestBy)
+{
+  constexpr lvlm::HeadRanking Rankings[] = { lvlm::HeadRanking::Localization,
+    lvlm::HeadRanking::ImageShare, lvlm::HeadRanking::Entropy, lvlm::HeadRanking::ColumnScore };
+  return Rankings[bestBy];
+}
+}
+
+lvlm::Selection vtkLVLMTraceFilter::Select(const lvlm::Trace& trace,
+  const std::vector<std::int64_t>& tokens, const std::vector<std::int64_t>& layers, BestOf best)
+{
+  lvlm::Selection selection{ tokens, layers, this->Heads };
+  if (this->BestHeads > 0)
+  {
+    // The ranking is that of LVLM Head Summary, whatever heads are chosen.
+    const lvlm::LayerParts measures =
+      this->JoinLayers(lvlm::headMeasures(trace, selection, this->GetRankProgress()));
+    selection.places = lvlm::bestHeads(
+      measures, rankingOf(this->BestBy), this->Heads, this->BestHeads, best == BEST_OF_EACH_LAYER);
+  }
+  if (this->ExcludeSinks)
+  {
+    selection.dropped = lvlm::sinkPatches(
+      trace, this->GetRanks(),
+      [this](const lvlm::LayerParts& own) { return this->JoinLayers(own); },
+      this->GetRankProgress());
+  }
+  return selection;
+}
+
+void vtkLVLMTraceFilter::TellHeads(
+  const lvlm::Selection& selection, vtkInformationVector* outputs) const
+{
+  if (this->BestHeads == 0)
+  {
+    return;
+  }
+  lvlm::Indices pairs;
+  for (const lvlm::HeadPlace& place : selection.places)
+  {
+    pairs.insert(pairs.end(), { place.layer, place.head });
+  }
+  for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
+  {
+    const auto told = lvlm::arrayFromTensor(
+      lvlm::Tensor::of(pairs, { static_cast<std::int64_t>(pairs.size()) }), "best_heads", 2);
+    vtkDataObject::GetData(outputs, port)->GetFieldData()->AddArray(told);
+  }
+}
+
+std::string vtkLVLMTraceFilter::GetBestText(std::size_t heads) const
+{
+  return this->BestHeads > 0 ? lvlm::rankingText(rankingOf(this->BestBy), heads) : "";
+}
+
+std::string vtkLVLMTraceFilter::GetSinksText(const lvlm::Selection& selection)
+{
+  const auto sinks = std::count(selection.dropped.begin(), selection.dropped.end(), true);
+  return selection.dropped.empty() ? ""
+    : sinks == 1                   ? ", without the attention sink"
+                                   : ", without " + std::to_string(sinks) + " attention sinks";
 }
 
 lvlm::Progress vtkLVLMTraceFilter::GetRankProgress()

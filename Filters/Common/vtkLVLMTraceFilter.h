@@ -34,6 +34,7 @@ namespace lvlm
 class AlgorithmTeam;
 class WholeResults;
 struct LayerParts;
+struct Selection;
 struct Trace;
 struct TraceShape;
 namespace ranks // VTK 9.1's wrapping tools do not read "lvlm::ranks" here
@@ -66,6 +67,36 @@ public:
   /** The chosen heads, 0-based; negative ones count from the end. None (default): all. */
   void AddHead(int head);
   void RemoveAllHeads();
+  ///@}
+
+  enum BestByMeasure
+  {
+    BY_LOCALIZATION = 0,
+    BY_IMAGE_SHARE = 1,
+    BY_ENTROPY = 2,
+    BY_COLUMN_SCORE = 3
+  };
+  ///@{
+  /** How many heads are taken, the best of the chosen layers' chosen heads, for the tokens that are
+   * looked at. A head is one of a layer: a mean over the best is the mean over just these; where
+   * layers are told apart, these are the best of each layer. 0 (default): all that are chosen. */
+  vtkSetClampMacro(BestHeads, int, 0, VTK_INT_MAX);
+  vtkGetMacro(BestHeads, int);
+  ///@}
+  ///@{
+  /** What makes a head better, in the ranking of vtkLVLMHeadSummary for the same tokens and layers:
+   * BY_LOCALIZATION (default) is its order, BY_IMAGE_SHARE more of it, BY_ENTROPY less, and
+   * BY_COLUMN_SCORE more. */
+  vtkSetClampMacro(BestBy, int, BY_LOCALIZATION, BY_COLUMN_SCORE);
+  vtkGetMacro(BestBy, int);
+  ///@}
+
+  ///@{
+  /** Whether attention to patches that are attention sinks counts as 0, those that vtkLVLMSinks
+   * finds by its defaults after any layer. Default: false. */
+  vtkSetMacro(ExcludeSinks, bool);
+  vtkGetMacro(ExcludeSinks, bool);
+  vtkBooleanMacro(ExcludeSinks, bool);
   ///@}
 
   ///@{
@@ -135,6 +166,24 @@ protected:
   /// That `late`.
   std::string GetLateText(const lvlm::Trace& trace, vtkInformationVector* outputs) const;
 
+  /// What BestHeads means where layers are told apart, and where not.
+  enum BestOf
+  {
+    BEST_OF_ALL,
+    BEST_OF_EACH_LAYER
+  };
+  /// These tokens; of these layers the chosen heads, or the best of them; and without sinks, if so.
+  /// All ranks together, inside of Compute(). Throws lvlm::Error.
+  lvlm::Selection Select(const lvlm::Trace& trace, const std::vector<std::int64_t>& tokens,
+    const std::vector<std::int64_t>& layers, BestOf best);
+  /// Tells the best heads, where these were taken, in the field data of all outputs: `best_heads`,
+  /// pairs of layer and head.
+  void TellHeads(const lvlm::Selection& selection, vtkInformationVector* outputs) const;
+  /// For captions, of so many heads: "which localize best", or nothing where BestHeads is off.
+  std::string GetBestText(std::size_t heads) const;
+  /// For captions: ", without 3 attention sinks", or nothing.
+  static std::string GetSinksText(const lvlm::Selection& selection);
+
   /// Whether the outputs change with the time. Default: FollowTime.
   virtual bool FollowsTime(vtkInformationVector** inputs) const;
 
@@ -149,6 +198,9 @@ protected:
   std::vector<std::int64_t> AnswerTokens;
   std::vector<std::int64_t> Layers;
   std::vector<std::int64_t> Heads;
+  int BestHeads = 0;
+  int BestBy = BY_LOCALIZATION;
+  bool ExcludeSinks = false;
   bool FollowTime = false;
   int AnswerTokenRange[2] = { 0, 0 };
   int LayerRange[2] = { 0, 0 };

@@ -16,10 +16,10 @@ namespace lvlm::llava
 /// d log p(token) / dA for each of some answer tokens, 0-based, of the row that predicts it and the
 /// picture's patches: [layers of this rank, Hd, rows*cols], float32.
 ///
-/// Memory beside the results: as of relevancyMaps() without the tower. Throws Error when the trace
-/// cannot be this model's, for a gradient that is not finite and too little memory; Aborted when
-/// `progress` says so. In a parallel run all ranks call it at the same time. `progress` is rank
-/// 0's.
+/// Memory beside the results: as of relevancyMaps() without the tower; the results are counted with
+/// it and refused beforehand when they do not fit. Throws Error when the trace cannot be this
+/// model's, for a gradient that is not finite and too little memory; Aborted when `progress` says
+/// so. In a parallel run all ranks call it at the same time. `progress` is rank 0's.
 TokenGradients attentionGradients(const LlavaModel& model, const Trace& trace,
   const Indices& tokens, const Progress& progress, ranks::Team& team);
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Analysis.h"
 
+#include "AnswerRows.h"
 #include "Json.h"
-#include "MemoryAdvice.h"
 #include "Regions.h"
 #include "Words.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <limits>
+#include <numeric>
 #include <unordered_map>
 
 namespace lvlm
@@ -19,95 +19,52 @@ namespace
 {
 namespace tn = tensor_name;
 
-/// `attention.answer` [L, Hd, T, K], a row at a time.
-class AnswerRows
-{
-public:
-  /// Rows are cut to the keys [firstKey, firstKey + keys).
-  AnswerRows(const Trace& trace, std::int64_t firstKey, std::int64_t keys)
-    : Attention(trace.tensor(tn::AttentionAnswer)), LayerBegin(trace.layerBegin),
-      FirstKey(firstKey), Row(static_cast<std::size_t>(keys))
-  {
-  }
-
-  std::int64_t heads() const { return this->Attention.extent(1); }
-  std::int64_t tokens() const { return this->Attention.extent(2); }
-  std::int64_t localLayers() const { return this->Attention.extent(0); }
-  bool holds(std::int64_t layer) const
-  {
-    return layer >= this->LayerBegin && layer < this->LayerBegin + this->localLayers();
-  }
-
-  /// Called before the rows of a head are read: starts reading them together where that pays, that
-  /// is when most of what lies between the first and the last one will be looked at.
-  void prepare(std::int64_t layer, std::int64_t head, std::size_t chosenTokens) const
-  {
-    const std::int64_t keys = this->Attention.extent(3);
-    if (static_cast<std::int64_t>(chosenTokens) == this->tokens() &&
-      2 * static_cast<std::int64_t>(this->Row.size()) >= keys)
-    {
-      const std::int64_t slab = (layer - this->LayerBegin) * this->heads() + head;
-      expectReads(this->Attention, slab * this->tokens() * keys, this->tokens() * keys);
-    }
-  }
-
-  /// `layer` counts through the whole model and must be held.
-  const std::vector<float>& read(std::int64_t layer, std::int64_t head, std::int64_t token)
-  {
-    const std::int64_t row =
-      ((layer - this->LayerBegin) * this->heads() + head) * this->tokens() + token;
-    this->Attention.toFloat(row * this->Attention.extent(3) + this->FirstKey,
-      static_cast<std::int64_t>(this->Row.size()), this->Row.data());
-    this->checkFinite(layer, head, token);
-    return this->Row;
-  }
-
-private:
-  /// A mean would spread such a value over the map, a maximum would drop it silently.
-  void checkFinite(std::int64_t layer, std::int64_t head, std::int64_t token) const
-  {
-    constexpr float Largest = std::numeric_limits<float>::max();
-    bool good = true;
-    for (const float value : this->Row) // without a branch, so that it costs next to nothing
-    {
-      good &= std::abs(value) <= Largest;
-    }
-    if (!good)
-    {
-      const auto bad = std::find_if(
-        this->Row.begin(), this->Row.end(), [](float value) { return !std::isfinite(value); });
-      fail("tensor '", tn::AttentionAnswer, "' holds ", *bad, ", which is not finite, at layer ",
-        layer, ", head ", head, ", answer token ", token, ", position ",
-        this->FirstKey + (bad - this->Row.begin()));
-    }
-  }
-
-  const Tensor& Attention;
-  std::int64_t LayerBegin;
-  std::int64_t FirstKey;
-  std::vector<float> Row;
-};
-
 /// Rows as maps of the picture.
 class ImageRows : public AnswerRows
 {
 public:
-  explicit ImageRows(const Trace& trace) : ImageRows(trace, ImageMap(trace)) {}
+  /// Patches that are `dropped` are 0.
+  ImageRows(const Trace& trace, const std::vector<bool>& dropped)
+    : ImageRows(trace, dropped, ImageMap(trace))
+  {
+  }
 
   std::size_t cells() const { return this->Map.cells(); }
   const std::vector<float>& readMap(std::int64_t layer, std::int64_t head, std::int64_t token)
   {
-    return this->Map.of(this->read(layer, head, token), this->Cells);
+    const std::vector<float>& map = this->Map.of(this->read(layer, head, token), this->Cells);
+    if (this->Dropped.empty())
+    {
+      return map;
+    }
+    this->Kept = map;
+    for (const std::size_t patch : this->Dropped)
+    {
+      this->Kept[patch] = 0;
+    }
+    return this->Kept;
   }
 
 private:
-  ImageRows(const Trace& trace, const ImageMap& map)
+  ImageRows(const Trace& trace, const std::vector<bool>& dropped, const ImageMap& map)
     : AnswerRows(trace, map.first(), map.count()), Map(map)
   {
+    if (!dropped.empty() && dropped.size() != map.cells())
+    {
+      fail(dropped.size(), " patches are marked in a map of ", map.cells());
+    }
+    for (std::size_t patch = 0; patch < dropped.size(); ++patch)
+    {
+      if (dropped[patch])
+      {
+        this->Dropped.push_back(patch);
+      }
+    }
   }
 
   ImageMap Map;
-  std::vector<float> Cells;
+  std::vector<std::size_t> Dropped;
+  std::vector<float> Cells, Kept;
 };
 
 void accumulate(const std::vector<float>& row, Reduction reduction, double* values)
@@ -162,8 +119,60 @@ Indices resolveIndices(const Indices& wanted, std::int64_t count, const std::str
   return result;
 }
 
+std::vector<HeadPlace> placesOf(const Selection& selection, std::int64_t layers, std::int64_t heads)
+{
+  const Indices chosenHeads = resolveIndices(selection.heads, heads, "Heads");
+  std::vector<HeadPlace> places;
+  for (const std::int64_t layer : resolveIndices(selection.layers, layers, "Layers"))
+  {
+    for (const HeadPlace& place : selection.places)
+    {
+      if (place.layer == layer)
+      {
+        places.push_back(place);
+      }
+    }
+    for (std::size_t h = 0; selection.places.empty() && h < chosenHeads.size(); ++h)
+    {
+      places.push_back({ layer, chosenHeads[h] });
+    }
+  }
+  return places;
+}
+
+Indices headsOf(const std::vector<HeadPlace>& places)
+{
+  Indices heads;
+  std::transform(places.begin(), places.end(), std::back_inserter(heads),
+    [](const HeadPlace& place) { return place.head; });
+  return heads;
+}
+
 namespace
 {
+/// The layers of places that stand layer by layer.
+Indices layersOf(const std::vector<HeadPlace>& places)
+{
+  Indices layers;
+  for (const HeadPlace& place : places)
+  {
+    if (layers.empty() || layers.back() != place.layer)
+    {
+      layers.push_back(place.layer);
+    }
+  }
+  return layers;
+}
+
+/// The heads of those places that lie in a layer.
+Indices headsIn(const std::vector<HeadPlace>& places, std::int64_t layer)
+{
+  std::vector<HeadPlace> own;
+  std::copy_if(places.begin(), places.end(), std::back_inserter(own),
+    [layer](const HeadPlace& place) { return place.layer == layer; });
+  return headsOf(own);
+}
+
 /// Parts of the chosen layers that this process holds; `width` numbers each, none filled in yet.
 LayerParts emptyParts(
   const Indices& chosen, const AnswerRows& rows, std::size_t width, Reduction reduction)
@@ -187,16 +196,19 @@ void reportLayer(const LayerParts& parts, std::size_t l, const Progress& progres
 LayerParts layerMaps(
   const Trace& trace, const Selection& selection, Reduction reduction, const Progress& progress)
 {
-  ImageRows rows(trace);
-  const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
+  ImageRows rows(trace, selection.dropped);
+  const std::vector<HeadPlace> places = placesOf(selection, trace.layerTotal, rows.heads());
   const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
   const std::size_t cells = rows.cells();
-  LayerParts maps = emptyParts(
-    resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows, cells, reduction);
-  maps.samples = static_cast<std::int64_t>(heads.size() * tokens.size());
+  LayerParts maps = emptyParts(layersOf(places), rows, cells, reduction);
+  for (const std::int64_t layer : maps.chosen)
+  {
+    maps.samples.push_back(
+      static_cast<std::int64_t>(headsIn(places, layer).size() * tokens.size()));
+  }
   for (std::size_t l = 0; l < maps.layers.size(); ++l)
   {
-    for (const std::int64_t head : heads)
+    for (const std::int64_t head : headsIn(places, maps.layers[l]))
     {
       reportLayer(maps, l, progress);
       rows.prepare(maps.layers[l], head, tokens.size());
@@ -213,13 +225,15 @@ LayerParts layerMaps(
 LayerParts headMaps(const Trace& trace, const Selection& selection, std::int64_t layer,
   Reduction reduction, const Progress& progress)
 {
-  ImageRows rows(trace);
-  const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
+  ImageRows rows(trace, selection.dropped);
+  const Indices chosen = resolveIndices({ layer }, trace.layerTotal, "Layer");
+  const Indices heads = selection.places.empty()
+    ? resolveIndices(selection.heads, rows.heads(), "Heads")
+    : headsIn(selection.places, chosen.front());
   const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
   const std::size_t cells = rows.cells();
-  LayerParts maps = emptyParts(
-    resolveIndices({ layer }, trace.layerTotal, "Layer"), rows, heads.size() * cells, reduction);
-  maps.samples = static_cast<std::int64_t>(tokens.size());
+  LayerParts maps = emptyParts(chosen, rows, heads.size() * cells, reduction);
+  maps.samples = { static_cast<std::int64_t>(tokens.size()) };
   for (std::size_t h = 0; !maps.layers.empty() && h < heads.size(); ++h)
   {
     report(progress, static_cast<double>(h) / static_cast<double>(heads.size()),
@@ -238,12 +252,12 @@ LayerParts patchSums(
   const Trace& trace, const Indices& patches, const Selection& selection, const Progress& progress)
 {
   const Indices chosen = resolveIndices(patches, trace.grid.count(), "Patches");
-  ImageRows rows(trace);
+  ImageRows rows(trace, selection.dropped);
   const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
   const auto T = static_cast<std::size_t>(rows.tokens());
   LayerParts sums = emptyParts(resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows,
     heads.size() * T, Reduction::Mean);
-  sums.samples = static_cast<std::int64_t>(chosen.size());
+  sums.samples.assign(sums.chosen.size(), static_cast<std::int64_t>(chosen.size()));
   double* sum = sums.values.data();
   for (std::size_t l = 0; l < sums.layers.size(); ++l)
   {
@@ -323,7 +337,8 @@ LayerParts headSums(
   const Indices tokens = resolveIndices(selection.answerTokens, rows.tokens(), "AnswerTokens");
   LayerParts sums = emptyParts(resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows,
     static_cast<std::size_t>(rows.heads()), Reduction::Mean);
-  sums.samples = static_cast<std::int64_t>(tokens.size() * positions.size());
+  sums.samples.assign(
+    sums.chosen.size(), static_cast<std::int64_t>(tokens.size() * positions.size()));
   double* sum = sums.values.data();
   for (std::size_t l = 0; l < sums.layers.size(); ++l)
   {
@@ -380,7 +395,7 @@ namespace
 {
 void checkComplete(const LayerParts& all)
 {
-  if (all.layers != all.chosen ||
+  if (all.layers != all.chosen || all.samples.size() != all.chosen.size() ||
     all.values.size() != all.layers.size() * static_cast<std::size_t>(all.width))
   {
     fail(all.layers.size(), " of ", all.chosen.size(), " chosen layers are there");
@@ -403,7 +418,8 @@ std::vector<double> reducedLayers(const LayerParts& all, Reduction reduction)
 
 double samplesOfAll(const LayerParts& all)
 {
-  return static_cast<double>(all.samples) * static_cast<double>(all.layers.size());
+  return static_cast<double>(
+    std::accumulate(all.samples.begin(), all.samples.end(), std::int64_t(0)));
 }
 }
 
@@ -416,8 +432,15 @@ std::vector<float> acrossLayers(const LayerParts& all, Reduction reduction)
 std::vector<float> eachLayer(const LayerParts& all, Reduction reduction)
 {
   checkComplete(all);
-  return finished(
-    all.values.data(), all.values.size(), reduction, static_cast<double>(all.samples));
+  const auto width = static_cast<std::size_t>(all.width);
+  std::vector<float> result;
+  for (std::size_t l = 0; l < all.layers.size(); ++l)
+  {
+    const std::vector<float> layer = finished(
+      all.values.data() + l * width, width, reduction, static_cast<double>(all.samples[l]));
+    result.insert(result.end(), layer.begin(), layer.end());
+  }
+  return result;
 }
 
 PatchAttention patchAttention(const LayerParts& all, std::int64_t answerTokens)

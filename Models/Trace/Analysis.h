@@ -32,12 +32,31 @@ enum class Reduction
 /// `what` names the list in the error, e.g. "Layers".
 Indices resolveIndices(const Indices& wanted, std::int64_t count, const std::string& what);
 
+/// A head of a layer, both in [0, count).
+struct HeadPlace
+{
+  std::int64_t layer = 0;
+  std::int64_t head = 0;
+};
+
 struct Selection
 {
   Indices answerTokens;
   Indices layers;
   Indices heads;
+  /// Where there are any: these heads of these layers, in place of all `heads` of all `layers`, of
+  /// which they are. Layers that have none are not chosen.
+  std::vector<HeadPlace> places = {};
+  /// By patch of the map, or empty: whether attention to it counts as 0, as that to sinks.
+  std::vector<bool> dropped = {};
 };
+
+/// The heads that are chosen of a trace with so many layers and heads: layer by layer in the order
+/// of the choice, and of each layer as they were given.
+std::vector<HeadPlace> placesOf(
+  const Selection& selection, std::int64_t layers, std::int64_t heads);
+/// The heads of places, in their order.
+Indices headsOf(const std::vector<HeadPlace>& places);
 
 /// What one process contributes to a result over layers that may be spread over several: numbers
 /// for each chosen layer that it holds. joinLayers() puts the parts of all processes into the order
@@ -48,7 +67,7 @@ struct LayerParts
   Indices layers;             ///< those of them that `values` has
   std::vector<double> values; ///< [layers, width]: sums (Mean) or maxima (Maximum)
   std::int64_t width = 0;     ///< numbers a layer
-  std::int64_t samples = 0;   ///< how many numbers went into each value
+  Indices samples;            ///< of each chosen layer: how many numbers went into each value
 };
 
 /// The attention to every patch, reduced over heads and tokens: width rows*cols.
@@ -56,12 +75,12 @@ LayerParts layerMaps(const Trace& trace, const Selection& selection, Reduction r
   const Progress& progress = {});
 
 /// The attention of each chosen head of one layer to every patch, reduced over tokens: width
-/// heads*rows*cols. `selection.layers` is not looked at.
+/// heads*rows*cols. `selection.layers` is not looked at, nor are places in other layers.
 LayerParts headMaps(const Trace& trace, const Selection& selection, std::int64_t layer,
   Reduction reduction, const Progress& progress = {});
 
-/// Sums over some patches: width heads*T. `patches` are row-major; `selection.answerTokens` is not
-/// looked at.
+/// Sums over some patches: width heads*T. `patches` are row-major; of the selection
+/// `answerTokens` and `places` are not looked at.
 LayerParts patchSums(const Trace& trace, const Indices& patches, const Selection& selection,
   const Progress& progress = {});
 
@@ -79,8 +98,9 @@ enum class Source
   Image,
   Question
 };
-/// Sums over the chosen tokens and the positions of that kind: width Hd. `selection.heads` is not
-/// looked at. Throws when the trace has no position of that kind.
+/// Sums over the chosen tokens and the positions of that kind: width Hd. Of the selection nothing
+/// but `answerTokens` and `layers` is looked at. Throws when the trace has no position of that
+/// kind.
 LayerParts headSums(
   const Trace& trace, const Selection& selection, Source source, const Progress& progress = {});
 

@@ -24,19 +24,30 @@ void sortByImageShare(std::vector<GalleryMap>& maps)
 
 void sortByLocalization(std::vector<GalleryMap>& maps, const PatchGrid& grid)
 {
-  LayerParts measures;
+  std::vector<double> shares, spatialEntropies;
   for (const GalleryMap& map : maps)
   {
-    const std::vector<double> values(map.values.begin(), map.values.end());
-    measures.values.insert(measures.values.end(),
-      { map.imageShare(), mapEntropy(values), spatialEntropy(values, grid) });
+    shares.push_back(map.imageShare());
+    spatialEntropies.push_back(spatialEntropy({ map.values.begin(), map.values.end() }, grid));
   }
   std::vector<GalleryMap> sorted;
-  for (const std::size_t place : localizationOrder(measures))
+  for (const std::size_t place : localizationOrder(shares, spatialEntropies))
   {
     sorted.push_back(std::move(maps[place]));
   }
   maps = std::move(sorted);
+}
+
+void sortByPlace(std::vector<GalleryMap>& maps, const std::vector<HeadPlace>& places)
+{
+  const auto rank = [&places](const GalleryMap& map)
+  {
+    return std::find_if(places.begin(), places.end(),
+      [&map](const HeadPlace& place)
+      { return place.layer == map.layer && place.head == map.head; });
+  };
+  std::stable_sort(maps.begin(), maps.end(),
+    [&rank](const GalleryMap& a, const GalleryMap& b) { return rank(a) < rank(b); });
 }
 
 std::int64_t GalleryLayout::mapAt(std::int64_t row, std::int64_t col) const

@@ -4,7 +4,7 @@
 #ifndef LVLM_TRACE_GALLERY_H
 #define LVLM_TRACE_GALLERY_H
 
-#include "Trace.h"
+#include "Analysis.h"
 
 #include <cstdint>
 #include <vector>
@@ -29,6 +29,9 @@ void sortByImageShare(std::vector<GalleryMap>& maps);
 
 /// Those first that tell where something is (see localizationOrder() in HeadMeasures.h).
 void sortByLocalization(std::vector<GalleryMap>& maps, const PatchGrid& grid);
+
+/// Maps of heads in the order of these places, which are all that there are maps of.
+void sortByPlace(std::vector<GalleryMap>& maps, const std::vector<HeadPlace>& places);
 
 /// A raster of maps with one cell between neighbours, and some above each, for its label.
 struct GalleryLayout

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "HeadMeasures.h"
 
+#include "ColumnScore.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -11,9 +13,6 @@ namespace lvlm
 
 namespace
 {
-constexpr auto Share = static_cast<std::size_t>(HeadMeasure::ImageShare);
-constexpr auto Spatial = static_cast<std::size_t>(HeadMeasure::SpatialEntropy);
-
 double term(double part)
 {
   return part > 0 ? -part * std::log(part) : 0;
@@ -94,7 +93,10 @@ LayerParts headMeasures(const Trace& trace, const Selection& selection, const Pr
   LayerParts parts;
   parts.chosen = resolveIndices(selection.layers, trace.layerTotal, "Layers");
   parts.width = static_cast<std::int64_t>(HeadMeasures * heads);
-  parts.samples = 1;
+  parts.samples.assign(parts.chosen.size(), 1);
+  const Indices tokens =
+    resolveIndices(selection.answerTokens, attention.extent(2), "AnswerTokens");
+  const std::int64_t last = tokens.empty() ? 0 : *std::max_element(tokens.begin(), tokens.end());
   for (std::size_t l = 0; l < parts.chosen.size(); ++l)
   {
     const std::int64_t layer = parts.chosen[l];
@@ -108,20 +110,41 @@ LayerParts headMeasures(const Trace& trace, const Selection& selection, const Pr
       continue; // another process has it
     }
     parts.layers.push_back(layer);
+    const std::vector<ColumnScore> columns = columnScores(trace, layer, last);
     for (std::size_t head = 0; head < heads; ++head)
     {
       const auto first = maps.values.begin() + static_cast<std::ptrdiff_t>(head * cells);
       std::vector<double> map(first, first + static_cast<std::ptrdiff_t>(cells));
       for (double& value : map)
       {
-        value /= static_cast<double>(maps.samples);
+        value /= static_cast<double>(maps.samples.front());
       }
       parts.values.insert(parts.values.end(),
         { std::accumulate(map.begin(), map.end(), 0.0), mapEntropy(map),
-          spatialEntropy(map, trace.grid) });
+          spatialEntropy(map, trace.grid), columns[head].score,
+          static_cast<double>(columns[head].token) });
     }
   }
   return parts;
+}
+
+std::vector<double> measureOf(const LayerParts& all, HeadMeasure measure)
+{
+  std::vector<double> values;
+  for (auto i = static_cast<std::size_t>(measure); i < all.values.size(); i += HeadMeasures)
+  {
+    values.push_back(all.values[i]);
+  }
+  return values;
+}
+
+void requireColumnScores(const LayerParts& all, const std::string& what)
+{
+  const std::vector<double> tokens = measureOf(all, HeadMeasure::ColumnToken);
+  if (std::any_of(tokens.begin(), tokens.end(), [](double token) { return token < 0; }))
+  {
+    fail(what, ": ColumnScore needs answer tokens before the last chosen one, which is the first");
+  }
 }
 
 double elbowOf(std::vector<double> values)
@@ -143,28 +166,72 @@ double elbowOf(std::vector<double> values)
   return values[elbow];
 }
 
-std::vector<std::size_t> localizationOrder(const LayerParts& all)
+std::vector<std::size_t> localizationOrder(
+  const std::vector<double>& shares, const std::vector<double>& spatialEntropies)
 {
-  const std::size_t heads = all.values.size() / HeadMeasures;
-  const auto measure = [&all](std::size_t head, std::size_t which)
-  { return all.values[head * HeadMeasures + which]; };
-  std::vector<double> shares;
-  for (std::size_t head = 0; head < heads; ++head)
-  {
-    shares.push_back(measure(head, Share));
-  }
   const double elbow = elbowOf(shares);
-  std::vector<std::size_t> order(heads);
+  std::vector<std::size_t> order(shares.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
     [&](std::size_t a, std::size_t b)
     {
       const bool first = shares[a] >= elbow, second = shares[b] >= elbow;
       return first != second ? first
-        : first              ? measure(a, Spatial) < measure(b, Spatial)
+        : first              ? spatialEntropies[a] < spatialEntropies[b]
                              : shares[a] > shares[b];
     });
   return order;
+}
+
+namespace
+{
+/// Heads as places in `all` [layers, Hd], the best first.
+std::vector<std::size_t> rankedHeads(const LayerParts& all, HeadRanking ranking)
+{
+  if (ranking == HeadRanking::Localization)
+  {
+    return localizationOrder(
+      measureOf(all, HeadMeasure::ImageShare), measureOf(all, HeadMeasure::SpatialEntropy));
+  }
+  const std::vector<double> values = measureOf(all,
+    ranking == HeadRanking::ImageShare  ? HeadMeasure::ImageShare
+      : ranking == HeadRanking::Entropy ? HeadMeasure::Entropy
+                                        : HeadMeasure::ColumnScore);
+  const double sign = ranking == HeadRanking::Entropy ? 1 : -1;
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+    [&](std::size_t a, std::size_t b) { return sign * values[a] < sign * values[b]; });
+  return order;
+}
+}
+
+std::vector<HeadPlace> bestHeads(const LayerParts& all, HeadRanking ranking, const Indices& wanted,
+  std::int64_t count, bool ofEachLayer)
+{
+  if (ranking == HeadRanking::ColumnScore)
+  {
+    requireColumnScores(all, "BestBy");
+  }
+  const auto heads = static_cast<std::size_t>(all.width) / HeadMeasures;
+  std::vector<bool> candidate(heads);
+  for (const std::int64_t head : resolveIndices(wanted, static_cast<std::int64_t>(heads), "Heads"))
+  {
+    candidate[static_cast<std::size_t>(head)] = true;
+  }
+  std::vector<std::int64_t> taken(ofEachLayer ? all.chosen.size() : 1);
+  std::vector<HeadPlace> best;
+  for (const std::size_t place : rankedHeads(all, ranking))
+  {
+    const std::size_t layer = place / heads, head = place % heads;
+    std::int64_t& found = taken[ofEachLayer ? layer : 0];
+    if (candidate[head] && found < count)
+    {
+      ++found;
+      best.push_back({ all.chosen[layer], static_cast<std::int64_t>(head) });
+    }
+  }
+  return best;
 }
 
 } // namespace lvlm

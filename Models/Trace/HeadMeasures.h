@@ -24,23 +24,46 @@ enum class HeadMeasure
 {
   ImageShare, ///< the part of its attention that goes to the picture
   Entropy,
-  SpatialEntropy
+  SpatialEntropy,
+  ColumnScore, ///< see ColumnScore.h
+  ColumnToken
 };
-inline constexpr std::size_t HeadMeasures = 3;
+inline constexpr std::size_t HeadMeasures = 5;
 
 /// Of the map of each head, mean over the chosen tokens, the measures in their order: width
-/// HeadMeasures * Hd. `selection.heads` is not looked at.
+/// HeadMeasures * Hd. The window of ColumnScore ends at the last of these tokens. `selection.heads`
+/// is not looked at.
 LayerParts headMeasures(
   const Trace& trace, const Selection& selection, const Progress& progress = {});
+/// One of them of each head: [layers, Hd].
+std::vector<double> measureOf(const LayerParts& all, HeadMeasure measure);
+/// Throws Error, beginning with the property `what`, where there was no window for ColumnScore.
+void requireColumnScores(const LayerParts& all, const std::string& what);
 
 /// The elbow of sorted numbers: the one that lies furthest below the line from the smallest to the
 /// largest (both axes from 0 to 1).
 double elbowOf(std::vector<double> values);
 
-/// Heads in the order in which they tell where something is: those whose image share is at least
-/// the elbow of all shares, the lowest spatial entropy first; then the others, the largest share
-/// first. Places in `all` [layers, Hd].
-std::vector<std::size_t> localizationOrder(const LayerParts& all);
+/// Maps in the order in which they tell where something is, as places in the lists of their image
+/// shares and spatial entropies: those whose image share is at least the elbow of all shares, the
+/// lowest spatial entropy first; then the others, the largest share first.
+std::vector<std::size_t> localizationOrder(
+  const std::vector<double>& shares, const std::vector<double>& spatialEntropies);
+
+/// What makes a head better than another.
+enum class HeadRanking
+{
+  Localization, ///< as localizationOrder() has it
+  ImageShare,   ///< more of it
+  Entropy,      ///< less
+  ColumnScore   ///< more
+};
+
+/// The `count` best of the heads that `wanted` chooses, among all heads of the layers of `all`, of
+/// all these layers or `ofEachLayer`; the best first. Fewer where there are not so many. Throws
+/// Error for an index out of range, and as requireColumnScores().
+std::vector<HeadPlace> bestHeads(const LayerParts& all, HeadRanking ranking, const Indices& wanted,
+  std::int64_t count, bool ofEachLayer);
 
 } // namespace lvlm
 

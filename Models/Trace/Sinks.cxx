@@ -73,7 +73,7 @@ LayerParts partsOf(const Indices& layers, std::int64_t width)
   LayerParts parts;
   parts.chosen = layers;
   parts.width = width;
-  parts.samples = 1;
+  parts.samples.assign(layers.size(), 1);
   return parts;
 }
 
@@ -250,7 +250,8 @@ LayerParts headShares(const Trace& trace, const Indices& tokens, const Indices& 
       double image = 0, sink = 0;
       for (std::size_t cell = 0; cell < cells; ++cell)
       {
-        const double value = maps.values[head * cells + cell] / static_cast<double>(maps.samples);
+        const double value =
+          maps.values[head * cells + cell] / static_cast<double>(maps.samples.front());
         image += value;
         sink += sinks[l * cells + cell] ? value : 0;
       }

@@ -16,10 +16,13 @@ namespace lvlm
 /// float32 [layers of this process, Hd, rows*cols].
 using TokenGradients = std::map<std::int64_t, Tensor>;
 
-/// A max(0, gradient) at the picture's patches, as a trace that layerMaps() takes: its answer
-/// tokens are those of `gradients`, in their order. Throws Error where the shapes are not the
+/// layerMaps() of A max(0, gradient) at the picture's patches in place of A, reduced over the
+/// tokens of `gradients`; those of the selection are not looked at. `region` as of withRegion().
+/// There is no copy for more than a token at a time. Throws Error where the shapes are not the
 /// trace's.
-Trace gradientAttention(const Trace& trace, const TokenGradients& gradients);
+LayerParts gradientMaps(const Trace& trace, const TokenGradients& gradients,
+  const Selection& selection, std::int64_t region, Reduction reduction,
+  const Progress& progress = {});
 
 /// Maps over maps, layer by layer, both reduced over their own tokens and heads: what is left to
 /// reduce are the layers. 0 where `other` is 0, as attention is that float32 cannot tell from it.

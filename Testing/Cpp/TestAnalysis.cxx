@@ -186,6 +186,56 @@ void testVolumes(const std::vector<float>& all)
   CHECK_THROWS(lvlm::headMaps(trace, {}, L, mean), "Layer: 3");
 }
 
+/// Single heads of layers, of each layer as many as there are: the mean over just these.
+void testPlaces(const std::vector<float>& all)
+{
+  const lvlm::Trace trace = makeTrace(all);
+  lvlm::Selection selection{ { 1, 3 }, { 2, 0 }, {} };
+  selection.places = { { 0, 3 }, { 2, 1 }, { 0, 2 } };
+  const auto places = lvlm::placesOf(selection, L, Hd);
+  CHECK(lvlm::headsOf(places) == lvlm::Indices({ 1, 3, 2 })); // layer 2 comes first
+  const lvlm::LayerParts maps = lvlm::layerMaps(trace, selection, lvlm::Reduction::Mean);
+  CHECK(maps.chosen == lvlm::Indices({ 2, 0 }) && maps.samples == lvlm::Indices({ 2, 4 }));
+  const auto mean = lvlm::acrossLayers(maps, lvlm::Reduction::Mean);
+  const auto each = lvlm::eachLayer(maps, lvlm::Reduction::Mean);
+  const auto heads = lvlm::eachLayer(
+    lvlm::headMaps(trace, selection, 0, lvlm::Reduction::Mean), lvlm::Reduction::Mean);
+  CHECK(heads.size() == 2 * Rows * Cols);
+  for (std::int64_t patch = 0; patch < Rows * Cols; ++patch)
+  {
+    const auto of = [&](std::int64_t l, std::int64_t h)
+    { return (at(all, l, h, 1, ImageStart + patch) + at(all, l, h, 3, ImageStart + patch)) / 2; };
+    const auto i = static_cast<std::size_t>(patch);
+    CHECK_NEAR(mean[i], (of(0, 3) + of(2, 1) + of(0, 2)) / 3, 1e-7);
+    CHECK_NEAR(each[i], of(2, 1), 1e-7);
+    CHECK_NEAR(each[Rows * Cols + i], (of(0, 3) + of(0, 2)) / 2, 1e-7);
+    CHECK_NEAR(heads[i], of(0, 3), 1e-7);
+    CHECK_NEAR(heads[Rows * Cols + i], of(0, 2), 1e-7);
+  }
+  selection.places = { { 2, 1 } };
+  CHECK(lvlm::layerMaps(trace, selection, lvlm::Reduction::Mean).chosen == lvlm::Indices({ 2 }));
+}
+
+/// Patches that count as 0, in maps and in sums over patches.
+void testDropped(const std::vector<float>& all)
+{
+  const lvlm::Trace trace = makeTrace(all);
+  lvlm::Selection selection;
+  const auto plain = attentionMap(trace, selection, lvlm::Reduction::Maximum);
+  const auto sums = lvlm::patchSums(trace, { 1, 5 }, selection);
+  const auto one = lvlm::patchSums(trace, { 1 }, selection);
+  selection.dropped = { true, false, false, false, false, true };
+  const auto map = attentionMap(trace, selection, lvlm::Reduction::Maximum);
+  for (std::size_t patch = 0; patch < map.size(); ++patch)
+  {
+    CHECK(map[patch] == (selection.dropped[patch] ? 0 : plain[patch]));
+  }
+  const auto rest = lvlm::patchSums(trace, { 1, 5 }, selection);
+  CHECK(rest.samples == sums.samples && rest.values == one.values && rest.values != sums.values);
+  selection.dropped = { true };
+  CHECK_THROWS(attentionMap(trace, selection, lvlm::Reduction::Mean), "1 patches are marked");
+}
+
 void testPatches(const std::vector<float>& all)
 {
   const lvlm::Indices heads{ 2, 0 };
@@ -274,6 +324,8 @@ int main()
   testMaximumOfNegativeNumbers();
   testSplitLayers(all);
   testVolumes(all);
+  testPlaces(all);
+  testDropped(all);
   testPatches(all);
   testSummary(all);
   testAbort(all);

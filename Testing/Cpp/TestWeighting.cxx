@@ -127,9 +127,10 @@ void testMaps()
   const double* G = golden.tensor("generic").as<double>(); // [L, Hd, N]
   const std::int64_t H = 4, N = trace.grid.count(), slab = 3 * H * N;
   const Selection shown{ { 0, 2 }, { 1 }, { 3, 0 } };
-  const Trace weighted = gradientAttention(trace, gradientsOf(*model, trace, shown.answerTokens));
-  const std::vector<float> map = acrossLayers(
-    layerMaps(weighted, { {}, shown.layers, shown.heads }, Reduction::Mean), Reduction::Mean);
+  const TokenGradients gradients = gradientsOf(*model, trace, shown.answerTokens);
+  const auto weighted = [&](Reduction reduction)
+  { return acrossLayers(gradientMaps(trace, gradients, shown, -1, reduction), reduction); };
+  const std::vector<float> map = weighted(Reduction::Mean), peak = weighted(Reduction::Maximum);
   const Trace other = otherOf(*model, trace, golden.metadata().at("generic"));
   const auto relative = [&](Reduction reduction)
   {
@@ -142,7 +143,7 @@ void testMaps()
   bool dropped = false;
   for (std::int64_t patch = 0; patch < N; ++patch)
   {
-    double sum = 0, own = 0, theirs = 0, largest = 0, theirLargest = 0;
+    double sum = 0, own = 0, theirs = 0, largest = 0, theirLargest = 0, highest = 0;
     for (const std::int64_t head : shown.heads)
     {
       const std::int64_t at = (H + head) * N + patch; // of layer 1
@@ -151,6 +152,7 @@ void testMaps()
         const double value = A[token * slab + at];
         dropped = dropped || g[token * slab + at] < 0;
         sum += value * std::max(0.0, g[token * slab + at]) / 4;
+        highest = std::max(highest, value * g[token * slab + at]);
         own += value / 4;
         largest = std::max(largest, value);
       }
@@ -159,6 +161,7 @@ void testMaps()
     }
     const auto i = static_cast<std::size_t>(patch);
     CHECK_NEAR(map[i], sum, 1e-6); // numbers of up to 0.1
+    CHECK_NEAR(peak[i], highest, 1e-6);
     CHECK_NEAR(mean[i], own / theirs, 1e-4 * own / theirs);
     CHECK_NEAR(most[i], largest / theirLargest, 1e-4 * largest / theirLargest);
   }
@@ -171,8 +174,8 @@ void testRelative()
   LayerParts maps, other;
   maps.chosen = maps.layers = other.chosen = other.layers = { 4, 1 };
   maps.width = other.width = 2;
-  maps.samples = 2;
-  other.samples = 1;
+  maps.samples = { 2, 2 };
+  other.samples = { 1, 1 };
   maps.values = { 0.2, 0.4, 0.6, 0.8 };
   other.values = { 0.1, 0.0, 0.2, 0.1 };
   const std::vector<float> mean =
@@ -245,7 +248,8 @@ void testRefused()
   CHECK_THROWS(otherOf(*stranger, good, "Hue?"), "was not made by the model in");
   CHECK_THROWS(otherOf(*model, good, "<image> <image>?"), "2 image tokens");
   const TokenGradients wrong{ { 0, Tensor::of(std::vector<float>(6), { 1, 2, 3 }) } };
-  CHECK_THROWS(gradientAttention(good, wrong), "gradients of shape [1, 2, 3] of answer token 0");
+  CHECK_THROWS(gradientMaps(good, wrong, {}, -1, Reduction::Mean),
+    "gradients of shape [1, 2, 3] of answer token 0");
   int reports = 0;
   ranks::Team alone;
   const Progress stop = [&](double, const std::string&) { return ++reports < 3; };

@@ -82,7 +82,17 @@ def cases(trace):
     for more in ({"Threshold": 1}, {"Dimensions": [4, 0], "Layers": [-1, 0], "AnswerTokens": [1]}):
         yield "sinks", simple.LVLMSinks(Input=trace, **more)
     yield "sink share", simple.LVLMHeadSummary(Input=trace, Measure="SinkShare")
-    yield "map without sinks", simple.LVLMAttentionMap(Input=trace, ExcludeSinks=1)
+    yield "column score", simple.LVLMHeadSummary(Input=trace, Measure="ColumnScore")
+    for make in (simple.LVLMAttentionMap, simple.LVLMLayerVolume, simple.LVLMMapGallery, simple.LVLMPatchAttention):
+        yield "without sinks", make(Input=trace, ExcludeSinks=1)
+        for by in ("Localization", "ImageShare", "Entropy", "ColumnScore"):
+            yield "best heads", make(Input=trace, BestHeads=3, BestBy=by)
+    for more in (dict(Reduction="StrongestHead"), dict(Layers=[1, -1], AnswerTokens=[2]), dict(FollowTime=1)):
+        yield "best heads", simple.LVLMAttentionMap(Input=trace, BestHeads=2, **more)
+    yield "best heads of a layer", simple.LVLMLayerVolume(Input=trace, BestHeads=2, Axis="Heads", Layer=1)
+    for by in ("Layers", "AnswerTokens"):
+        yield "best heads", simple.LVLMMapGallery(Input=trace, BestHeads=2, By=by)
+    yield "causal, best heads", simple.LVLMCausalGraph(Input=trace, Layer=1, AttentionThreshold=0.01, Alpha=0.2, BestHeads=1)
     yield "recorded", simple.LVLMRelevancy(Input=trace, AnswerTokens=[0], Words=1)
     for selection in selections(trace):
         yield "selection", simple.LVLMPatchAttention(Input=trace, Selection=selection)

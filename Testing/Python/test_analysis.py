@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 import lvlm_testing as lt
-from paraview import simple
+from paraview import simple, smstate
 from vtkmodules.vtkCommonCore import reference
 
 EQUAL = dict(rtol=2e-7, atol=0)
@@ -432,6 +432,53 @@ class Others(lt.TestCase):
         question.Measure = "Entropy"
         self.assertReports(question.UpdatePipeline, "Measure: Entropy", "Source must be Image")
 
+    @staticmethod
+    def column_scores(attention, prompt, last):
+        """OPERA's product (arXiv 2311.17911, and its authors' loop over columns) and the column's token, [layers, heads, 2]: of the square
+        of the answer tokens that were read when token `last` was predicted, in float64."""
+        square = 50 * attention[:, :, 1:last + 1, prompt:prompt + last].astype("f8")
+        scores = np.stack([square[:, :, j:, j].prod(axis=-1) for j in range(last)], axis=-1)
+        return np.stack([scores.max(axis=-1), scores.argmax(axis=-1)], axis=-1)
+
+    def test_column_score(self):
+        for seed, answer, chosen in ((1, 5, []), (2, 9, []), (3, 12, [7, 2]), (4, 12, [-1]), (5, 3, [1]), (6, 14, [0, 3])):
+            data = lt.TraceData(seed=seed, answer=answer, layers=3, heads=4)
+            data.attention[1, 2, 3:, data.P + 2:data.P + 3] = 0.6  # a column that all later tokens look at
+            trace = self.reader(data, name="column%d.lvlm" % seed)
+            last = max(t % answer for t in chosen or range(answer))
+            expected = self.column_scores(data.attention, data.P, last)
+            proxy = simple.LVLMHeadSummary(Input=trace, AnswerTokens=chosen, Measure="ColumnScore")
+            image, table, ranking = (lt.fetch(proxy, port) for port in range(3))
+            shown = lt.array(image.GetPointData().GetScalars()).reshape(4, 3).T
+            self.assertEqual(image.GetPointData().GetScalars().GetName(), "column_score")
+            np.testing.assert_allclose(shown, np.log(expected[..., 0]), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(lt.column(table, "column_score"), np.log(expected[..., 0]).ravel(), rtol=1e-6, atol=1e-6)
+            place = lt.column(ranking, "layer"), lt.column(ranking, "head")
+            np.testing.assert_allclose(lt.column(ranking, "column_score"), np.log(expected[place][:, 0]), rtol=1e-6, atol=1e-6)
+            np.testing.assert_array_equal(lt.column(ranking, "column_token"), expected[place][:, 1])
+            if last > 5:
+                self.assertEqual(np.unravel_index(shown.argmax(), shown.shape), (1, 2))
+                self.assertEqual(expected[1, 2, 1], 2)
+
+    def test_column_score_of_long_answers_and_of_nothing(self):
+        """The window has the last 512 tokens; attention that float16 has lost counts as the smallest float32, and scores stay finite."""
+        data = lt.TraceData(answer=530, layers=1, heads=2)
+        data.attention[0, 1, :, data.P:] = 0
+        proxy = simple.LVLMHeadSummary(Input=self.reader(data, name="long.lvlm"), Measure="ColumnScore")
+        logs = np.log(50 * np.maximum(data.attention[0, :, 18:, data.P + 17:data.P + 529].astype("f8"), np.finfo("f4").tiny))
+        expected = [max(head[j:, j].sum() for j in range(512)) for head in logs]
+        np.testing.assert_allclose(lt.column(lt.fetch(proxy, 1), "column_score"), expected, rtol=1e-6)
+        np.testing.assert_allclose(expected[1], np.log(50 * np.finfo("f4").tiny), rtol=1e-12)
+
+    def test_column_score_needs_a_window(self):
+        for more in (dict(AnswerTokens=[0]), dict(FollowTime=1)):
+            proxy = simple.LVLMHeadSummary(Input=self.trace, Measure="ColumnScore", **more)
+            self.assertReports(proxy.UpdatePipeline, "Measure: ColumnScore needs answer tokens before the last chosen one")
+            proxy.Measure = "Sum"
+            ranking = lt.fetch(proxy, 2)
+            self.assertTrue(np.isnan(lt.column(ranking, "column_score")).all())
+            self.assertEqual(set(lt.column(ranking, "column_token").tolist()), {-1})
+
     def test_heads_ranked_by_localization(self):
         data = lt.TraceData(layers=5, heads=3)
         data.attention[3, 1, :, data.span] = 0
@@ -489,6 +536,190 @@ class Others(lt.TestCase):
         domain = shown.GetProperty("Layers").SMProperty.FindDomain("vtkSMIntRangeDomain")
         self.assertEqual([domain.GetMinimum(0, reference(0)), domain.GetMaximum(0, reference(0))], [-3, 2])
         self.assertEqual(list(shown.Layers), [])
+
+
+class BestHeads(lt.TestCase):
+    """The best heads of the ranking in place of a list, in every filter that has one, against numpy on made-up traces of several seeds."""
+    SHAPE = dict(layers=5, heads=4)
+
+    def setUp(self):
+        super().setUp()
+        self.make(11)
+
+    def make(self, seed):
+        self.data = lt.TraceData(seed=seed, **self.SHAPE)
+        rng = np.random.default_rng(seed)
+        for layer, head in np.ndindex(5, 4):  # looks that differ: one place, two, or all over
+            for patch in rng.choice(12, rng.integers(1, 4), replace=False):
+                self.data.attention[layer, head, :, self.data.image_start + patch] += rng.random() / 2
+        self.trace = self.reader(self.data, name="best%d.lvlm" % seed, tensors={
+            "attention.full": np.tril(rng.random((5, 4, self.data.K, self.data.K))).astype("f4"), "attention.full.layers": np.arange(5)})
+        self.raw = self.data.attention.astype("f8")
+
+    def ranked(self, by, tokens=range(5), layers=range(5)):
+        """Pairs (layer, head), the best first."""
+        maps = self.raw[:, :, list(tokens)][..., self.data.span].mean(axis=2)[list(layers)]
+        share, pairs = maps.sum(-1).ravel(), [(layer, head) for layer in layers for head in range(4)]
+        if by == "ImageShare":
+            key = -share
+        elif by == "Entropy":
+            parts = maps / maps.sum(-1, keepdims=True)
+            key = -(parts * np.log(parts)).sum(-1).ravel()
+        elif by == "ColumnScore":
+            key = -Others.column_scores(self.raw, self.data.P, max(tokens))[list(layers), :, 0].ravel()
+        else:
+            ordered = np.sort(share)
+            below = np.linspace(0, 1, share.size) - (ordered - ordered[0]) / (ordered[-1] - ordered[0])
+            spatial = np.array([spatial_entropy(one.reshape(3, 4)) for one in maps.reshape(-1, 12)])
+            above = share >= ordered[below.argmax()]
+            key = np.where(above, spatial - 100, -share)
+        return [pairs[i] for i in np.argsort(key, kind="stable")]
+
+    def told(self, data):
+        return [tuple(pair) for pair in lt.array(data.GetFieldData().GetArray("best_heads")).tolist()]
+
+    def mean(self, pairs, tokens=range(5)):
+        return np.mean([self.raw[layer, head][list(tokens)][:, self.data.span].mean(0) for layer, head in pairs], axis=0)
+
+    def test_mean_over_just_these(self):
+        for seed in (11, 12, 13):
+            self.make(seed)
+            for by in ("Localization", "ImageShare", "Entropy", "ColumnScore"):
+                for chosen, tokens, layers, count in (([], range(5), [], 3), ([1, 3], [1, 3], [4, 1], 5), ([2], [2], [], 1)):
+                    best = self.ranked(by, tokens, layers or range(5))[:count]
+                    heat = simple.LVLMAttentionMap(Input=self.trace, AnswerTokens=chosen, Layers=layers, BestHeads=count, BestBy=by)
+                    image = lt.fetch(heat)
+                    self.assertEqual(self.told(image), best, (seed, by, count))
+                    np.testing.assert_allclose(lt.grid_cells(image).ravel(), self.mean(best, tokens), **EQUAL)
+                    heat.Reduction = "Maximum"
+                    most = np.max([self.raw[layer, head][list(tokens)][:, self.data.span].max(0) for layer, head in best], axis=0)
+                    np.testing.assert_allclose(lt.grid_cells(lt.fetch(heat)).ravel(), most, **EQUAL)
+
+    def test_the_ranking_is_the_head_summarys(self):
+        ranking = lt.fetch(simple.LVLMHeadSummary(Input=self.trace, AnswerTokens=[0, 3], Layers=[3, 0, 2]), 2)
+        pairs = list(zip(lt.column(ranking, "layer").tolist(), lt.column(ranking, "head").tolist()))
+        heat = simple.LVLMAttentionMap(Input=self.trace, AnswerTokens=[0, 3], Layers=[3, 0, 2], BestHeads=7)
+        self.assertEqual(self.told(lt.fetch(heat)), pairs[:7])
+        heat.Heads = [0, -1]  # of the chosen ones, in the same ranking
+        self.assertEqual(self.told(lt.fetch(heat)), [pair for pair in pairs if pair[1] in (0, 3)])
+        heat.BestHeads = 0
+        self.assertIsNone(lt.fetch(heat).GetFieldData().GetArray("best_heads"))
+
+    def test_words(self):
+        heat = simple.LVLMAttentionMap(Input=self.trace, BestHeads=2)
+
+        def said():
+            return lt.fetch(heat).GetFieldData().GetAbstractArray("heads").GetValue(0)
+        first, second = self.ranked("Localization")[:2]
+        self.assertEqual(said(), "the mean of the 2 heads which localize best: L%d H%d, L%d H%d" % (first + second))
+        heat.Reduction = "StrongestHead"
+        self.assertIn(", which looks most of 2 heads which localize best", said())
+        heat.Reduction, heat.BestHeads, heat.BestBy = "Mean", 1, "ImageShare"
+        self.assertEqual(said(), "layer %d, head %d, which looks at the picture most" % self.ranked("ImageShare")[0])
+
+    def test_time(self):
+        heat = simple.LVLMAttentionMap(Input=self.trace, BestHeads=2, FollowTime=1)
+        found = set()
+        for time in range(5):
+            heat.UpdatePipeline(time)
+            best = self.ranked("Localization", [time])[:2]
+            image = simple.servermanager.Fetch(heat)
+            self.assertEqual(self.told(image), best)
+            np.testing.assert_allclose(lt.grid_cells(image).ravel(), self.mean(best, [time]), **EQUAL)
+            found |= set(best)
+        self.assertGreater(len(found), 2)
+
+    def test_layers_have_their_own_best(self):
+        for by in ("Localization", "ImageShare"):
+            order = self.ranked(by)
+            best = {layer: [pair for pair in order if pair[0] == layer][:2] for layer in range(5)}
+            volume = simple.LVLMLayerVolume(Input=self.trace, BestHeads=2, BestBy=by)
+            image = lt.fetch(volume)
+            np.testing.assert_allclose(lt.volume_points(image).reshape(5, 12), [self.mean(best[layer]) for layer in range(5)], **EQUAL)
+            self.assertEqual(self.told(image), [pair for pair in order if pair in best[pair[0]]])
+            gallery = simple.LVLMMapGallery(Input=self.trace, By="Layers", BestHeads=2, BestBy=by)
+            shares = lt.column(lt.fetch(gallery, 1), "image_share")
+            np.testing.assert_allclose(shares, [self.mean(best[layer]).sum() for layer in range(5)], rtol=1e-6)
+            volume = simple.LVLMLayerVolume(Input=self.trace, Axis="Heads", Layer=3, BestHeads=3, BestBy=by, Layers=[1])
+            heads = [pair for pair in order if pair[0] == 3][:3]
+            image = lt.fetch(volume)
+            self.assertEqual(image.GetDimensions(), (4, 3, 3))
+            np.testing.assert_allclose(lt.volume_points(image).reshape(3, 12), [self.mean([pair]) for pair in heads], **EQUAL)
+            self.assertEqual(self.told(image), heads)
+            volume.BestHeads = 99
+            self.assertEqual(lt.fetch(volume).GetDimensions(), (4, 3, 4))
+
+    def test_gallery(self):
+        for by in ("Localization", "ImageShare", "Entropy"):
+            best = self.ranked(by)[:6]
+            for order in ("Index", "ImageShare", "Localization"):
+                gallery = simple.LVLMMapGallery(Input=self.trace, BestHeads=6, BestBy=by, Order=order)
+                image, table = lt.fetch(gallery), lt.fetch(gallery, 1)
+                shown = list(zip(lt.column(table, "layer").tolist(), lt.column(table, "head").tolist()))
+                if order == "Index" or order == by:
+                    self.assertEqual(shown, best)
+                self.assertEqual(sorted(shown), sorted(best))
+                across = image.GetDimensions()[0] // 5
+                np.testing.assert_allclose(tiles(image, 6, across, 3, 4)[1].reshape(6, 12), [self.mean([pair]) for pair in shown], **EQUAL)
+        gallery = simple.LVLMMapGallery(Input=self.trace, By="AnswerTokens", BestHeads=4)
+        shares = lt.column(lt.fetch(gallery, 1), "image_share")
+        best = self.ranked("Localization")[:4]
+        np.testing.assert_allclose(shares, [self.mean(best, [t]).sum() for t in range(5)], rtol=1e-6)
+        said = lt.fetch(gallery).GetFieldData().GetAbstractArray("maps").GetValue(0)
+        self.assertEqual(said, "each token, the mean of 4 heads which localize best")
+
+    def test_patch_attention(self):
+        best = self.ranked("Localization")[:3]
+        table = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Patches=[3, 7], BestHeads=3))
+        each = np.array([self.raw[layer, head][:, self.data.image_start + np.array([3, 7])].mean(1) for layer, head in best])
+        np.testing.assert_allclose(lt.column(table, "attention"), each.mean(0), **EQUAL)
+        for (layer, head), values in zip(best, each):
+            np.testing.assert_allclose(lt.column(table, "layer_%d_head_%d" % (layer, head)), values, **EQUAL)
+        self.assertEqual(self.told(table), best)
+
+    def test_causal_graph(self):
+        best = [head for layer, head in self.ranked("Localization", [2]) if layer == 3][:2]
+        graph = simple.LVLMCausalGraph(Input=self.trace, Layer=3, AnswerToken=2, BestHeads=2, Alpha=0.2)
+        listed = simple.LVLMCausalGraph(Input=self.trace, Layer=3, AnswerToken=2, Heads=best, Alpha=0.2)
+        for port in (1, 2, 4):
+            mine, theirs = lt.fetch(graph, port), lt.fetch(listed, port)
+            self.assertEqual(mine.GetNumberOfRows(), theirs.GetNumberOfRows())
+            np.testing.assert_array_equal(lt.column(mine, "head"), lt.column(theirs, "head"))
+        self.assertEqual(lt.column(lt.fetch(graph, 4), "head").tolist(), best)
+        self.assertEqual(self.told(lt.fetch(graph)), [(3, head) for head in best])
+
+    def test_causal_graph_of_other_heads_than_the_answers(self):
+        full = np.tril(np.random.default_rng(1).random((5, 2, self.data.K, self.data.K))).astype("f4")
+        listed = {"attention.full": full, "attention.full.layers": np.arange(5)}
+        other = simple.LVLMCausalGraph(Input=self.reader(self.data, name="other.lvlm", tensors=listed), BestHeads=3)
+        self.assertReports(other.UpdatePipeline, "BestHeads: tensor 'attention.answer' has 4 heads, 'attention.full' has 2")
+        none = self.reader(self.data, name="none.lvlm", tensors={**listed, "attention.answer": None})
+        alone = simple.LVLMCausalGraph(Input=none, BestHeads=3)
+        self.assertReports(alone.UpdatePipeline, "no tensor 'attention.answer'")
+        alone.BestHeads = 0
+        self.assertEqual(lt.column(lt.fetch(alone, 4), "head").tolist(), [0, 1])
+
+    def test_more_than_there_are_and_errors(self):
+        heat = simple.LVLMAttentionMap(Input=self.trace, BestHeads=1000)
+        np.testing.assert_allclose(lt.grid_cells(lt.fetch(heat)).ravel(), self.raw[..., self.data.span].mean(axis=(0, 1, 2)), **EQUAL)
+        for settings, needle in ((dict(BestBy="ColumnScore", AnswerTokens=[0]), "BestBy: ColumnScore needs answer tokens before"),
+                                 (dict(Heads=[4]), "Heads: 4 is out of range [-4, 3]"), (dict(Layers=[5]), "Layers: 5 is out of range [-5, 4]")):
+            failing = simple.LVLMAttentionMap(Input=self.trace, BestHeads=2, **settings)
+            self.assertReports(failing.UpdatePipeline, needle)
+
+    def test_state_files_keep_them(self):
+        heat = simple.LVLMAttentionMap(Input=self.trace, BestHeads=3, BestBy="Entropy", ExcludeSinks=0)
+        before = lt.grid_cells(lt.fetch(heat))
+        script = smstate.get_state()
+        self.assertIn(".BestHeads = 3", script)
+        self.assertIn(".BestBy = 'Entropy'", script)
+        simple.SaveState(self.path("best.pvsm"))
+        for proxy in list(simple.GetSources().values()):
+            simple.Delete(proxy)
+        simple.LoadState(self.path("best.pvsm"))
+        loaded = [proxy for proxy in simple.GetSources().values() if proxy.GetXMLName() == "LVLMAttentionMap"]
+        self.assertEqual([(one.BestHeads, one.BestBy) for one in loaded], [(3, "Entropy")])
+        np.testing.assert_array_equal(lt.grid_cells(lt.fetch(loaded[0])), before)
 
 
 class Overlay(lt.TestCase):

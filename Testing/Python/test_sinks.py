@@ -118,6 +118,39 @@ class Sinks(lt.TestCase):
         np.testing.assert_array_equal(found, expected)
         self.assertGreater(plain[[1, 6]].min(), 0)
 
+    def test_every_map_leaves_them_out(self):
+        """Heads, layers and words one by one, patches the other way round: 0 at the sinks, all else as it was."""
+        kept = ~np.isin(np.arange(12), (1, 6))
+        for axis in ("Layers", "Heads"):
+            volume = simple.LVLMLayerVolume(Input=self.trace, Axis=axis, Layer=2)
+            plain = lt.volume_points(lt.fetch(volume)).reshape(-1, 12)
+            volume.ExcludeSinks = 1
+            np.testing.assert_array_equal(lt.volume_points(lt.fetch(volume)).reshape(-1, 12), plain * kept)
+            self.assertIn(", without 2 attention sinks", self.text(lt.fetch(volume), "heads"))
+        raw = self.data.attention[..., self.data.span].astype("f8") * kept
+        for by, expected in (("Heads", raw.mean(2).sum(-1).ravel()), ("Layers", raw.mean((1, 2)).sum(-1)), ("AnswerTokens", raw.mean((0, 1)).sum(-1))):
+            gallery = simple.LVLMMapGallery(Input=self.trace, By=by, ExcludeSinks=1)
+            np.testing.assert_allclose(lt.column(lt.fetch(gallery, 1), "image_share"), expected, rtol=1e-6)
+            cells = lt.fetch(gallery).GetCellData()
+            patch, values = lt.array(cells.GetArray("patch")), lt.array(cells.GetArray("attention"))
+            self.assertTrue((values[np.isin(patch, (1, 6))] == 0).all() and (values[np.isin(patch, np.flatnonzero(kept))] > 0).all())
+            self.assertIn(", without 2 attention sinks", self.text(lt.fetch(gallery), "maps"))
+        patches = simple.LVLMPatchAttention(Input=self.trace, Patches=[1, 2], ExcludeSinks=1)
+        table = lt.fetch(patches)
+        np.testing.assert_allclose(lt.column(table, "attention"), raw[..., [1, 2]].mean((0, 1, 3)), rtol=1e-6)
+        np.testing.assert_allclose(lt.column(table, "head_1"), raw[:, 1][..., [1, 2]].mean((0, 2)), rtol=1e-6)
+        patches.Patches = [6]
+        self.assertEqual(set(lt.column(lt.fetch(patches), "attention").tolist()), {0.0})
+
+    def test_best_heads_are_ranked_as_they_look(self):
+        """Sinks included, as in the table of LVLM Head Summary; then they are left out."""
+        ranking = lt.fetch(simple.LVLMHeadSummary(Input=self.trace), 2)
+        best = list(zip(lt.column(ranking, "layer").tolist(), lt.column(ranking, "head").tolist()))[:3]
+        heat = simple.LVLMAttentionMap(Input=self.trace, BestHeads=3, ExcludeSinks=1)
+        expected = np.mean([self.data.attention[place].astype("f8").mean(0)[self.data.span] for place in best], axis=0)
+        expected[[1, 6]] = 0
+        np.testing.assert_allclose(lt.grid_cells(lt.fetch(heat)).ravel(), expected, rtol=2e-7)
+
     def test_substitute_without_hidden_states(self):
         self.data.attention[2:, 0, :, self.data.image_start + 3] = 0.4  # every row of this head looks there
         plain = self.reader(self.data, name="plain.lvlm")

@@ -55,6 +55,22 @@ class WithModel(lt.TestCase):
             shown = self.map(Weighting="Relative", AnswerTokens=tokens, Layers=layers, Heads=heads, Reduction="Maximum")
             np.testing.assert_allclose(shown, most, rtol=1e-5)
 
+    def test_relative_of_the_best_heads(self):
+        """Heads are reduced in their layers on both sides, then layers are divided."""
+        own, other = self.raw(self.trace), self.raw(self.ask(GENERIC, MaxNewTokens=1))[:, :, 0]
+        image = lt.fetch(simple.LVLMAttentionMap(Input=self.trace, Weighting="Relative", AnswerTokens=[3], BestHeads=5))
+        best = lt.array(image.GetFieldData().GetArray("best_heads"))
+        heads = {layer: best[best[:, 0] == layer][:, 1] for layer in set(best[:, 0])}
+        self.assertTrue(len(heads) > 1 and len({len(some) for some in heads.values()}) > 1, heads)
+        expected = np.mean([own[layer, some, 3].mean(0) / other[layer, some].mean(0) for layer, some in heads.items()], axis=0)
+        np.testing.assert_allclose(lt.grid_cells(image).ravel(), expected, rtol=1e-5)
+
+    def test_gradient_of_the_best_heads(self):
+        image = lt.fetch(simple.LVLMAttentionMap(Input=self.trace, Weighting="Gradient", AnswerTokens=[3], BestHeads=3))
+        each = [self.map(Weighting="Gradient", AnswerTokens=[3], Layers=[layer], Heads=[head])
+                for layer, head in lt.array(image.GetFieldData().GetArray("best_heads")).tolist()]
+        np.testing.assert_allclose(lt.grid_cells(image).ravel(), np.mean(each, axis=0), rtol=1e-5, atol=1e-9)
+
     def test_another_generic_question(self):
         own, other = self.raw(self.trace), self.raw(self.ask("Describe the image.", MaxNewTokens=1))[:, :, 0]
         shown = self.map(Weighting="Relative", GenericQuestion="Describe the image.", AnswerTokens=[3], Layers=[2])

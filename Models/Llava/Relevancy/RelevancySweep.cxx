@@ -72,10 +72,10 @@ std::string layerText(const char* what, std::int64_t layer, std::int64_t layers)
 }
 
 RelevancySweep::RelevancySweep(const LlavaModel::Impl& model, const TracedSequence& sequence,
-  std::int64_t last, ranks::Team& team, const Progress& progress)
+  std::int64_t last, ranks::Team& team, const Progress& progress, const SweepResults& results)
   : Model(model), Sequence(sequence), Team(team), Ids(sequence.ids(sequence.position(last) + 1))
 {
-  team.together([this] { this->checkBeforehand(); });
+  team.together([&] { this->checkBeforehand(results); });
   this->pass(
     ranks::Direction::Forwards,
     [this](ranks::Message given, const Progress& own)
@@ -90,7 +90,7 @@ at::TensorOptions RelevancySweep::options() const
     .device(this->Model.weights.device());
 }
 
-void RelevancySweep::checkBeforehand() const
+void RelevancySweep::checkBeforehand(const SweepResults& results) const
 {
   const ModelOptions& opened = this->Model.options;
   if (opened.rank != this->Team.rank() || opened.ranks != this->Team.size())
@@ -111,14 +111,17 @@ void RelevancySweep::checkBeforehand() const
     text.hidden * (2 * text.heads + 2 * text.keyValueHeads) * text.headSize +
     3 * text.hidden * text.intermediate;
   const auto element = static_cast<std::int64_t>(this->options().dtype().itemsize());
-  const auto needed = static_cast<std::size_t>(
-    (inputs + intermediates + weights) * element + 2 * RelevancyGroupBytes);
+  const auto needed = results.bytes +
+    static_cast<std::size_t>(
+      (inputs + intermediates + weights) * element + 2 * RelevancyGroupBytes);
   // The other ranks of the host need about as much at the same time.
   const auto sharing = static_cast<std::size_t>(opened.ranks > 1 ? ranksOnHost() : 1);
   if (const std::size_t available = availableMemory() / sharing; needed > available)
   {
-    fail("relevancy over ", S, " positions needs about ", byteText(needed), " of memory, ",
-      byteText(available), " are available");
+    const std::string part =
+      results.bytes > 0 ? " (" + byteText(results.bytes) + " of it for " + results.what + ")" : "";
+    fail("relevancy over ", S, " positions needs about ", byteText(needed), " of memory", part,
+      ", ", byteText(available), " are available");
   }
 }
 

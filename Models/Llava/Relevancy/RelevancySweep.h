@@ -57,14 +57,21 @@ struct GradientJob
   std::function<void(std::int64_t layer, std::int64_t firstRow, const at::Tensor& gradient)> tap;
 };
 
+/// What is made of the gradients and kept until the last one is there, on this rank.
+struct SweepResults
+{
+  std::size_t bytes = 0;
+  std::string what; ///< for the error, e.g. "the gradients of 64 answer tokens"
+};
+
 class RelevancySweep
 {
 public:
   /// Runs vision tower and decoder on the positions that lead to answer token `last`. All ranks
-  /// together. Throws Error on too little memory, values that are not finite, and
-  /// log-probabilities other than the recorded ones.
+  /// together. Throws Error on too little memory, for `results` as well, values that are not
+  /// finite, and log-probabilities other than the recorded ones.
   RelevancySweep(const LlavaModel::Impl& model, const TracedSequence& sequence, std::int64_t last,
-    ranks::Team& team, const Progress& progress);
+    ranks::Team& team, const Progress& progress, const SweepResults& results = {});
 
   ranks::Team& team() { return this->Team; }
   /// The gradient of the logits of answer tokens from..to, times `factor`: a row each. All ranks
@@ -89,7 +96,7 @@ private:
   /// A job that starts with what `row` makes for answer tokens from..to.
   GradientJob start(std::int64_t from, std::int64_t to,
     const std::function<at::Tensor(const LogitGradient& logits, std::int64_t token)>& row);
-  void checkBeforehand() const;
+  void checkBeforehand(const SweepResults& results) const;
   void checkLogprobs();
   ranks::Message forwardTurn(ranks::Message given, const Progress& progress);
   at::Tensor embed(const Progress& progress);

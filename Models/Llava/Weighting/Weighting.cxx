@@ -68,6 +68,13 @@ std::size_t groupSize(
   return static_cast<std::size_t>(std::max<std::int64_t>(1, RelevancyGroupBytes / bytes));
 }
 
+/// Of a token's rows of this rank's layers.
+std::size_t gradientBytes(const LlavaModel& model, std::int64_t patches)
+{
+  return static_cast<std::size_t>(model.span().count() * model.config().text.heads * patches) *
+    sizeof(float);
+}
+
 /// The question in the words of the trace's own.
 Question worded(const Trace& trace, const std::string& text)
 {
@@ -129,8 +136,10 @@ TokenGradients attentionGradients(const LlavaModel& model, const Trace& trace,
       wanted = resolveIndices(tokens, sequence->answerLength(), "AnswerTokens");
     });
   const std::int64_t last = *std::max_element(wanted.begin(), wanted.end());
-  RelevancySweep sweep(parts, *sequence, last, team, part(progress, 0, ReadingShare));
   const ImageMap image(trace);
+  RelevancySweep sweep(parts, *sequence, last, team, part(progress, 0, ReadingShare),
+    { gradientBytes(model, image.count()) * wanted.size(),
+      "the gradients of " + std::to_string(wanted.size()) + " answer tokens" });
   TokenGradients found;
   const std::size_t largest = groupSize(parts, *sequence, last);
   for (std::size_t from = 0; from < wanted.size(); from += largest)

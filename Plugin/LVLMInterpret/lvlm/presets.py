@@ -51,16 +51,30 @@ class Preset:
 
 
 QUESTION = "Q: {question}   A: {answer}"
+RANKINGS = ("Localization", "ImageShare", "Entropy", "ColumnScore")
 
 
-def show_attention(trace=None, token=None):
+def best_of(best_heads, best_by):
+    """The choice of heads as properties of a filter; None leaves it as it is."""
+    if best_by not in RANKINGS:
+        raise Error("best_by: %r is none of %s" % (best_by, ", ".join(RANKINGS)))
+    if best_heads is None:
+        return {}
+    if isinstance(best_heads, bool) or not isinstance(best_heads, int) or not 0 <= best_heads < 2**31:
+        raise Error("best_heads: %r is no number of heads" % (best_heads,))
+    return {"BestHeads": best_heads, "BestBy": best_by}
+
+
+def show_attention(trace=None, token=None, best_heads=None, best_by="Localization"):
     """Where the model looked: the attention of an answer token to the picture, mean over layers and heads.
 
     trace: default: that of the active source, else the newest. token: an answer token, 0 is the first, -1 the last;
-    default: that of the pipeline time, so that the VCR buttons step through the answer. Returns the layout.
+    default: that of the pipeline time, so that the VCR buttons step through the answer. best_heads: so many heads instead,
+    the best by "Localization", "ImageShare", "Entropy" or "ColumnScore"; 0: all of them. Returns the layout.
     """
+    best = best_of(best_heads, best_by)
     preset = Preset("Attention", trace, token)
-    heat = preset.filter("LVLMAttentionMap", "Attention map", "the attention map", **preset.choice)
+    heat = preset.filter("LVLMAttentionMap", "Attention map", "the attention map", **preset.choice, **best)
     table = preset.filter("LVLMTokens", "Tokens", "the tokens", About=heat)
     back = preset.filter("LVLMPatchAttention", "Attention to patches", "the attention to patches")
     tab = preset.open_tab()
@@ -214,13 +228,14 @@ def show_words(trace=None, token=None):
     return show_gallery(trace, token, by="AnswerTokens", of="Relevancy")
 
 
-def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attention"):
+def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attention", best_heads=None, best_by="Localization"):
     """The small maps of all heads, layers or words side by side, on one scale, each with its name.
 
     by: "Heads", "Layers" or "AnswerTokens". order: "Index", "ImageShare" (the one that looks at the picture most first) or
     "Localization" (those first that tell where something is). of: "Attention", or with "AnswerTokens" "Relevancy". With
-    "AnswerTokens" `token` means nothing.
+    "AnswerTokens" `token` means nothing. best_heads, best_by: as of show_attention(), the best first in the order "Index".
     """
+    best = best_of(best_heads, best_by)
     for name, value, known in (("by", by, GALLERIES), ("order", order, ORDERS), ("of", of, ("Attention", "Relevancy"))):
         if value not in known:
             raise Error("%s: %r is none of %s" % (name, value, ", ".join(known)))
@@ -228,7 +243,7 @@ def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attentio
         raise Error("of: relevancy has a map for each token, by must be AnswerTokens")
     title = GALLERIES[by] if of == "Attention" else "Words"
     preset = Preset(title, trace, token)
-    gallery = preset.filter("LVLMMapGallery", title, "the gallery", By=by, Of=of, Order=order, **preset.choice)
+    gallery = preset.filter("LVLMMapGallery", title, "the gallery", By=by, Of=of, Order=order, **preset.choice, **best)
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.68, 0.32)
     view = tab.view(left)

@@ -2,12 +2,13 @@
 /// @file SinkSearch.h
 /// Attention sinks of a trace that is spread over ranks: for LVLMSinks and for maps that leave them
 /// out.
-#ifndef LVLM_FILTERS_ANALYSIS_SINKSEARCH_H
-#define LVLM_FILTERS_ANALYSIS_SINKSEARCH_H
+#ifndef LVLM_FILTERS_COMMON_SINKSEARCH_H
+#define LVLM_FILTERS_COMMON_SINKSEARCH_H
 
 #include "Models/Trace/Sinks.h"
 
 #include <functional>
+#include <vector>
 
 namespace lvlm
 {
@@ -32,6 +33,11 @@ struct FoundSinks
 
 /// All ranks together, inside of Compute(); `join` puts the parts of all together. Throws Error.
 FoundSinks findSinks(const SinkSearch& search, const Trace& trace, ranks::Team& team,
+  const std::function<LayerParts(const LayerParts&)>& join, const Progress& progress);
+
+/// By patch of the trace's map: whether it is a sink after any layer, by the defaults of the
+/// search. As findSinks().
+std::vector<bool> sinkPatches(const Trace& trace, ranks::Team& team,
   const std::function<LayerParts(const LayerParts&)>& join, const Progress& progress);
 
 } // namespace lvlm

@@ -2,6 +2,7 @@
 #include "SinkSearch.h"
 
 #include "Models/Ranks/Team.h"
+#include "Models/Trace/Lens.h"
 
 namespace lvlm
 {
@@ -29,6 +30,20 @@ FoundSinks findSinks(const SinkSearch& search, const Trace& trace, ranks::Team& 
   }
   found.values = join(sinkValues(trace, layers, found.dimensions, progress));
   return found;
+}
+
+std::vector<bool> sinkPatches(const Trace& trace, ranks::Team& team,
+  const std::function<LayerParts(const LayerParts&)>& join, const Progress& progress)
+{
+  const SinkSearch search;
+  const FoundSinks found = findSinks(search, trace, team, join, progress);
+  const std::vector<double> values = patchesOf(found.values.values, trace); // [layers, cells]
+  std::vector<bool> sinks(static_cast<std::size_t>(trace.grid.count()));
+  for (std::size_t i = 0; i < values.size(); ++i)
+  {
+    sinks[i % sinks.size()] = sinks[i % sinks.size()] || values[i] > search.threshold;
+  }
+  return sinks;
 }
 
 } // namespace lvlm
