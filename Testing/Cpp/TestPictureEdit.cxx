@@ -17,8 +17,8 @@ using namespace lvlm::picture;
 /// Every byte another one, as far as there are.
 RgbImage ramp(std::int64_t width, std::int64_t height)
 {
-  RgbImage picture{ width, height, std::vector<std::uint8_t>(
-                                     static_cast<std::size_t>(3 * width * height)) };
+  RgbImage picture{ width, height,
+    std::vector<std::uint8_t>(static_cast<std::size_t>(3 * width * height)) };
   std::iota(picture.pixels.begin(), picture.pixels.end(), std::uint8_t{ 0 });
   return picture;
 }
