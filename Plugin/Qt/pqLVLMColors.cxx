@@ -3,7 +3,6 @@
 
 #include "pqApplicationCore.h"
 #include "pqDataRepresentation.h"
-#include "pqLVLMPython.h"
 #include "pqLVLMSession.h"
 #include "pqOutputPort.h"
 #include "pqPipelineSource.h"
@@ -17,8 +16,6 @@
 #include "vtkSMProxy.h"
 #include "vtkSMTransferFunctionManager.h"
 #include "vtkSMTransferFunctionProxy.h"
-
-#include <QTimer>
 
 namespace
 {
@@ -62,26 +59,6 @@ vtkSMProxy* legendIn(pqDataRepresentation* shown, vtkSMProxy* colors)
   vtkSMProxy* view = shown->getView() ? shown->getView()->getProxy() : nullptr;
   return view && colors ? vtkSMTransferFunctionProxy::FindScalarBarRepresentation(colors, view)
                         : nullptr;
-}
-}
-
-namespace
-{
-/// Which layers and heads a map is of; empty where there is no such choice.
-QString choiceOf(vtkSMProxy* proxy)
-{
-  QString choice;
-  for (const char* name : { "Layers", "Heads" })
-  {
-    vtkSMProperty* property = proxy->GetProperty(name);
-    vtkSMPropertyHelper chosen(proxy, name, true);
-    for (unsigned int i = 0; property && i < chosen.GetNumberOfElements(); ++i)
-    {
-      choice += QString::number(chosen.GetAsInt(i)) + ' ';
-    }
-    choice += property ? "|" : "";
-  }
-  return choice;
 }
 }
 
@@ -137,25 +114,6 @@ void pqLVLMColors::follow(pqPipelineSource* source)
     }
   }
   END_UNDO_EXCLUDE();
-  this->keepScale(source);
-}
-
-void pqLVLMColors::keepScale(pqPipelineSource* source)
-{
-  vtkSMProxy* proxy = source->getProxy();
-  const QString choice = choiceOf(proxy);
-  const QString before = this->Choices.value(proxy->GetGlobalID(), choice);
-  this->Choices[proxy->GetGlobalID()] = choice;
-  if (choice == before)
-  {
-    return;
-  }
-  // Compare has one scale for all tokens of both maps: it is made from other numbers now. Later, as
-  // the maps are computed anew for it.
-  const QString code = QStringLiteral("import lvlm.comparison\nfrom paraview import simple\n"
-                                      "lvlm.comparison.refit(simple.FindSource(%1))")
-                         .arg(lvlm::pythonString(source->getSMName()));
-  QTimer::singleShot(0, this, [code]() { lvlm::runPythonQuietly(code); });
 }
 
 void pqLVLMColors::showIfThere(vtkSMProxy* proxy, bool there)

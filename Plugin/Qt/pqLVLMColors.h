@@ -36,14 +36,12 @@ private Q_SLOTS:
 private:
   Q_DISABLE_COPY(pqLVLMColors)
 
-  void keepScale(pqPipelineSource* source);
   void showIfThere(vtkSMProxy* proxy, bool there);
   void nameLegend(pqDataRepresentation* shown, vtkSMProxy* colors, const QString& legend,
     const QSet<QString>& said);
 
   QSet<unsigned int> Hidden;               ///< representations and legends, by their global ids
   QHash<unsigned int, QSet<QString>> Said; ///< all legends of a source so far, by its global id
-  QHash<unsigned int, QString> Choices;    ///< which layers and heads a source was of, by its id
 };
 
 #endif

@@ -165,24 +165,6 @@ def compares():
     gui.equal(gui.exists("LVLMMessage"), False, "a message")
     gui.true(any("ompar" in name for name in layouts()), "a tab: %s" % layouts())
     gui.picture("compare")
-    view = next(view for view in simple.GetRenderViews() if simple.GetLayout(view).SMProxy == simple.GetLayout(simple.GetActiveView()).SMProxy)
-    shown = next(r for r in view.Representations if getattr(r, "Input", None) is not None and r.Input.GetXMLName() == "LVLMAttentionMap")
-    colors = shown.LookupTable
-    before = colors.RGBPoints[-4]
-    heat = lvlm.pipeline.plain(shown.Input)
-    heat.Layers, heat.Heads = [3], [1]
-    simple.RenderAllViews()
-    gui.wait_for(lambda: colors.RGBPoints[-4] != before, "the scale of another head")
-    gui.wait(300)
-    highest = 0
-    for token in range(len(lvlm.tokens(lvlm.trace_of(heat)))):
-        only = simple.LVLMAttentionMap(Input=lvlm.trace_of(heat), Layers=[3], Heads=[1], AnswerTokens=[token])
-        highest = max(highest, lt.grid_cells(lt.fetch(only)).max())
-        simple.Delete(only)
-    gui.true(colors.RGBPoints[-4] >= highest * (1 - 1e-6), "the scale covers all tokens of the head: %g, %g" % (colors.RGBPoints[-4], highest))
-    heat.Layers, heat.Heads = [], []
-    simple.RenderAllViews()
-    gui.wait_for(lambda: abs(colors.RGBPoints[-4] - before) <= 1e-6 * before, "the scale of all heads again")
 
 
 def an_error_is_shown():

@@ -166,28 +166,20 @@ class Drawn(unittest.TestCase):
         self.assertLessEqual(np.abs(shown - figure)[inner, inner].max(), EQUAL)
 
     async def edit_and_compare(self, visit):
-        """The star covered by a rectangle drawn with the mouse: the second answer is the module's."""
+        """The star painted over by a rectangle drawn with the mouse: the second answer is the module's."""
         page, lvlm = visit.page, self.lvlm
         await page.click("#lv-tab-edit")
         x, y, width, height = await page.wait(
             "(() => { const e = document.querySelector('#lv-patches img'); if (!e || !e.complete) return null; "
             "const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()")
-        self.assertEqual(await page.text("#lv-seen-text"), "The model sees the whole picture, as 168 x 168 pixels.")
-        at = [(x + (column + 0.5) * width / 168, y + (row + 0.5) * height / 168) for column, row in ((5, 40), (30, 60), (69, 109))]
+        at = [(x + (column + 0.5) * width / 12, y + (row + 0.5) * height / 12) for row, column in ((4, 0), (6, 2), (7, 3))]
         await page.drag(at)
-        await until(lambda: page.value("trame.state.get('edits') == 1"), 5, "an edit")
-        edits = ["rectangle 5 58 69 127 mean"]
-        wanted = lvlm.seeing.preview_edits(self.trace, edits, 1024)
-        for name, pictures in (("edited", wanted.small), ("seen", wanted.seen)):
-            found = pixels(base64.b64decode((await page.state(name)).partition(",")[2]))
-            self.assertLessEqual(np.abs(found - pictures.astype(int)).max(), 0)
-        await page.click("#lv-undo_edit")
-        await until(lambda: page.value("trame.state.get('edits') == 0"), 5, "undone")
-        await page.click("#lv-redo_edit")
-        await until(lambda: page.value("trame.state.get('edits') == 1"), 5, "done again")
+        await until(lambda: page.value("trame.state.get('chosen').length == 16"), 5, "16 patches are chosen")
+        chosen = sorted(await page.state("chosen"))
+        self.assertEqual(chosen, [12 * row + column for row in range(4, 8) for column in range(4)])
         await visit.shot("edit")
         await visit.draws(page.click("#lv-without"))
-        second = lvlm.editing.ask_again(self.trace, lvlm.edit(self.trace, edits), "What color is the star?", mode="Default")
+        second = lvlm.editing.ask_again(self.trace, lvlm.paint_over(self.trace, chosen), "What color is the star?")
         self.assertEqual(await page.state("answer"), lvlm.answer(second))
         self.assertNotIn("red", lvlm.answer(second))
         self.assertEqual(await page.state("tab"), "compare")
@@ -245,9 +237,6 @@ class Drawn(unittest.TestCase):
                            ("trame.trigger('choose_trace', [-1])", "question: -1 is not one of 0 to 0"),
                            ("trame.trigger('use_upload', ['../../etc/passwd'])", "picture: '../../etc/passwd' is not one of 0 to 19"),
                            ("trame.trigger('use_upload', [7])", "your picture: no such picture file"),
-                           ("trame.trigger('edit', [7])", "This is no edit, or one too many"),
-                           ("trame.trigger('edit', ['circle 1 2'])", "'circle 1 2': it starts with none of rectangle, brush, crop"),
-                           ("trame.trigger('edit', ['crop 0 0 168 5'])", "x = 0 to 168: the picture has the pixels 0 to 167"),
                            ("trame.trigger('choose_example', [])", "This did not work: the page sent something unexpected."),
                            ("trame.state.set('layer', 1e6)", "layer: 1000000 is not one of -1 to 3"),
                            ("trame.state.set('area', 'x')", "This did not work: the page sent something unexpected.")):

@@ -58,33 +58,6 @@ def compare(first=None, second=None, token=None):
     return tab.finish(heats[1])
 
 
-def refit(heat):
-    """Once heads or layers of a map were chosen anew: the scale of the tabs that compare it covers both maps again."""
-    for difference in pipeline.all_sources():
-        both = pipeline.input_of(difference)
-        if both is None or pipeline.xml_name(both) != "AppendAttributes" or pipeline.xml_name(difference) != "Calculator":
-            continue
-        heats = [pipeline.plain(source) for source in both.Input]
-        if all(source.SMProxy != heat.SMProxy for source in heats):
-            continue
-        times = sorted({time for source in heats if source.FollowTime for time in traces.trace_of(source).TimestepValues})
-        most = max(abs(value) for value in _range([difference], times, "difference"))
-        _rescale("Compare", heats, *_range(heats, times, "attention"))
-        _rescale("Compare", [difference], -most or -1e-6, most or 1e-6)
-        simple.RenderAllViews()
-
-
-def _rescale(title, sources, low, high):
-    """The colours of these sources in the tabs of that title."""
-    for (name, _), layout in simple.GetLayouts().items():
-        for view in simple.GetViewsInLayout(layout) if name.startswith(title + ": ") else []:
-            for shown in view.Representations:
-                source = getattr(shown, "Input", None)
-                if source is not None and any(source.SMProxy == wanted.SMProxy for wanted in sources):
-                    shown.LookupTable.RescaleTransferFunction(low, high)
-                    shown.LookupTable.ScalarOpacityFunction.RescaleTransferFunction(low, high)
-
-
 def pair_of(first, second, what):
     """Two different traces; those that are not given are the newest. what: for an error's message."""
     every = traces.find_traces()

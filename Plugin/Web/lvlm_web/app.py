@@ -6,7 +6,7 @@ import logging
 import os
 
 import lvlm
-from lvlm import editing, pictures, pipeline, seeing, views
+from lvlm import editing, pipeline, views
 from paraview import simple
 
 from . import figures
@@ -18,9 +18,6 @@ LONGEST_QUESTION = 4000  # letters
 LONGEST_ANSWER = 4096  # tokens
 TABS = ("attention", "heads", "layers", "relevancy", "causality", "edit", "compare")
 PREVIEW = 480  # pixels of the longer side
-EDITOR = 1024  # the same, of the picture that is drawn on
-MOST_EDITS = 200
-LONGEST_EDIT = 100000  # letters
 
 
 def url_of(png):
@@ -60,13 +57,11 @@ class App:
         self.picture = None  # file of the chosen one
         self.traces = []
         self.token = 0
-        self.edits, self.undone = [], []  # of the picture of the current question
         self.drawn = None  # what the tab was made of
         self.shown = None  # and the word that the page has of it
         self.turned = None  # the page's view that can be turned
         self._fill_state()
-        for name in ("choose_example", "use_upload", "ask", "choose_trace", "choose_token", "edit", "undo_edit", "redo_edit", "clear_edits", "ask_edited", "compare",
-                     "pick"):
+        for name in ("choose_example", "use_upload", "ask", "choose_trace", "choose_token", "ask_without", "compare", "pick"):
             server.trigger(name)(getattr(self, name))
         self.state.change("tab", "layer", "head", "gallery", "mode", "area")(lambda **_: self.show())
         self.choose_example(0)
@@ -77,8 +72,8 @@ class App:
             "question": "", "longest": 64, "temperature": 0, "image_mode": "Default",
             "questions": [], "current": -1, "words": [], "token": 0, "answer": "", "asked": "",
             "tab": "attention", "layer": -1, "head": -1, "layers": 1, "heads": 1, "gallery": "map", "mode": "Exact",
-            "area": [0, 0], "figure": "", "shown_tab": "", "pictures": 0, "edited": "", "seen": "", "seen_text": "", "seen_part": [0, 0, 0, 0],
-            "edit_size": [1, 1], "edits": 0, "undone": 0, "tool": "rectangle", "brush": 10, "fill": "mean", "second": -1, "model": self.settings["model_name"], "model_information": self.settings["model_information"]})
+            "area": [0, 0], "figure": "", "shown_tab": "", "pictures": 0, "seen": "", "patches": [], "chosen": [],
+            "fill": "Mean Color", "second": -1, "model": self.settings["model_name"], "model_information": self.settings["model_information"]})
 
     def readable(self, message):
         """A message for someone who knows no file of this machine: without the names of uploaded pictures."""
@@ -165,7 +160,8 @@ class App:
         state.asked, state.answer = lvlm.question(trace), lvlm.answer(trace)
         state.layers, state.heads = figures.layers_and_heads(trace)
         state.layer, state.head = min(state.layer, state.layers - 1), min(state.head, state.heads - 1)
-        self.edits, self.undone, state.edited = [], [], ""
+        state.patches, state.chosen = figures.patches(trace), []
+        state.seen = url_of(figures.picture_png(views.picture_of(trace)))
         self.token = state.token = lvlm.telling_token(trace)
 
     @action
@@ -178,50 +174,18 @@ class App:
         self.token = self.state.token = whole(index, 0, len(self.state.words) - 1, "word")
         self.show()
 
-    # Edits of the picture
-
     @action
-    def edit(self, line):
-        if not isinstance(line, str) or len(line) > LONGEST_EDIT or len(self.edits) >= MOST_EDITS:
-            raise lvlm.Error("This is no edit, or one too many: %d are taken." % MOST_EDITS)
-        self._change_edits(self.edits + [line], [])
-
-    @action
-    def undo_edit(self):
-        self._change_edits(self.edits[:-1], self.undone + self.edits[-1:])
-
-    @action
-    def redo_edit(self):
-        self._change_edits(self.edits + self.undone[-1:], self.undone[:-1])
-
-    @action
-    def clear_edits(self):
-        self._change_edits([], [])
-
-    def _change_edits(self, edits, undone):
-        """Shows the picture with these edits, and takes them over where that went well."""
+    def ask_without(self):
+        """The same question, or another, about the picture without the chosen patches; then both side by side."""
         if self.trace is None:
             raise lvlm.Error("Ask a question first.")
-        with self.work.drawing():
-            shown = seeing.preview_edits(self.trace, edits, EDITOR)
-        state, (self.edits, self.undone) = self.state, (edits, undone)
-        state.edited, state.seen = (url_of(pictures.png(pixels)) for pixels in (shown.small, shown.seen))
-        state.seen_text, state.seen_part, state.edit_size = shown.text, shown.part, shown.size
-        state.edits, state.undone = len(edits), len(undone)
-
-    @action
-    def ask_edited(self):
-        """The same question, or another, about the edited picture; then both side by side."""
-        if self.trace is None:
-            raise lvlm.Error("Ask a question first.")
-        if not self.edits:
-            raise lvlm.Error("Edit the picture first: draw on it.")
-        first, before, edits = self.trace, self.state.current, self.edits
-        edited = lvlm.edit(first, edits)
-        with pipeline.deleted_on_error(edited):
-            self._add(lambda question: editing.ask_again(first, edited, question, mode=editing.mode_of(first, edits)))
+        if not isinstance(self.state.chosen, list) or not self.state.chosen:
+            raise lvlm.Error("Choose patches first: click on the picture, or draw a rectangle on it.")
+        first, before = self.trace, self.state.current
+        painted = lvlm.paint_over(first, self.state.chosen, self.state.fill)
+        self._add(lambda question: editing.ask_again(first, painted, question))
         self.state.second = before
-        self.state.tab = "compare" if editing.comparable(first, self.trace) else "attention"
+        self.state.tab = "compare"
         self.show()
 
     @action
@@ -234,11 +198,7 @@ class App:
     @action
     def show(self):
         """Draws what the page's tab asks for. A word alone needs no new tab: all presets follow the time."""
-        if self.trace is None or self.state.tab not in TABS:
-            return
-        if self.state.tab == "edit":
-            if not self.state.edited:
-                self._change_edits([], [])
+        if self.trace is None or self.state.tab not in TABS or self.state.tab == "edit":
             return
         self._resize()
         wanted = self._wanted()

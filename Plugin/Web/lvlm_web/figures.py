@@ -109,6 +109,16 @@ def layers_and_heads(trace):
     return layers, heads
 
 
+def patches(trace):
+    """The number of each patch, row by row from the top left, as LVLMPaintOver counts."""
+    with pipeline.temporary("LVLMAttentionMap", Input=trace) as heat:
+        pipeline.update(heat, "the patches")
+        image = servermanager.Fetch(heat)
+    columns, rows = (max(count - 1, 1) for count in image.GetDimensions()[:2])
+    numbers = image.GetCellData().GetArray("patch")
+    return [[int(numbers.GetTuple1((rows - 1 - row) * columns + column)) for column in range(columns)] for row in range(rows)]
+
+
 def picture_png(source, longest=None):
     """A picture of the pipeline, made smaller where its longer side has more pixels."""
     source.UpdatePipeline()

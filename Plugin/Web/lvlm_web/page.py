@@ -15,19 +15,17 @@ SMALL = {"density": "compact", "hide_details": True, "variant": "outlined"}
 TURNING = {"interactive_quality": 70, "interactive_ratio": 0.75, "still_quality": 95}
 
 MOUSE = (("down", "press"), ("move", "move"), ("up", "release"))
-FILLS = (("mean", "mean color"), ("surrounding", "surrounding color"), ("blur", "blur"), ("noise", "noise"), ("black", "black"), ("white", "white"))
 # trame has no widget for a path.
-STROKE = """<svg :viewBox="`0 0 ${edit_size[0]} ${edit_size[1]}`" preserveAspectRatio="none">
-<path :d="utils.lvlm.unseen(edit_size, seen_part)" class="lv-unseen" fill-rule="evenodd" />
-<path :d="stroke" :class="'lv-stroke lv-' + tool" :stroke-width="tool == 'brush' ? 2 * utils.lvlm.radius() : 2" /></svg>"""
+PATCHES = """<svg :viewBox="`0 0 ${patches[0]?.length || 1} ${patches.length || 1}`" preserveAspectRatio="none">
+<path :d="utils.lvlm.outline(patches)" class="lv-grid" /><path :d="utils.lvlm.cells(patches, chosen)" class="lv-taken" /></svg>"""
 
 
 def build(server, first):
     """The page; returns the view that can be turned. first: a view to begin with."""
     server.enable_module({"serve": {"lvlm": str(ASSETS)}, "scripts": ["lvlm/page.js"], "styles": ["lvlm/page.css"]})
     server.state.update({"trame__title": "LVLM-Interpret", "busy": "", "progress": 0, "progress_text": "",
-                         "uploading": False, "drawing": False, "layer_slid": None, "head_slid": None, "stroke": ""})
-    server.state.client_only("busy", "progress", "progress_text", "uploading", "drawing", "layer_slid", "head_slid", "stroke")
+                         "uploading": False, "drawing": False, "layer_slid": None, "head_slid": None})
+    server.state.client_only("busy", "progress", "progress_text", "uploading", "drawing", "layer_slid", "head_slid")
     with DivLayout(server) as layout:
         with v.VApp(classes="lv-app"):
             _messages()
@@ -138,19 +136,12 @@ def _slider(name, where):
 
 def _edit_controls():
     with html.Div(v_if="tab == 'edit'", classes="lv-row lv-grow"):
-        with v.VBtnToggle(v_model=("tool",), mandatory=True, density="compact", variant="outlined", color="primary", divided=True):
-            for name, icon in (("rectangle", "mdi-rectangle-outline"), ("brush", "mdi-brush"), ("crop", "mdi-crop")):
-                v.VBtn(name.capitalize(), value=name, size="small", prepend_icon=icon, id="lv-tool-" + name)
-        v.VSelect(v_if="tool != 'crop'", v_model=("fill",), label="Cover with", classes="lv-fill",
-                  items=(str([{"title": title, "value": name} for name, title in FILLS]),), **SMALL)
-        with html.Div(v_if="tool == 'brush'", classes="lv-slide"):
-            v.VSlider(v_model=("brush",), min=1, max=40, step=1, density="compact", hide_details=True, color="primary", thumb_size=14, track_size=3,
-                      label="Width")
-        for name, icon, condition, title in (("undo_edit", "mdi-undo", "!edits", "Undo"), ("redo_edit", "mdi-redo", "!undone", "Redo"),
-                                             ("clear_edits", "mdi-close", "!edits", "Take all edits back")):
-            v.VBtn(icon=icon, size="small", variant="text", title=title, disabled=(condition,), click="trigger('%s')" % name, id="lv-" + name)
-        v.VBtn("Ask", size="small", color="primary", id="lv-without", disabled=("!edits || !!busy",), click="trigger('ask_edited')",
-               title="Ask about the edited picture, and show both answers side by side")
+        html.Span("{{ chosen.length ? chosen.length + (chosen.length == 1 ? ' patch' : ' patches') : 'Click on patches, or draw a rectangle' }}",
+                  classes="lv-hint")
+        v.VBtn("Clear", size="small", variant="text", disabled=("!chosen.length",), click="chosen = []")
+        v.VSelect(v_model=("fill",), items=("['Mean Color', 'Black', 'White']",), label="Paint over with", classes="lv-fill", **SMALL)
+        v.VBtn("Ask without them", size="small", color="primary", id="lv-without", disabled=("!chosen.length || !!busy",),
+               click="trigger('ask_without')")
 
 
 def _figure(first):
@@ -163,15 +154,9 @@ def _figure(first):
     with html.Div(v_if="tab == 'layers' && shown_tab == 'layers'", classes="lv-turned", id="lv-turned"):
         turned = VtkRemoteView(first, ref="turned", **TURNING)
     with html.Div(v_if="tab == 'edit' && current >= 0", classes="lv-edit"):
-        with html.Div(classes="lv-canvas"):
-            with html.Div(v_if="edited", classes="lv-patches", id="lv-patches", style=("utils.lvlm.fitted(edit_size)",),
-                          raw_attrs=["""@pointer%s="utils.lvlm.%s($event)" """ % pair for pair in MOUSE]):
-                html.Img(src=("edited",), draggable="false", alt="The picture with its edits")
-                html.Div(STROKE, classes="lv-lines")
-        with html.Div(classes="lv-seen"):
-            html.Div("What the model will see", classes="lv-label")
-            html.Img(src=("seen",), v_show=("seen",), alt="What the model will see")
-            html.Div("{{ seen_text }}", classes="lv-hint", id="lv-seen-text")
+        with html.Div(classes="lv-patches", id="lv-patches", raw_attrs=["""@pointer%s="utils.lvlm.%s($event)" """ % pair for pair in MOUSE]):
+            html.Img(src=("seen",), draggable="false", alt="The picture that the model saw")
+            html.Div(PATCHES, classes="lv-lines")
     return turned
 
 

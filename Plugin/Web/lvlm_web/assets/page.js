@@ -87,66 +87,57 @@
     }, 250);
   }
 
-  // Drawing on the picture: what the pointer does becomes a line of text, such as LVLM Edit Picture takes; y counts from the bottom.
-  let path = [];
-  const size = () => state().get("edit_size");
-  const radius = () => Math.max(0.5, (Math.max(...size()) * state().get("brush")) / 320);
-  function pixel(event) {
+  // Patches: a click adds or takes away one, a rectangle adds all in it.
+  let start = null;
+  let before = [];
+  function cell(event) {
+    const patches = state().get("patches");
     const box = event.currentTarget.getBoundingClientRect();
     const at = (part, count) => Math.min(Math.max(Math.floor(part * count), 0), count - 1);
-    const [width, height] = size();
-    return [at((event.clientX - box.left) / box.width, width), at((event.clientY - box.top) / box.height, height)];
-  }
-  const corners = () => {
-    const [[a, b], [c, d]] = [path[0], path[path.length - 1]];
-    return [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)];
-  };
-  function show() {
-    if (!path.length) {
-      set("stroke", "");
-    } else if (state().get("tool") === "brush") {
-      set("stroke", "M" + path.concat([path[path.length - 1]]).map(([x, y]) => `${x + 0.5} ${y + 0.5}`).join("L"));
-    } else {
-      const [left, top, right, bottom] = corners();
-      set("stroke", `M${left} ${top}H${right + 1}V${bottom + 1}H${left}Z`);
-    }
+    return [
+      at((event.clientY - box.top) / box.height, patches.length),
+      at((event.clientX - box.left) / box.width, patches[0].length),
+    ];
   }
   function press(event) {
     event.preventDefault();
     event.currentTarget.setPointerCapture(event.pointerId);
-    path = [pixel(event)];
-    show();
+    start = cell(event);
+    before = state().get("chosen");
+    const patch = state().get("patches")[start[0]][start[1]];
+    set("chosen", before.includes(patch) ? before.filter((other) => other !== patch) : [...before, patch]);
   }
   function move(event) {
-    const last = path[path.length - 1];
-    if (!last) {
+    if (!start) {
       return;
     }
-    const next = pixel(event);
-    if ((next[0] !== last[0] || next[1] !== last[1]) && path.length < 5000) {
-      path.push(next);
-      show();
+    const [row, column] = cell(event);
+    if (row === start[0] && column === start[1]) {
+      return;
     }
+    const [top, bottom] = [Math.min(row, start[0]), Math.max(row, start[0])];
+    const [left, right] = [Math.min(column, start[1]), Math.max(column, start[1])];
+    const inside = state().get("patches").slice(top, bottom + 1).flatMap((line) => line.slice(left, right + 1));
+    set("chosen", [...new Set([...before, ...inside])]);
   }
   function release() {
-    const tool = state().get("tool");
-    const [left, top, right, bottom] = path.length ? corners() : [0, 0, 0, 0];
-    const height = size()[1];
-    const drawn = tool === "brush" ? path.length > 0 : right > left || bottom > top;
-    const where =
-      tool === "brush"
-        ? [radius(), ...path.flatMap(([x, y]) => [x, height - 1 - y])]
-        : [left, height - 1 - bottom, right, height - 1 - top];
-    path = [];
-    show();
-    if (drawn) {
-      window.trame.trigger("edit", [[tool, ...where, ...(tool === "crop" ? [] : [state().get("fill")])].join(" ")]);
-    }
+    start = null;
   }
-  // What the model will not see, around what it will: left, right, bottom, top.
-  const unseen = ([width, height], [left, right, bottom, top]) =>
-    `M0 0H${width}V${height}H0ZM${left} ${height - top}H${right}V${height - bottom}H${left}Z`;
-  const fitted = ([width, height]) => ({ aspectRatio: width / height, width: `min(100cqw, 100cqh * ${width / height})` });
+  const cells = (patches, chosen) => {
+    const taken = new Set(chosen);
+    return patches.map((line, row) => line.map((patch, column) => (taken.has(patch) ? `M${column} ${row}h1v1h-1z` : "")).join("")).join("");
+  };
+  const outline = (patches) => {
+    const [rows, columns] = [patches.length, patches.length ? patches[0].length : 0];
+    const lines = [];
+    for (let row = 1; row < rows; row++) {
+      lines.push(`M0 ${row}h${columns}`);
+    }
+    for (let column = 1; column < columns; column++) {
+      lines.push(`M${column} 0v${rows}`);
+    }
+    return lines.join("");
+  };
 
   // Where a figure was clicked: parts of its width and height, from the lower left. It is fitted into its element.
   function place(event) {
@@ -167,9 +158,8 @@
     press,
     move,
     release,
-    radius,
-    unseen,
-    fitted,
+    cells,
+    outline,
     place,
     slide,
   };
