@@ -29,9 +29,10 @@ def settings(home):
     folder = home / ".config" / "ParaView"
     folder.mkdir(parents=True)
     said = subprocess.run(["pvpython", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    (folder / ("ParaView%s.ini" % said.split()[-1])).write_text(
-        "[General]\nGeneralSettings.ShowWelcomeDialog=false\nGeneralSettings.ShowSplashScreen=false\n"
-        "pqTooltipSelection=true\n")
+    for version in (said.split()[-1], ""):  # 5.x has settings for each version, 6.1 for all together
+        (folder / ("ParaView%s.ini" % version)).write_text(
+            "[General]\nGeneralSettings.ShowWelcomeDialog=false\nGeneralSettings.ShowSplashScreen=false\n"
+            "pqTooltipSelection=true\n")
 
 
 def run(arguments, home, result):

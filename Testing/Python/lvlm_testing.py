@@ -211,7 +211,11 @@ def fetch(proxy, port=0):
     """The VTK data object of a proxy's output."""
     from paraview import servermanager
     proxy.UpdatePipeline()
-    return servermanager.Fetch(proxy, idx=port)
+    # ParaView 6.1 joins what ranks have of a composite in a new object of its class, and knows no class but VTK's: of the only
+    # rank that there is here it takes the trace as it is.
+    alone = servermanager.ActiveConnection.GetNumberOfDataPartitions() == 1
+    composite = proxy.GetDataInformation(port).IsCompositeDataSet()
+    return servermanager.Fetch(proxy, 0 if alone and composite else None, idx=port)
 
 
 def block(data, name):

@@ -326,8 +326,10 @@ class Looks(lt.TestCase):
             bar = simple.GetScalarBar(shown.LookupTable, view)
             points = list(shown.LookupTable.RGBPoints)
             self.assertEqual(bar.Title, "Attention to each patch")
+            form = bar.LabelFormat
+            self.assertEqual(bar.RangeLabelFormat, form)
             for value in (points[0], points[-4]):
-                written = float(bar.RangeLabelFormat % value)
+                written = float(form.format(value) if "{" in form else form % value)
                 np.testing.assert_allclose(written, value, rtol=5e-3)
 
 

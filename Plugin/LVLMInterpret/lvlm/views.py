@@ -12,6 +12,8 @@ from .errors import Error
 SIZE = (1600, 900)  # of a tab that no window has given a size
 TITLE_SIZE = 16
 LEGEND_SIZE = 13
+# Of a legend's number: says as much of a tiny range as of a large one. From 6.1 on ParaView formats as C++20 does.
+LEGEND_NUMBER = "{:.3g}" if (servermanager.vtkSMProxyManager.GetVersionMajor(), servermanager.vtkSMProxyManager.GetVersionMinor()) >= (6, 1) else "%-.3g"
 # Parts of the range with their colors: up to a pink that stands out from white, gray and black alike, and is rare in pictures.
 HEAT = ((0, 0.05, 0.35, 0.5), (0.35, 0.25, 0.27, 0.75), (0.7, 0.65, 0.12, 0.78), (1, 1, 0, 0.6))
 # No gray in the middle, which is not drawn.
@@ -264,7 +266,7 @@ def color(shown, view, association, array, legend, low=None, high=None, preset=H
     bar.ScalarBarLength = 0.6
     bar.ScalarBarThickness = 12
     bar.AutomaticLabelFormat = 0
-    bar.LabelFormat = bar.RangeLabelFormat = "%-.3g"  # says as much of a tiny range as of a large one
+    bar.LabelFormat = bar.RangeLabelFormat = LEGEND_NUMBER
     bar.UseCustomLabels = 0
     bar.TitleFontFamily = bar.LabelFontFamily = "Arial"
     bar.TitleFontSize = bar.LabelFontSize = LEGEND_SIZE
