@@ -23,28 +23,6 @@ vtkStandardNewMacro(vtkLVLMAttentionMap);
 
 namespace
 {
-/// In words: "layer 3, head 2". `best`: what the best heads are, where these are shown.
-std::string headsText(
-  const std::vector<lvlm::HeadPlace>& shown, int reduction, const std::string& best)
-{
-  if (shown.size() == 1)
-  {
-    return "layer " + std::to_string(shown[0].layer) + ", head " + std::to_string(shown[0].head) +
-      (best.empty() ? "" : ", " + best);
-  }
-  const std::string what =
-    reduction == vtkLVLMAttentionMap::MEAN ? "the mean of " : "the maximum of ";
-  if (!best.empty())
-  {
-    return what + "the " + std::to_string(shown.size()) + " heads " + best + ": " +
-      lvlm::namesOf(shown);
-  }
-  const auto heads = std::count_if(shown.begin(), shown.end(),
-    [&](const lvlm::HeadPlace& place) { return place.layer == shown[0].layer; });
-  return what + std::to_string(static_cast<std::int64_t>(shown.size()) / heads) + " layers x " +
-    std::to_string(heads) + " heads";
-}
-
 /// What the strongest head is, of so many of all.
 std::string strongestText(std::size_t candidates, std::size_t all, const std::string& best)
 {
@@ -129,8 +107,9 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   {
     shown.places = lvlm::placesOf(shown, trace.layerTotal, heads);
   }
-  lvlm::addText(
-    output, "heads", headsText(shown.places, this->Reduction, best) + GetSinksText(shown));
+  lvlm::addText(output, "heads",
+    lvlm::headsText(shown.places, this->Reduction == MEAN ? "mean" : "maximum", best) +
+      GetSinksText(shown));
   lvlm::addLegend(output, legendText(this->Weighting), "attention");
   if (this->Weighting != NONE)
   {

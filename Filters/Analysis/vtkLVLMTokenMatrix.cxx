@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vtkLVLMTokenMatrix.h"
 
+#include "Filters/Common/HeadTexts.h"
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/LabelShapes.h"
 #include "Filters/Drawing/ShortText.h"
@@ -154,7 +155,12 @@ void vtkLVLMTokenMatrix::Compute(
   const lvlm::Trace& trace, vtkDataObject*, vtkInformationVector**, vtkInformationVector* outputs)
 {
   const lvlm::MatrixLines lines = lvlm::matrixLines(trace, this->AnswerTokens, this->JoinWords);
-  const lvlm::Selection selection{ {}, this->Layers, this->Heads };
+  if (this->ExcludeSinks)
+  {
+    lvlm::fail("ExcludeSinks: LVLM Token Matrix shows the picture as one, without patches");
+  }
+  const lvlm::Selection selection =
+    this->Select(trace, this->AnswerTokens, this->Layers, BEST_OF_ALL);
   const lvlm::LayerParts all = this->JoinLayers(
     lvlm::groupSums(trace, lvlm::columnGroups(lines), selection, this->GetRankProgress()));
   const std::vector<Pair> pairs = pairsOf(lines, lvlm::matrixOf(trace, lines, all));
@@ -164,12 +170,10 @@ void vtkLVLMTokenMatrix::Compute(
   addLabels(
     vtkPolyData::GetData(outputs, 2), lines, lvlm::inkOf(this->TextColor, this->BackgroundColor));
   this->TellTokens(trace, this->AnswerTokens, outputs);
-  const auto count = [](const lvlm::Indices& chosen, std::int64_t of, const char* what)
-  { return std::to_string(lvlm::resolveIndices(chosen, of, what).size()) + " " + what; };
-  const std::int64_t heads = trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1);
-  lvlm::addText(output, "heads",
-    "the mean of " + count(this->Layers, trace.layerTotal, "layers") + " x " +
-      count(this->Heads, heads, "heads"));
+  this->TellHeads(selection, outputs);
+  const auto places = lvlm::placesOf(
+    selection, trace.layerTotal, trace.tensor(lvlm::tensor_name::AttentionAnswer).extent(1));
+  lvlm::addText(output, "heads", lvlm::headsText(places, "mean", this->GetBestText(places.size())));
   lvlm::addLegend(output,
     std::string("Attention to a ") + (this->JoinWords ? "word" : "token") +
       ", or to the whole picture",

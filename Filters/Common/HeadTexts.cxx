@@ -34,4 +34,23 @@ std::string namesOf(const std::vector<HeadPlace>& places)
   return names + (places.size() > Most ? " ..." : "");
 }
 
+std::string headsText(
+  const std::vector<HeadPlace>& shown, const std::string& reduced, const std::string& best)
+{
+  if (shown.size() == 1)
+  {
+    return "layer " + std::to_string(shown[0].layer) + ", head " + std::to_string(shown[0].head) +
+      (best.empty() ? "" : ", " + best);
+  }
+  const std::string what = "the " + reduced + " of ";
+  if (!best.empty())
+  {
+    return what + "the " + std::to_string(shown.size()) + " heads " + best + ": " + namesOf(shown);
+  }
+  const auto heads = std::count_if(shown.begin(), shown.end(),
+    [&](const HeadPlace& place) { return place.layer == shown[0].layer; });
+  return what + std::to_string(static_cast<std::int64_t>(shown.size()) / heads) + " layers x " +
+    std::to_string(heads) + " heads";
+}
+
 } // namespace lvlm

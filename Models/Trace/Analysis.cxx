@@ -282,14 +282,16 @@ LayerParts groupSums(const Trace& trace, const std::vector<Indices>& groups,
   const Selection& selection, const Progress& progress)
 {
   AnswerRows rows(trace, 0, trace.keys());
-  const Indices heads = resolveIndices(selection.heads, rows.heads(), "Heads");
+  const std::vector<HeadPlace> places = placesOf(selection, trace.layerTotal, rows.heads());
   const auto T = static_cast<std::size_t>(rows.tokens());
-  LayerParts sums = emptyParts(resolveIndices(selection.layers, trace.layerTotal, "Layers"), rows,
-    T * groups.size(), Reduction::Mean);
-  sums.samples = static_cast<std::int64_t>(heads.size());
+  LayerParts sums = emptyParts(layersOf(places), rows, T * groups.size(), Reduction::Mean);
+  for (const std::int64_t layer : sums.chosen)
+  {
+    sums.samples.push_back(static_cast<std::int64_t>(headsIn(places, layer).size()));
+  }
   for (std::size_t l = 0; l < sums.layers.size(); ++l)
   {
-    for (const std::int64_t head : heads)
+    for (const std::int64_t head : headsIn(places, sums.layers[l]))
     {
       reportLayer(sums, l, progress);
       rows.prepare(sums.layers[l], head, T);

@@ -85,7 +85,7 @@ LayerParts patchSums(const Trace& trace, const Indices& patches, const Selection
   const Progress& progress = {});
 
 /// The attention to groups of positions, each summed: width T*groups, [answer tokens, groups].
-/// `selection.answerTokens` is not looked at.
+/// Of the selection `answerTokens` and `dropped` are not looked at.
 LayerParts groupSums(const Trace& trace, const std::vector<Indices>& groups,
   const Selection& selection, const Progress& progress = {});
 

@@ -101,8 +101,25 @@ class Matrix(lt.TestCase):
         self.assertEqual((rows, sources[-3:]), (["The", "star", "red", "."], ["The", "star", "red"]))
         np.testing.assert_allclose(found, self.expected([[0], [1, 2], [3], [4]], columns), rtol=1e-5)
 
+    def test_best_heads(self):
+        """The mean over just these heads, of different layers."""
+        data = self.data
+        span = list(range(data.span.start, data.span.stop))
+        columns = [[0], [1], span] + [[p] for p in range(span[-1] + 1, data.K)]
+        found, _, _ = self.matrix(BestHeads=3)
+        proxy = simple.LVLMTokenMatrix(Input=self.trace, BestHeads=3)
+        told = lt.fetch(proxy).GetFieldData()
+        best = lt.array(told.GetArray("best_heads"))
+        self.assertEqual(len(set(map(tuple, best.tolist()))), 3)
+        mean = np.mean([self.raw[layer, head] for layer, head in best], axis=0)  # [T, K]
+        wanted = np.array([[mean[t, column].sum() for column in columns] for t in range(5)])
+        seen = ~np.isnan(found)
+        np.testing.assert_allclose(found[seen], wanted[seen], rtol=1e-5)
+        self.assertIn("the mean of the 3 heads which localize best", told.GetAbstractArray("heads").GetValue(0))
+
     def test_errors(self):
         self.assertReports(simple.LVLMTokenMatrix(Input=self.trace, AnswerTokens=[5]).UpdatePipeline, "AnswerTokens: 5", "[-5, 4]")
+        self.assertReports(simple.LVLMTokenMatrix(Input=self.trace, ExcludeSinks=1).UpdatePipeline, "ExcludeSinks", "without patches")
 
 
 class Gallery(lt.TestCase):
