@@ -38,11 +38,6 @@ pqLVLMInterrupt::pqLVLMInterrupt(QObject* parent) : Superclass(parent)
   {
     this->watch(source);
   }
-  // From 6.0 on ParaView has no such signal: it aborts the filter that reported last itself.
-  if (progress()->metaObject()->indexOfSignal("abort()") >= 0)
-  {
-    QObject::connect(progress(), SIGNAL(abort()), this, SLOT(abort()));
-  }
 }
 
 pqLVLMInterrupt::~pqLVLMInterrupt() = default;
@@ -72,6 +67,7 @@ void pqLVLMInterrupt::onStart(vtkObject* filter)
   this->Running.insert(static_cast<vtkAlgorithm*>(filter));
   if (this->Running.size() == 1)
   {
+    this->listenToButton();
     progress()->setEnableProgress(true);
     progress()->setEnableAbort(true);
     // Installed last, it is asked first.
@@ -113,6 +109,18 @@ void pqLVLMInterrupt::onProgress()
   this->Pause = std::max<qint64>(ShortestPause, PauseFactor * this->SinceEvents.elapsed());
   this->SinceEvents.start();
   this->Looking = false;
+}
+
+void pqLVLMInterrupt::listenToButton()
+{
+  // Not ParaView's own answer to it: that of 6.1 did not reach a filter of this process.
+  for (QWidget* bar : pqCoreUtilities::mainWidget()->findChildren<QWidget*>())
+  {
+    if (bar->inherits("pqProgressWidget"))
+    {
+      QObject::connect(bar, SIGNAL(abortPressed()), this, SLOT(abort()), Qt::UniqueConnection);
+    }
+  }
 }
 
 void pqLVLMInterrupt::abort()

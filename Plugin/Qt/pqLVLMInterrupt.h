@@ -50,6 +50,9 @@ private:
   /// Stops a timer of ParaView's until the filters have ended; false for any other object.
   bool putOff(QObject* watched);
 
+  /// Makes the Abort button call abort().
+  void listenToButton();
+
   /// Whether ParaView hands the window the clicks that may be meant for the Abort button.
   void letClicksThrough(bool on);
 
