@@ -230,7 +230,9 @@ def main() -> None:
             scores[kind] = kept.scores(args.scenes)
     told = f"{args.scenes} scenes for each kind of question, seed {args.seed}, {args.fill}, {args.steps} steps, {args.random} random orders."
     text = "\n\n".join((told, against_random(scores), "<details><summary>All four numbers</summary>", everything(scores), "</details>"))
-    print(f"model: {pipeline.trace.ModelInformation}\n{text}")
+    if pipeline.trace:  # not when all scenes were kept
+        print(f"model: {pipeline.trace.ModelInformation}")
+    print(text)
     if args.write:
         write(text)
 
