@@ -30,6 +30,17 @@ std::vector<float> randomNumbers(std::int64_t count)
   return values;
 }
 
+/// [count, K, K], where no position attends to one after it.
+std::vector<float> causalNumbers(std::int64_t count)
+{
+  std::vector<float> values = randomNumbers(count * K * K);
+  for (std::int64_t i = 0; i < count * K * K; ++i)
+  {
+    values[static_cast<std::size_t>(i)] *= i % K <= i / K % K ? 1.0f : 0.0f;
+  }
+  return values;
+}
+
 lvlm::Trace wholeTrace(const std::vector<std::int64_t>& fullLayers)
 {
   lvlm::Trace trace;
@@ -50,7 +61,7 @@ lvlm::Trace wholeTrace(const std::vector<std::int64_t>& fullLayers)
   const auto Lf = static_cast<std::int64_t>(fullLayers.size());
   trace.tensors[tn::AttentionFullLayers] = lvlm::Tensor::of(fullLayers, { Lf });
   trace.tensors[tn::AttentionFull] =
-    lvlm::Tensor::of(randomNumbers(Lf * Hd * K * K), { Lf, Hd, K, K });
+    lvlm::Tensor::of(causalNumbers(Lf * Hd), { Lf, Hd, K, K });
   trace.tensors[tn::HiddenLayers] = lvlm::Tensor::of<std::int64_t>({ 0, 1, 3, 5 }, { 4 });
   trace.tensors[tn::HiddenStates] = lvlm::Tensor::of(randomNumbers(4 * K * D), { 4, K, D });
   trace.validate();
