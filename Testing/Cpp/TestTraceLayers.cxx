@@ -60,8 +60,7 @@ lvlm::Trace wholeTrace(const std::vector<std::int64_t>& fullLayers)
   trace.layerTotal = L;
   const auto Lf = static_cast<std::int64_t>(fullLayers.size());
   trace.tensors[tn::AttentionFullLayers] = lvlm::Tensor::of(fullLayers, { Lf });
-  trace.tensors[tn::AttentionFull] =
-    lvlm::Tensor::of(causalNumbers(Lf * Hd), { Lf, Hd, K, K });
+  trace.tensors[tn::AttentionFull] = lvlm::Tensor::of(causalNumbers(Lf * Hd), { Lf, Hd, K, K });
   trace.tensors[tn::HiddenLayers] = lvlm::Tensor::of<std::int64_t>({ 0, 1, 3, 5 }, { 4 });
   trace.tensors[tn::HiddenStates] = lvlm::Tensor::of(randomNumbers(4 * K * D), { 4, K, D });
   trace.validate();
