@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from paraview import servermanager, simple
 
-from . import pictures, pipeline, traces
+from . import pipeline, traces
 from .editing import asked_picture, check_edits, crops, mode_of
 from .errors import Error
 from .questions import READER
@@ -22,11 +22,21 @@ class Preview:
         self.seen, self.small, self.text, self.part, self.size = seen, small, text, part, size
 
 
+def _pictures():
+    """What needs numpy is loaded only now: all else of lvlm works without it."""
+    try:
+        from . import pictures
+    except ModuleNotFoundError as error:
+        raise Error("this Python has no %s, which previews are made with: apt-get install python3-numpy" % error.name) from None
+    return pictures
+
+
 def preview(picture, edits=(), model="", image_mode="Default", longest=LONGEST):
     """What a model will see of a picture: a Preview. Nothing stays in the pipeline.
 
     picture: a file on the server's disk, or a source. edits: as of edit(). model, image_mode: as of ask().
     """
+    pictures = _pictures()
     with ExitStack() as stack:
         source = _source(stack, picture)
         pipeline.update(source, "reading the picture")  # step by step: each tells its own errors
@@ -110,5 +120,5 @@ def write_preview(folder, picture, edits=(), model="", image_mode="Default", lon
     for name, pixels in (("seen", made.seen), ("small", made.small)):
         if pixels is not None:
             with open(os.path.join(folder, name + ".png"), "wb") as file:
-                file.write(pictures.png(pixels))
+                file.write(_pictures().png(pixels))
     return json.dumps(told)
