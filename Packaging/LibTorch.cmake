@@ -1,4 +1,4 @@
-# LibTorch as Debian, pytorch.org or PyPI's torch has it: TORCH_INCLUDE_DIRS and TORCH_LIBRARIES.
+# LibTorch as Debian, pytorch.org or PyPI's torch has it, and oneDNN: TORCH_INCLUDE_DIRS and TORCH_LIBRARIES.
 #
 # CMAKE_PREFIX_PATH may hold its folder (/path/to/libtorch, .../site-packages/torch) or what Python's torch.utils.cmake_prefix_path
 # says (.../site-packages/torch/share/cmake). LibTorch's own package file is not asked: with CUDA inside it wants nvcc and the whole
@@ -15,8 +15,14 @@ if (NOT LVLM_TORCH_c10)
   message(FATAL_ERROR "${LVLM_TORCH_LIBRARY} has no libc10 beside it")
 endif ()
 
+# Not dnnl's own package file: Debian's asks for OpenCL's headers, which nothing here uses.
+find_path(LVLM_DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h REQUIRED)
+find_library(LVLM_DNNL_LIBRARY dnnl REQUIRED)
+
 set(TORCH_INCLUDE_DIRS "${LVLM_TORCH_INCLUDE_DIR}")
-set(TORCH_LIBRARIES "${LVLM_TORCH_LIBRARY}" "${LVLM_TORCH_c10}")
+# oneDNN before LibTorch, whether it is known to be needed yet or not: PyPI's LibTorch has one of its own inside, and of two functions
+# of one name (std::call_once has one for each use) the first counts. With the other's dnnl_sgemm() says that it is not implemented.
+set(TORCH_LIBRARIES -Wl,--push-state,--no-as-needed "${LVLM_DNNL_LIBRARY}" -Wl,--pop-state "${LVLM_TORCH_LIBRARY}" "${LVLM_TORCH_c10}")
 if (LVLM_TORCH_torch_cuda)
   # Nothing calls into it by name: it says that it is there when it is loaded.
   list(APPEND TORCH_LIBRARIES -Wl,--push-state,--no-as-needed "${LVLM_TORCH_torch_cuda}" "${LVLM_TORCH_c10_cuda}" -Wl,--pop-state)

@@ -208,7 +208,7 @@ class CannotServe(unittest.TestCase):
         with wt.temporary_folder() as folder:
             server = ParaViewServer(folder, 1)
             self.addCleanup(server.kill)
-            self.assertIn("/nowhere/config.json: No such file", wt.sentence("--server", "127.0.0.1:%d" % server.port, "--model", "/nowhere"))
+            self.assertIn("/nowhere: there is no such model folder", wt.sentence("--server", "127.0.0.1:%d" % server.port, "--model", "/nowhere"))
 
     def test_screen(self):
         self.assertIn("there is no screen :987", wt.sentence(DISPLAY=":987"))
