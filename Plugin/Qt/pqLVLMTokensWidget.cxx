@@ -198,7 +198,7 @@ void pqLVLMTokensWidget::showColors()
     const double span = high - low;
     const double value = span > 0 ? (numbers.value(t) - low) / span : 0.0;
     QString tip = this->Table.description(t);
-    if (column == Shares && !std::isnan(numbers.value(t)))
+    if (column == Shares && t < numbers.size() && !std::isnan(numbers[t]))
     {
       tip.insert(tip.lastIndexOf("</p>"),
         tr("<br>%1 %2 %")

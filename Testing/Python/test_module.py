@@ -192,6 +192,16 @@ class Recorded(ModuleTest):
         np.testing.assert_array_equal(lt.grid_cells(image, "patch_col"), np.tile(np.arange(4), (4, 1)))
 
 
+    def test_picture_shares(self):
+        """Of each token what its rows give to the picture, the mean over layers and heads; nothing where no attention was recorded."""
+        data = lt.TraceData()
+        told = self.lvlm.picture_shares(self.reader(data, name="shares.lvlm"))
+        self.assertEqual(told["of"], "attention")
+        np.testing.assert_allclose(told["shares"], data.attention[..., data.span].sum(axis=-1).mean(axis=(0, 1)), rtol=1e-5)
+        without = self.reader(data, name="without.lvlm", tensors={"attention.answer": None})
+        self.assertEqual(self.lvlm.picture_shares(without)["shares"], [])
+
+
 class PaintOver(ModuleTest):
     def setUp(self):
         super().setUp()

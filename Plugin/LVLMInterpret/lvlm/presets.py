@@ -294,13 +294,18 @@ def show_matrix(trace=None, token=None, words=False):
 
 def picture_shares(trace=None):
     """How much of each token of the answer comes from the picture: a dictionary of `shares`, parts of 1, and of what they are,
-    `of`: "relevancy" where show_words() has computed that, else "attention"."""
+    `of`: "relevancy" where show_words() has computed that, else "attention". Of a trace without that, nothing is known."""
     trace = traces.resolve(trace)
     known = _relevancy_gallery(trace)
     if known is not None:
         return {"of": "relevancy", "shares": [row["image_share"] for row in _in_order(pipeline.rows(known, 1))]}
     with pipeline.temporary("LVLMMapGallery", Input=trace, By="AnswerTokens") as gallery:
-        pipeline.update(gallery, "the picture's shares")
+        try:
+            pipeline.update(gallery, "the picture's shares")
+        except Error as error:
+            if "has no tensor 'attention.answer'" not in str(error):
+                raise
+            return {"of": "attention", "shares": []}
         return {"of": "attention", "shares": [row["image_share"] for row in pipeline.rows(gallery, 1)]}
 
 
