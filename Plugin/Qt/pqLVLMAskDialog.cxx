@@ -339,17 +339,26 @@ void pqLVLMAskDialog::showPreview()
   {
     return;
   }
-  const QStringList wanted{ this->readable(), this->Model->directory(),
-    this->ImageMode->currentData().toString() };
+  // Without a model there is the picture alone: what is wrong with its folder stands below that.
+  const bool usable = this->Model->status().Usable;
+  const QStringList wanted{ this->readable(), usable ? this->Model->directory() : QString(),
+    usable ? this->ImageMode->currentData().toString() : QStringLiteral("Default"),
+    usable ? QStringLiteral("usable") : QString() };
   if (wanted == this->Previewed)
   {
     return;
   }
   this->Previewed = wanted;
   const qreal ratio = this->devicePixelRatioF();
-  const lvlm::Preview preview = wanted[0].isEmpty()
+  lvlm::Preview preview = wanted[0].isEmpty()
     ? lvlm::Preview()
     : lvlm::previewPicture(wanted[0], wanted[1], wanted[2], static_cast<int>(PreviewSize * ratio));
+  if (!usable)
+  {
+    preview.Seen = QImage();
+    preview.Part = QRectF();
+    preview.Text.clear();
+  }
   const QSize size = this->Preview->size() - QSize(4, 4);
   const auto show = [&](QLabel* label, const QImage& image, const auto& draw)
   {
@@ -369,10 +378,7 @@ void pqLVLMAskDialog::showPreview()
   show(this->Seen, preview.Seen,
     [&](QPainter& painter, const QRectF& where)
     { painter.drawImage(lvlm::fitted(preview.Seen.size(), where), preview.Seen); });
-  // What is wrong with the model stands below its folder.
-  const bool known =
-    preview.Error.isEmpty() || preview.Small.isNull() || this->Model->status().Usable;
-  this->SeenText->setText(!preview.Error.isEmpty() && known ? preview.Error : preview.Text);
+  this->SeenText->setText(preview.Error.isEmpty() ? preview.Text : preview.Error);
 }
 
 bool pqLVLMAskDialog::eventFilter(QObject* watched, QEvent* event)
