@@ -86,8 +86,9 @@ def ask():
     pointer.click(DIALOG + "ChooseFile")
     gui.wait_for(lambda: gui.prop(DIALOG + "File/FileLineEdit", "text") == path, "the file that was chosen")
     gui.type_text(DIALOG + "Question", QUESTION)
+    gui.wait_for(lambda: gui.prop(DIALOG + "Ask", "enabled") == "true", "the estimate of its cost")
     gui.key(DIALOG + "Question", gui.KEY_RETURN, gui.CONTROL)
-    gui.wait_for(lambda: lvlm.find_traces() and lvlm.answer(), "an answer")
+    gui.wait_for(lambda: lvlm.find_traces() and lvlm.answer(), "an answer", 60)
     gui.wait(500)
     session["trace"] = lvlm.find_traces()[0]
     counted("ask about a picture file", more=2)
