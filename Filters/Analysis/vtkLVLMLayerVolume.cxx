@@ -89,6 +89,7 @@ void vtkLVLMLayerVolume::Compute(const lvlm::Trace& trace, vtkDataObject* data,
 {
   const bool layers = this->Axis == LAYERS;
   const auto reduction = this->Reduction == MEAN ? lvlm::Reduction::Mean : lvlm::Reduction::Maximum;
+  trace.tensor(lvlm::tensor_name::AttentionAnswer); // without one no layer is in range
   const lvlm::TraceShape shape = lvlm::shapeOf(trace);
   lvlm::Selection selection = this->Select(trace, this->GetTokensToUse(trace, outputs),
     layers ? this->Layers : lvlm::Indices(), BEST_OF_EACH_LAYER);

@@ -340,7 +340,7 @@ void pqLVLMAskDialog::showPreview()
     return;
   }
   // Without a model there is the picture alone: what is wrong with its folder stands below that.
-  const bool usable = this->Model->status().Usable;
+  const bool usable = this->Model->isUsable();
   const QStringList wanted{ this->readable(), usable ? this->Model->directory() : QString(),
     usable ? this->ImageMode->currentData().toString() : QStringLiteral("Default"),
     usable ? QStringLiteral("usable") : QString() };

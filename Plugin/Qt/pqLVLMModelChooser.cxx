@@ -116,6 +116,7 @@ void pqLVLMModelChooser::refresh()
   {
     return;
   }
+  this->Probed = this->directory();
   this->Status =
     lvlm::probeModel(this->Server->session(), this->directory(), this->Question, this->Settings);
   const QString text = this->Status.Text.toHtmlEscaped();

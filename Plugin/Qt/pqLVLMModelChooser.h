@@ -44,6 +44,8 @@ public:
 
   /// Of the folder that is shown.
   const lvlm::ModelStatus& status() const { return this->Status; }
+  /// Whether the folder that is named now is known to be usable: the status comes a moment later.
+  bool isUsable() const { return this->Status.Usable && this->Probed == this->directory(); }
 
 public Q_SLOTS:
   /// Asks the server, now.
@@ -69,6 +71,7 @@ private:
   vtkSMProxy* Question = nullptr;
   QVariantMap Settings;
   lvlm::ModelStatus Status;
+  QString Probed; ///< the folder that Status is of
 };
 
 #endif
