@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from . import traces
-from .errors import Error
+from .errors import Error, numpy_module
 from .whole_files import readable, replacing
 
 MEGABYTE = 1000000
@@ -21,22 +21,13 @@ def save_page(trace, path, megabytes=4, relevancy=None):
     an LVLMRelevancy filter: with its settings; False: none.
     """
     target, room = _target(path), _room(megabytes)
-    content = _content_module().page(traces.resolve(trace), room, relevancy)
+    content = numpy_module("page_content", "pages are").page(traces.resolve(trace), room, relevancy)
     try:
         with replacing(target) as partial:
             partial.write_bytes(content)
     except OSError as error:
         raise Error("path: %s cannot be written: %s" % (readable(target), error.strerror or error)) from None
     return str(target)
-
-
-def _content_module():
-    """What needs numpy is loaded only now: all else of lvlm works without it."""
-    try:
-        from . import page_content
-    except ModuleNotFoundError as error:
-        raise Error("this Python has no %s, which pages are made with: apt-get install python3-numpy" % error.name) from None
-    return page_content
 
 
 def _target(path):

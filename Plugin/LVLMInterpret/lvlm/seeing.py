@@ -8,7 +8,7 @@ from paraview import servermanager, simple
 
 from . import pipeline, traces
 from .editing import asked_picture, check_edits, crops, mode_of
-from .errors import Error
+from .errors import Error, numpy_module
 from .questions import READER
 
 LONGEST = 512  # pixels of the longer edge of a small picture
@@ -23,12 +23,7 @@ class Preview:
 
 
 def _pictures():
-    """What needs numpy is loaded only now: all else of lvlm works without it."""
-    try:
-        from . import pictures
-    except ModuleNotFoundError as error:
-        raise Error("this Python has no %s, which previews are made with: apt-get install python3-numpy" % error.name) from None
-    return pictures
+    return numpy_module("pictures", "previews are")
 
 
 def preview(picture, edits=(), model="", image_mode="Default", longest=LONGEST):
