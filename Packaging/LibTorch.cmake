@@ -22,10 +22,14 @@ find_library(LVLM_DNNL_LIBRARY dnnl REQUIRED)
 set(TORCH_INCLUDE_DIRS "${LVLM_TORCH_INCLUDE_DIR}")
 # oneDNN before LibTorch, whether it is known to be needed yet or not: PyPI's LibTorch has one of its own inside, and of two functions
 # of one name (std::call_once has one for each use) the first counts. With the other's dnnl_sgemm() says that it is not implemented.
-set(TORCH_LIBRARIES -Wl,--push-state,--no-as-needed "${LVLM_DNNL_LIBRARY}" -Wl,--pop-state "${LVLM_TORCH_LIBRARY}" "${LVLM_TORCH_c10}")
+# Nothing calls into torch_cuda by name: it says that it is there when it is loaded. All of it between one pair of flags: of two pairs
+# CMake keeps one where a library that is linked statically passes them on, and the GPU is not found.
+set(TORCH_LIBRARIES -Wl,--push-state,--no-as-needed "${LVLM_DNNL_LIBRARY}" "${LVLM_TORCH_LIBRARY}" "${LVLM_TORCH_c10}")
 if (LVLM_TORCH_torch_cuda)
-  # Nothing calls into it by name: it says that it is there when it is loaded.
-  list(APPEND TORCH_LIBRARIES -Wl,--push-state,--no-as-needed "${LVLM_TORCH_torch_cuda}" "${LVLM_TORCH_c10_cuda}" -Wl,--pop-state)
+  list(APPEND TORCH_LIBRARIES "${LVLM_TORCH_torch_cuda}" "${LVLM_TORCH_c10_cuda}")
+endif ()
+list(APPEND TORCH_LIBRARIES -Wl,--pop-state)
+if (LVLM_TORCH_torch_cuda)
   # What PyPI's LibTorch needs lies in packages beside it. It finds them while running; the linker has to be told.
   file(GLOB torch_needs "${torch_libraries}/../../nvidia/*/lib")
   list(TRANSFORM torch_needs PREPEND "-Wl,-rpath-link,")

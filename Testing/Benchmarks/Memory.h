@@ -18,15 +18,27 @@ class PeakMemory
 public:
   PeakMemory() : Start(anonymous()), Sampler([this] { this->sample(); }) {}
 
-  /// Bytes, from the start to the highest point. Once: it ends the measurement.
+  ~PeakMemory() { this->stop(); }
+  PeakMemory(const PeakMemory&) = delete;
+  PeakMemory& operator=(const PeakMemory&) = delete;
+
+  /// Bytes, from the start to the highest point. It ends the measurement.
   std::size_t growth()
   {
-    this->Stop = true;
-    this->Sampler.join();
+    this->stop();
     return this->Peak - std::min(this->Peak.load(), this->Start);
   }
 
 private:
+  void stop()
+  {
+    this->Stop = true;
+    if (this->Sampler.joinable())
+    {
+      this->Sampler.join();
+    }
+  }
+
   static std::size_t anonymous()
   {
     std::ifstream status("/proc/self/status");

@@ -13,7 +13,7 @@ namespace
 template <typename Real>
 Tensor copied(const at::Tensor& tensor)
 {
-  const at::Tensor flat = tensor.contiguous();
+  const at::Tensor flat = tensor.to(at::kCPU).contiguous();
   const Real* data = flat.data_ptr<Real>();
   return Tensor::of(std::vector<Real>(data, data + flat.numel()), flat.sizes().vec());
 }

@@ -4,6 +4,8 @@
 #ifndef LVLM_TESTING_MODELPARTS_H
 #define LVLM_TESTING_MODELPARTS_H
 
+#include "TestDevice.h"
+
 #include "Models/Llava/LlavaModel.h"
 
 #include <cmath>
@@ -16,6 +18,7 @@ inline std::shared_ptr<const lvlm::llava::LlavaModel> openPart(const std::string
 {
   lvlm::llava::ModelOptions options;
   options.precision = precision;
+  options.device = testDevice();
   options.threads = 1;
   options.rank = rank;
   options.ranks = ranks;

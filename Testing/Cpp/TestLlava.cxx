@@ -244,7 +244,7 @@ void compareResaved(const std::string& root)
       const std::string own = file.path().filename().string();
       if (own.rfind("model", 0) == 0)
       {
-        std::filesystem::create_symlink(file.path(), folder + "/" + own);
+        std::filesystem::create_symlink(std::filesystem::absolute(file.path()), folder + "/" + own);
       }
     }
     const SafetensorsFile golden(folder + "/golden.safetensors");

@@ -113,7 +113,7 @@ def make_checkpoint(folder: Path, case: dict, seed: int) -> None:
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
     text = case["text"](**{**TEXT, **case["numbers"]}, bos_token_id=1, eos_token_id=2)
-    config = LlavaConfig(CLIPVisionConfig(**VISION), text, image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    config = LlavaConfig(vision_config=CLIPVisionConfig(**VISION), text_config=text, image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
                          image_seq_length=9, tie_word_embeddings=text.tie_word_embeddings)
     model = LlavaForConditionalGeneration(config)
     with torch.no_grad():  # larger than initializer_range, so that attention is far from uniform

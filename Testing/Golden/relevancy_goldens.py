@@ -205,7 +205,7 @@ def make_grid24(folder: Path, tokenizer_from: Path) -> None:
     text = LlamaConfig(hidden_size=32, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
                        num_key_value_heads=2, vocab_size=320, max_position_embeddings=1024, rms_norm_eps=1e-5)
     model = LlavaForConditionalGeneration(LlavaConfig(
-        vision, text, image_token_index=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=576))
+        vision_config=vision, text_config=text, image_token_index=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=576))
     with torch.no_grad():  # larger than initializer_range, so that attention is far from uniform
         for p in model.parameters():
             p.mul_(6 if p.dim() > 1 else 1)

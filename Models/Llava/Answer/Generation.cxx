@@ -5,6 +5,8 @@
 #include "Models/Llava/Network/ImageFeatures.h"
 #include "Models/Trace/Error.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -14,6 +16,9 @@ namespace lvlm::llava
 
 namespace
 {
+/// Numbers whose copying is worth a thread.
+constexpr std::int64_t CopyWork = 1 << 18;
+
 /// Rows of [heads, n, keys], float32 on the CPU, written to rows [rowBegin, rowBegin + n) of a
 /// slab.
 void writeRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t rowBegin,
@@ -21,14 +26,19 @@ void writeRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t rowBegin,
 {
   const std::int64_t n = values.size(1), keys = values.size(2);
   const float* data = values.data_ptr<float>();
-  for (std::int64_t head = 0; head < values.size(0); ++head)
-  {
-    for (std::int64_t row = 0; row < n; ++row)
+  const std::int64_t grain = std::max<std::int64_t>(1, CopyWork / (n * keys)); // heads of a thread
+  at::parallel_for(0, values.size(0), grain,
+    [&](std::int64_t begin, std::int64_t end)
     {
-      const std::int64_t seen = std::min(keys, firstPosition + row + 1); // the causal part
-      buffer.write(slab, head, rowBegin + row, data + (head * n + row) * keys, seen);
-    }
-  }
+      for (std::int64_t head = begin; head < end; ++head)
+      {
+        for (std::int64_t row = 0; row < n; ++row)
+        {
+          const std::int64_t seen = std::min(keys, firstPosition + row + 1); // the causal part
+          buffer.write(slab, head, rowBegin + row, data + (head * n + row) * keys, seen);
+        }
+      }
+    });
 }
 }
 
@@ -131,16 +141,7 @@ Generation::Generation(const LlavaModel::Impl& model, const Question& question,
 /// A damaged weight shows here first: one NaN in a layer spreads to the whole hidden state.
 void Generation::checkFinite(const at::Tensor& values, const std::string& where)
 {
-  this->Captured.bring(at::isfinite(values).all(), at::kBool,
-    [this, where](const at::Tensor& finite)
-    {
-      if (!finite.item<bool>())
-      {
-        fail(this->Model.directory, ": ", where,
-          " gave a value that is not finite: its weights are damaged, or the ",
-          "precision is too low for this model");
-      }
-    });
+  requireFinite(this->Captured, values, this->Model.directory + ": " + where);
 }
 
 void Generation::keepRows(CaptureBuffer& buffer, std::int64_t slab, std::int64_t rowBegin,
@@ -217,7 +218,7 @@ at::Tensor Generation::layers(at::Tensor hidden, const Progress& progress, const
     hidden = decoder.layer(i).forward(
       hidden, rope, this->Fed, &cache, this->Buffers, tap, blocked); // [n, D]
     this->Model.checkpoint->requireIntact(); // before the numbers are blamed for it
-    this->checkFinite(hidden, "decoder layer " + std::to_string(i));
+    this->checkFinite(hidden, "the output of decoder layer " + std::to_string(i));
     this->captureHidden(i + 1, hidden);
   }
   this->Captured.finish();
@@ -230,7 +231,7 @@ at::Tensor Generation::logits(const at::Tensor& hidden)
   const at::Tensor last = hidden.narrow(0, hidden.size(0) - 1, 1);                // [1, D]
   at::Tensor logits = this->Model.decoder.logits(last, this->Buffers).squeeze(0); // [V]
   this->Model.checkpoint->requireIntact();
-  this->checkFinite(logits, "the output projection");
+  this->checkFinite(logits, "the output projection's result");
   this->Captured.finish();
   return logits;
 }
@@ -254,7 +255,7 @@ at::Tensor Generation::embedPrompt(const picture::SeenPicture& seen, const Progr
   const at::Tensor image =
     imageFeatures(this->Model, seen, this->Buffers, tap, progress); // [image tokens, D]
   this->Model.checkpoint->requireIntact();
-  this->checkFinite(image, "the vision tower");
+  this->checkFinite(image, "the vision tower's result");
   this->Captured.finish();
   std::vector<std::int64_t> ids = this->Input.ids;
   const auto first = ids.begin() + static_cast<std::ptrdiff_t>(this->Input.featureStart);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "Arrivals.h"
 
+#include "Models/Trace/Error.h"
+
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <cmath>
 #include <utility>
 
 namespace lvlm::llava
@@ -47,6 +50,21 @@ void Arrivals::finish()
   {
     each.use(each.values);
   }
+}
+
+void requireFinite(Arrivals& arrivals, const at::Tensor& values, const std::string& where)
+{
+  // A sum is finite unless a value is not, or the values are about to overflow anyway.
+  arrivals.bring(values.sum(), at::kDouble,
+    [where](const at::Tensor& sum)
+    {
+      if (!std::isfinite(sum.item<double>()))
+      {
+        fail(where,
+          " is not finite: the weights are damaged, or the precision is too low for this ",
+          "model");
+      }
+    });
 }
 
 } // namespace lvlm::llava

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace lvlm::llava
@@ -36,6 +37,10 @@ private:
   std::int64_t Bytes = 0;
   at::Device From = at::kCPU;
 };
+
+/// Throws Error, at the arrivals' next finish() at the latest, if a value is not finite: "`where`
+/// is not finite", and what that may come from.
+void requireFinite(Arrivals& arrivals, const at::Tensor& values, const std::string& where);
 
 } // namespace lvlm::llava
 

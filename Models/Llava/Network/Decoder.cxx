@@ -4,6 +4,7 @@
 #include "Models/Trace/Error.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace lvlm::llava
@@ -11,14 +12,19 @@ namespace lvlm::llava
 
 namespace
 {
+/// A last block that is small would cost as much as a whole one where weights are widened.
+bool goesInBlocks(const at::Tensor& x)
+{
+  return x.size(0) >= 2 * DecoderBlockRows;
+}
+
 /// `work` on blocks of x's rows, so that an abort is noticed in a long prompt, and what is only
 /// needed between two linear maps stays small: [n, D] -> [n, ...].
 template <typename Work>
 at::Tensor inBlocks(const at::Tensor& x, BufferPool& pool, const Work& work)
 {
   const std::int64_t n = x.size(0);
-  // A last block that is small would cost as much as a whole one where weights are widened.
-  if (n < 2 * DecoderBlockRows)
+  if (!goesInBlocks(x))
   {
     return work(x);
   }
@@ -36,10 +42,14 @@ at::Tensor inBlocks(const at::Tensor& x, BufferPool& pool, const Work& work)
   return result;
 }
 
-at::Tensor applyInBlocks(const Linear& linear, const at::Tensor& x, Workspace& workspace)
+at::Tensor applyInBlocks(const Linear& linear, const Activations& x, Workspace& workspace)
 {
-  return inBlocks(
-    x, workspace.pool, [&](const at::Tensor& part) { return apply(linear, part, workspace); });
+  if (!goesInBlocks(x.rows()))
+  {
+    return apply(linear, x, workspace);
+  }
+  return inBlocks(x.rows(), workspace.pool,
+    [&](const at::Tensor& part) { return apply(linear, part, workspace); });
 }
 
 at::Tensor rowsOf(const at::Tensor& x, const at::Tensor& wanted)
@@ -115,7 +125,7 @@ void DecoderLayer::takeParts(const WeightStore& weights, const std::string& laye
 }
 
 at::Tensor DecoderLayer::heads(const Linear& map, const at::Tensor& norm, std::int64_t count,
-  const at::Tensor& x, const Rope& rope, Workspace& workspace) const
+  const Activations& x, const Rope& rope, Workspace& workspace) const
 {
   at::Tensor all = applyInBlocks(map, x, workspace); // [n, count * d]
   if (norm.defined())
@@ -126,13 +136,15 @@ at::Tensor DecoderLayer::heads(const Linear& map, const at::Tensor& norm, std::i
   return turnedHeads(all, count, rope);
 }
 
-at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, Workspace& workspace,
+at::Tensor DecoderLayer::attention(const Activations& x, const Rope& rope, Workspace& workspace,
   const Mixer& mixer, const at::Tensor& wanted) const
 {
   const checkpoint::TextConfig& config = this->Config;
   const Rope asking{ rowsOf(rope.cos, wanted), rowsOf(rope.sin, wanted) };
+  const std::optional<Activations> some =
+    wanted.defined() ? std::optional<Activations>(rowsOf(x.rows(), wanted)) : std::nullopt;
   const at::Tensor q = this->heads(
-    this->Query, this->QueryNorm, config.heads, rowsOf(x, wanted), asking, workspace); // [Hd, m, d]
+    this->Query, this->QueryNorm, config.heads, some ? *some : x, asking, workspace); // [Hd, m, d]
   at::Tensor k =
     this->heads(this->Key, this->KeyNorm, config.keyValueHeads, x, rope, workspace); // [Hkv, n, d]
   at::Tensor v = splitHeads(applyInBlocks(this->Value, x, workspace), config.keyValueHeads);
@@ -143,7 +155,7 @@ at::Tensor DecoderLayer::attention(const at::Tensor& x, const Rope& rope, Worksp
 at::Tensor DecoderLayer::feedForward(const at::Tensor& x, Workspace& workspace) const
 {
   return inBlocks(x, workspace.pool,
-    [&](const at::Tensor& part)
+    [&](const Activations& part)
     {
       at::Tensor gate =
         activate(this->Config.activation, apply(this->Gate, part, workspace)); // [m, I]

@@ -57,13 +57,13 @@ public:
 private:
   friend class DecoderLayerGradient; // the same computation, back-propagated
 
-  at::Tensor attention(const at::Tensor& x, const Rope& rope, Workspace& workspace,
+  at::Tensor attention(const Activations& x, const Rope& rope, Workspace& workspace,
     const Mixer& mixer, const at::Tensor& wanted) const;
   at::Tensor feedForward(const at::Tensor& x, Workspace& workspace) const;
   void takeParts(const WeightStore& weights, const std::string& layer);
   /// Queries or keys of x [n, D]: [heads, n, d], turned, and normalized where `norm` is defined.
   at::Tensor heads(const Linear& map, const at::Tensor& norm, std::int64_t count,
-    const at::Tensor& x, const Rope& rope, Workspace& workspace) const;
+    const Activations& x, const Rope& rope, Workspace& workspace) const;
 
   checkpoint::TextConfig Config;
   at::Tensor InputNorm, PostNorm;

@@ -122,6 +122,15 @@ at::Tensor directProduct(const at::Tensor& x, const at::Tensor& weight, const at
 }
 }
 
+const at::Tensor& Activations::terms() const
+{
+  if (!this->Terms.defined())
+  {
+    this->Terms = bfloat16Terms(this->Rows);
+  }
+  return this->Terms;
+}
+
 bool takesProduct(const at::Tensor& x, const at::Tensor& weight)
 {
   return takesTerms(x, weight) ||
@@ -129,15 +138,15 @@ bool takesProduct(const at::Tensor& x, const at::Tensor& weight)
       (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16));
 }
 
-at::Tensor product(
-  const at::Tensor& activations, const at::Tensor& weight, const at::Tensor& bias, BufferPool& pool)
+at::Tensor product(const Activations& activations, const at::Tensor& weight, const at::Tensor& bias,
+  BufferPool& pool)
 {
-  if (takesTerms(activations, weight))
+  if (takesTerms(activations.rows(), weight))
   {
-    at::Tensor y = termProduct(activations, weight.t()); // [n, out]
+    at::Tensor y = termProduct(activations.terms(), weight.t()); // [n, out]
     return bias.defined() ? y.add_(bias) : y;
   }
-  const at::Tensor x = activations.contiguous(); // [n, in]
+  const at::Tensor x = activations.rows().contiguous(); // [n, in]
   const at::ScalarType type = x.scalar_type();
   const bool rounded = type == at::kBFloat16;
   const at::Tensor added = bias.defined() ? bias.to(at::kFloat).contiguous() : bias; // [out]
@@ -174,7 +183,7 @@ at::Tensor transposedProduct(const at::Tensor& gradient, const at::Tensor& weigh
 {
   if (takesTerms(gradient, weight))
   {
-    return termProduct(gradient, weight);
+    return termProduct(bfloat16Terms(gradient), weight);
   }
   const at::Tensor g = gradient.contiguous(); // [n, out]
   const at::ScalarType type = g.scalar_type();
@@ -197,7 +206,8 @@ at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, double facto
 {
   if (!a.device().is_cpu() || a.scalar_type() != at::kFloat)
   {
-    return at::bmm(a, b).mul_(factor);
+    const at::Tensor y = at::bmm(a, b);
+    return factor == 1 ? y : y.mul_(factor);
   }
   const std::int64_t batch = a.size(0);
   at::Tensor y = pool.empty({ batch, a.size(1), b.size(2) }, at::kFloat); // [h, n, m]

@@ -22,6 +22,22 @@
 namespace lvlm::llava
 {
 
+/// Rows [n, in] that one or several maps read. What the maps can share, the three terms on a
+/// device, is made once.
+class Activations
+{
+public:
+  Activations(const at::Tensor& rows) : Rows(rows) {} // rows are activations: converted in silence
+
+  const at::Tensor& rows() const { return this->Rows; }
+  /// bfloat16Terms() of the rows: [3 n, in].
+  const at::Tensor& terms() const;
+
+private:
+  at::Tensor Rows;
+  mutable at::Tensor Terms; ///< when they have been asked for
+};
+
 /// Whether product() and transposedProduct() take these activations and weights: on a CPU, float32
 /// or bfloat16; on another device, float32 with bfloat16 weights.
 bool takesProduct(const at::Tensor& x, const at::Tensor& weight);
@@ -29,7 +45,7 @@ bool takesProduct(const at::Tensor& x, const at::Tensor& weight);
 /// x W^T + bias: x [n, in], weight [out, in] of any stored type, bias [out] or undefined ->
 /// [n, out] in x's type.
 at::Tensor product(
-  const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, BufferPool& pool);
+  const Activations& x, const at::Tensor& weight, const at::Tensor& bias, BufferPool& pool);
 
 /// Bytes that a product of [n, in] activations with numbers of `element` bytes may take beside its
 /// result.

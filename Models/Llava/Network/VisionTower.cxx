@@ -31,7 +31,7 @@ at::Tensor VisionLayer::forward(
   const at::Tensor& hidden, Workspace& workspace, const AttentionTap& tap) const
 {
   const checkpoint::VisionConfig& config = this->Config;
-  const at::Tensor x =
+  const Activations x =
     layerNorm(hidden, this->Norm1Weight, this->Norm1Bias, config.layerNormEps); // [N, D]
   const double scale = 1.0 / std::sqrt(static_cast<double>(config.headSize()));
   const at::Tensor q = splitHeads(apply(this->Query, x, workspace), config.heads); // [Hv, N, d]

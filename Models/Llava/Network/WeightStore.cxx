@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "WeightStore.h"
 
-#include "Products.h"
 #include "TorchTensors.h"
 
 namespace lvlm::llava
@@ -70,12 +69,13 @@ Linear WeightStore::linearOf(const std::string& slot, const at::Tensor& weight) 
   return { slot, weight, at::Tensor(), this->Copies };
 }
 
-at::Tensor apply(const Linear& linear, const at::Tensor& x, Workspace& workspace)
+at::Tensor apply(const Linear& linear, const Activations& activations, Workspace& workspace)
 {
   workspace.pulse.beat();
+  const at::Tensor& x = activations.rows();
   const at::Tensor weight = linear.weightBeside(x); // [out, in]
   return takesProduct(x, weight)
-    ? product(x, weight, linear.bias, workspace.pool)
+    ? product(activations, weight, linear.bias, workspace.pool)
     : at::linear(x, workspace.widened(linear.slot, weight, x.scalar_type()),
         linear.bias.defined() ? linear.bias.to(x.scalar_type()) : at::Tensor());
 }

@@ -7,6 +7,7 @@
 
 #include "BufferPool.h"
 #include "DeviceWeights.h"
+#include "Products.h"
 #include "Pulse.h"
 
 #include "Models/Checkpoint/Checkpoint.h"
@@ -85,7 +86,7 @@ private:
 };
 
 /// x [n, in] -> x W^T + b [n, out], in x's type (see Products.h).
-at::Tensor apply(const Linear& linear, const at::Tensor& x, Workspace& workspace);
+at::Tensor apply(const Linear& linear, const Activations& x, Workspace& workspace);
 
 /// gradient [n, out] -> gradient W [n, in]: the way back through apply().
 at::Tensor applyTransposed(const Linear& linear, const at::Tensor& gradient, Workspace& workspace);

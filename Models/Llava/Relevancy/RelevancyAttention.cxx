@@ -77,12 +77,11 @@ void softmaxGradientAnywhere(
       : softmaxGradient<float>(probabilities, gradient, relevance);
     return;
   }
-  const at::Tensor product = probabilities * gradient; // [Hd, n, keys]
   if (relevance.defined())
   {
-    relevance = product.clamp_min(0).mean(0);
+    relevance = (probabilities * gradient).clamp_min_(0).mean(0);
   }
-  gradient = product - probabilities * product.sum(-1, /*keepdim=*/true);
+  gradient = at::_softmax_backward_data(gradient, probabilities, -1, gradient.scalar_type());
 }
 }
 

@@ -41,7 +41,7 @@ LinearGradient::LinearGradient(const Linear& linear, Workspace& workspace)
 {
 }
 
-at::Tensor LinearGradient::forward(const at::Tensor& x) const
+at::Tensor LinearGradient::forward(const Activations& x) const
 {
   return apply(*this->Source, x, *this->Buffers);
 }
@@ -117,7 +117,7 @@ DecoderLayerGradient::DecoderLayerGradient(
   this->Out = linear(layer.Out);
   const Rope rope = ropeAngles(config, 0, hidden.size(0), hidden);
   this->InverseRope = { rope.cos, rope.sin.neg() }; // a rotation's transpose turns the other way
-  const at::Tensor& x = this->InputNorm.output();   // [S, D]
+  const Activations x = this->InputNorm.output();   // [S, D]
   AttentionMask mask;
   mask.causal = true;
   mask.window = config.slidingWindow;
@@ -132,7 +132,7 @@ DecoderLayerGradient::DecoderLayerGradient(
 
 /// Queries or keys of x [S, D]: [heads, S, d]. Keeps the norm, where there is one.
 at::Tensor DecoderLayerGradient::heads(const LinearGradient& map, const at::Tensor& weight,
-  std::optional<NormGradient>& norm, const at::Tensor& x, const Rope& rope) const
+  std::optional<NormGradient>& norm, const Activations& x, const Rope& rope) const
 {
   at::Tensor all = map.forward(x); // [S, heads * d]
   const std::int64_t count = all.size(1) / this->HeadSize;
@@ -167,8 +167,9 @@ at::Tensor DecoderLayerGradient::feedForward(
   this->Gate = LinearGradient(layer.Gate, workspace);
   this->Up = LinearGradient(layer.Up, workspace);
   this->Down = LinearGradient(layer.Down, workspace);
-  const at::Tensor gate = this->Gate.forward(this->PostNorm.output()); // [S, I]
-  const at::Tensor up = this->Up.forward(this->PostNorm.output());     // [S, I]
+  const Activations x = this->PostNorm.output();
+  const at::Tensor gate = this->Gate.forward(x); // [S, I]
+  const at::Tensor up = this->Up.forward(x);     // [S, I]
   this->GateSlope = activationSlope(config.activation, gate).mul_(up);
   this->Activated = activate(config.activation, gate); // overwrites gate
   return this->Down.forward(this->Activated * up);     // [S, D]
@@ -211,7 +212,7 @@ VisionLayerGradient::VisionLayerGradient(
   this->Fc2 = linear(layer.Fc2);
   this->Norm1 =
     NormGradient::layer(hidden, layer.Norm1Weight, layer.Norm1Bias, config.layerNormEps);
-  const at::Tensor& x = this->Norm1.output(); // [N, D]
+  const Activations x = this->Norm1.output(); // [N, D]
   this->Attention.emplace(splitHeads(this->Query.forward(x), this->Heads),
     splitHeads(this->Key.forward(x), this->Heads), splitHeads(this->Value.forward(x), this->Heads),
     1.0 / std::sqrt(static_cast<double>(config.headSize())), AttentionMask(), workspace.pool);

@@ -29,7 +29,7 @@ class LinearGradient
 public:
   LinearGradient() = default;
   LinearGradient(const Linear& linear, Workspace& workspace);
-  at::Tensor forward(const at::Tensor& x) const;     ///< [n, in] -> [n, out]
+  at::Tensor forward(const Activations& x) const;    ///< [n, in] -> [n, out]
   at::Tensor back(const at::Tensor& gradient) const; ///< [n, out] -> [n, in]
 
 private:
@@ -74,7 +74,7 @@ public:
 private:
   at::Tensor feedForward(const DecoderLayer& layer, const at::Tensor& middle, Workspace& workspace);
   at::Tensor heads(const LinearGradient& map, const at::Tensor& weight,
-    std::optional<NormGradient>& norm, const at::Tensor& x, const Rope& rope) const;
+    std::optional<NormGradient>& norm, const Activations& x, const Rope& rope) const;
   at::Tensor headsBack(const LinearGradient& map, const std::optional<NormGradient>& norm,
     const at::Tensor& gradient, std::int64_t first) const;
 

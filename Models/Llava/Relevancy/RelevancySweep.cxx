@@ -9,7 +9,6 @@
 #include "Models/Trace/ByteText.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace lvlm::llava
 {
@@ -55,15 +54,6 @@ void LayerProduct::receive(const Tensor& rows)
 
 namespace
 {
-void checkFinite(const at::Tensor& values, const std::string& directory, const std::string& where)
-{
-  // A sum is finite unless a value is not, or the values are about to overflow anyway.
-  if (!std::isfinite(values.sum().item<double>()))
-  {
-    fail(directory, ": ", where, " is not finite: the weights are damaged, or the model overflows");
-  }
-}
-
 std::string layerText(const char* what, std::int64_t layer, std::int64_t layers)
 {
   return std::string(what) + ", layer " + std::to_string(layer + 1) + " of " +
@@ -200,9 +190,9 @@ void RelevancySweep::forwardVision(const Progress& progress)
       layerText("Seeing the picture", i, tower.layers()));
     this->VisionInputs.push_back(
       VisionLayerGradient(tower.layer(i), this->VisionInputs.back(), this->Buffers).output());
-    checkFinite(this->VisionInputs.back(), this->Model.directory,
-      "vision layer " + std::to_string(i) + "'s output");
+    this->checkFinite(this->VisionInputs.back(), "the output of vision layer " + std::to_string(i));
   }
+  this->Checks.finish();
 }
 
 /// Over the ranks that have layers.
@@ -269,15 +259,21 @@ ranks::Message RelevancySweep::forwardTurn(ranks::Message given, const Progress&
     report(progress, 0.5 + 0.5 * static_cast<double>(i) / static_cast<double>(layers),
       layerText("Reading prompt and answer", i, layers));
     hidden = DecoderLayerGradient(decoder.layer(i), hidden, this->Buffers).output();
-    checkFinite(hidden, this->Model.directory, "decoder layer " + std::to_string(i) + "'s output");
+    this->checkFinite(hidden, "the output of decoder layer " + std::to_string(i));
     this->DecoderInputs.push_back(hidden);
   }
+  this->Checks.finish();
   return decoder.hasLast() ? ranks::Message() : ranks::Message{ {}, { fromTorch(hidden) } };
 }
 
-void RelevancySweep::checkGradient(const GradientJob& job, const std::string& where) const
+void RelevancySweep::checkFinite(const at::Tensor& values, const std::string& where)
 {
-  checkFinite(job.gradient, this->Model.directory, "the gradient of " + job.name + " at " + where);
+  requireFinite(this->Checks, values, this->Model.directory + ": " + where);
+}
+
+void RelevancySweep::checkGradient(const GradientJob& job, const std::string& where)
+{
+  this->checkFinite(job.gradient, "the gradient of " + job.name + " at " + where);
 }
 
 namespace
@@ -355,6 +351,7 @@ void RelevancySweep::decoderLayer(
     job.first = rows.result;
     this->checkGradient(job, "decoder layer " + std::to_string(i));
   }
+  this->Checks.finish();
 }
 
 ranks::Message RelevancySweep::decoderTurn(
@@ -450,6 +447,7 @@ void RelevancySweep::vision(
       }
       this->checkGradient(job, "vision layer " + std::to_string(i));
     }
+    this->Checks.finish();
     if (i < skippedFrom)
     {
       commit(jobs);

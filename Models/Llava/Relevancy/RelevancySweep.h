@@ -9,6 +9,7 @@
 #include "RelevancyLayers.h"
 #include "TracedSequence.h"
 
+#include "Models/Llava/Network/Arrivals.h"
 #include "Models/Llava/Network/LlavaModelImpl.h"
 #include "Models/Ranks/Team.h"
 
@@ -108,13 +109,16 @@ private:
     std::int64_t layer, std::vector<GradientJob>& jobs, bool toImage, const Progress& progress);
   ranks::Message pass(
     ranks::Direction direction, const ranks::Team::Turn& turn, const Progress& progress);
-  void checkGradient(const GradientJob& job, const std::string& where) const;
+  /// Both fail at the next Checks.finish() at the latest.
+  void checkFinite(const at::Tensor& values, const std::string& where);
+  void checkGradient(const GradientJob& job, const std::string& where);
 
   const LlavaModel::Impl& Model;
   const TracedSequence& Sequence;
   ranks::Team& Team;
   std::vector<std::int64_t> Ids; ///< [S]
   Workspace Buffers;
+  Arrivals Checks;
   std::vector<at::Tensor> DecoderInputs; ///< of this rank's layers, [S, D] each; last the output
   std::vector<at::Tensor> VisionInputs;  ///< Lv + 1 times [N, D], on rank 0
 };

@@ -47,7 +47,8 @@ def theirs(args) -> None:
                 out = model(input_ids=given, pixel_values=pixels if step == 0 else None, past_key_values=cache, use_cache=True,
                             attention_mask=torch.ones(1, ids.shape[1] + step, dtype=torch.long, device=args.device), output_attentions=True)
                 cache, given = out.past_key_values, out.logits[:, -1:].argmax(-1)
-                kept.append([a[0, :, -1].float().cpu() for a in out.attentions])  # what a trace keeps
+                # What a trace keeps: the rows that predict tokens, and every row of the last layer.
+                kept.append([a[0, :, -1].float().cpu() for a in out.attentions] + [out.attentions[-1][0].float().cpu()])
                 times.append(time.perf_counter())
         first, further = times[1] - times[0], (times[-1] - times[1]) / max(1, args.tokens - 1)
         best = {"first": min(first, best.get("first", first)), "further": min(further, best.get("further", further))}

@@ -45,7 +45,7 @@ def main() -> None:
                        num_attention_heads=args.heads, num_key_value_heads=args.heads, vocab_size=args.vocabulary,
                        rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
     image_token = json.loads((GOLDEN / "config.json").read_text())["image_token_index"]
-    model = LlavaForConditionalGeneration(LlavaConfig(vision, text, image_token_index=image_token))
+    model = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_token_index=image_token))
     model.to(getattr(torch, args.type)).save_pretrained(args.folder, max_shard_size=args.shard)
     shutil.copy(GOLDEN / "tokenizer.json", args.folder)
     settings = json.loads((GOLDEN / "preprocessor_config.json").read_text())
