@@ -19,8 +19,9 @@ int ranksOnHost();
 /// Sets the threads of Torch and OpenMP for the calling thread's work; 0 means standardThreads().
 void useThreads(int threads);
 
-/// Bytes that can still be allocated: the system's or the control group's, whichever is less.
-std::size_t availableMemory();
+/// Bytes that this process can still allocate: the least of what the system, its control groups and
+/// `ulimit -d` leave. In a run on several ranks those of its host share the first two.
+std::size_t availableMemory(int ranks = 1);
 
 } // namespace lvlm::llava
 

@@ -74,9 +74,7 @@ void Answering::checkMemory() const
 {
   const QuestionCost cost =
     this->Owner.cost(this->Asked, static_cast<std::int64_t>(this->Input.ids.size()));
-  // The other ranks of the host need about as much at the same time.
-  const auto sharing = static_cast<std::size_t>(this->Team.size() > 1 ? ranksOnHost() : 1);
-  const std::size_t available = availableMemory() / sharing;
+  const std::size_t available = availableMemory(this->Team.size());
   if (cost.total() > available)
   {
     fail("this question needs up to ", byteText(cost.total()), " of memory (attention.answer ",

@@ -34,8 +34,7 @@ void PromptPass::checkMemory(const LlavaModel& model) const
 {
   const auto positions = static_cast<std::int64_t>(this->Input.ids.size());
   const std::size_t needed = model.cost(this->Asked, positions).total();
-  const auto sharing = static_cast<std::size_t>(this->Team.size() > 1 ? ranksOnHost() : 1);
-  if (const std::size_t available = availableMemory() / sharing; needed > available)
+  if (const std::size_t available = availableMemory(this->Team.size()); needed > available)
   {
     fail("reading ", positions, " positions once more needs up to ", byteText(needed),
       " of memory, ", byteText(available), " are available");

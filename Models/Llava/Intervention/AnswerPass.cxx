@@ -147,8 +147,7 @@ void checkPassMemory(
     static_cast<std::size_t>(element * (rows * row + tower + weights + S * D + more) +
       productScratch(rows, D, element) + productScratch(rows, text.intermediate, element) +
       LogitBytes);
-  const auto sharing = static_cast<std::size_t>(model.options.ranks > 1 ? ranksOnHost() : 1);
-  if (const std::size_t available = availableMemory() / sharing; needed > available)
+  if (const std::size_t available = availableMemory(model.options.ranks); needed > available)
   {
     fail("an intervention over ", S, " positions needs about ", byteText(needed), " of memory, ",
       byteText(available), " are available");

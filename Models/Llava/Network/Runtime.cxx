@@ -5,10 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include <sched.h>
@@ -29,14 +26,6 @@ int affinityCores()
   cpu_set_t set;
   CPU_ZERO(&set);
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-/// -1 when the file is absent or says "max".
-std::int64_t numberIn(const char* path)
-{
-  std::ifstream file(path);
-  std::int64_t value = -1;
-  return file >> value ? value : -1;
 }
 }
 
@@ -71,31 +60,6 @@ void useThreads(int threads)
   {
     at::set_num_threads(wanted);
   }
-}
-
-std::size_t availableMemory()
-{
-  std::size_t available = SIZE_MAX;
-  std::ifstream info("/proc/meminfo");
-  std::string line;
-  while (std::getline(info, line))
-  {
-    std::istringstream words(line);
-    std::string name;
-    std::size_t kilobytes = 0;
-    if (words >> name >> kilobytes && name == "MemAvailable:")
-    {
-      available = kilobytes * 1024;
-    }
-  }
-  const std::int64_t limit = numberIn("/sys/fs/cgroup/memory.max");
-  const std::int64_t used = numberIn("/sys/fs/cgroup/memory.current");
-  if (limit > 0 && used >= 0)
-  {
-    available =
-      std::min(available, static_cast<std::size_t>(std::max<std::int64_t>(0, limit - used)));
-  }
-  return available;
 }
 
 } // namespace lvlm::llava

@@ -62,9 +62,11 @@ std::string layerText(const char* what, std::int64_t layer, std::int64_t layers)
 }
 
 RelevancySweep::RelevancySweep(const LlavaModel::Impl& model, const TracedSequence& sequence,
-  std::int64_t last, ranks::Team& team, const Progress& progress, const SweepResults& results)
+  std::int64_t last, ranks::Team& team, const Progress& progress, const SweepResults& results,
+  bool roundedGradients)
   : Model(model), Sequence(sequence), Team(team), Ids(sequence.ids(sequence.position(last) + 1))
 {
+  this->Buffers.roundsGradients = roundedGradients;
   team.together([&] { this->checkBeforehand(results); });
   this->pass(
     ranks::Direction::Forwards,
@@ -104,9 +106,7 @@ void RelevancySweep::checkBeforehand(const SweepResults& results) const
   const auto needed = results.bytes +
     static_cast<std::size_t>(
       (inputs + intermediates + weights) * element + 2 * RelevancyGroupBytes);
-  // The other ranks of the host need about as much at the same time.
-  const auto sharing = static_cast<std::size_t>(opened.ranks > 1 ? ranksOnHost() : 1);
-  if (const std::size_t available = availableMemory() / sharing; needed > available)
+  if (const std::size_t available = availableMemory(opened.ranks); needed > available)
   {
     const std::string part =
       results.bytes > 0 ? " (" + byteText(results.bytes) + " of it for " + results.what + ")" : "";
