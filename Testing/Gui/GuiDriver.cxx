@@ -213,6 +213,18 @@ GUI_DRIVER int gui_move(const char* path, int x, int y)
   return 1;
 }
 
+namespace
+{
+/// Without a window manager nobody gives a window the focus back when a dialog over it closes, and
+/// shortcuts are those of the window that has it.
+void focus(QWidget* widget)
+{
+  widget->window()->activateWindow();
+  QTest::qWaitForWindowActive(widget->window(), 1000);
+  widget->setFocus();
+}
+}
+
 GUI_DRIVER int gui_key(const char* path, int key, int modifiers)
 {
   QWidget* widget = find(path);
@@ -220,7 +232,7 @@ GUI_DRIVER int gui_key(const char* path, int key, int modifiers)
   {
     return 0;
   }
-  widget->setFocus();
+  focus(widget);
   QTest::keyClick(widget, static_cast<Qt::Key>(key), static_cast<Qt::KeyboardModifiers>(modifiers));
   return 1;
 }
@@ -232,7 +244,7 @@ GUI_DRIVER int gui_type(const char* path, const char* text)
   {
     return 0;
   }
-  widget->setFocus();
+  focus(widget);
   QTest::keyClick(widget, Qt::Key_A, Qt::ControlModifier);
   QTest::keyClick(widget, Qt::Key_Delete);
   QTest::keyClicks(widget, QString::fromUtf8(text));

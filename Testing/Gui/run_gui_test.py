@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a script inside ParaView's GUI on an X server of its own, with a fresh home.
 
-    run_gui_test.py SCRIPT PLUGIN DRIVER [--pictures FOLDER] [--xvfb-run PROGRAM] [--expected REGEX]
+    run_gui_test.py SCRIPT PLUGIN DRIVER [--pictures FOLDER] [--screen 1600x1000] [--expected REGEX]
 
 Fails when the script's result is missing or bad, when ParaView does not end by itself, or when it says a word of warning
 that is not expected.
@@ -11,7 +11,6 @@ import argparse
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -44,8 +43,8 @@ def run(arguments, home, result):
         PYTHONPATH=os.pathsep.join(map(str, (folder, folder.parent / "Python"))), LC_ALL="C.UTF-8", LIBGL_ALWAYS_SOFTWARE="1")
     command = ["paraview", "--plugin-search-paths=%s" % plugin.parent, "--plugins=%s" % plugin.stem,
                "--script=%s" % arguments.script]
-    if arguments.xvfb_run:
-        command = [arguments.xvfb_run, "-a", "-s", "-screen 0 1600x1000x24 -noreset -nolisten tcp", *command]
+    if arguments.screen:
+        command = ["bash", str(folder.parent / "on_screen.sh"), arguments.screen, *command]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace", start_new_session=True) as process:
         try:
@@ -61,7 +60,7 @@ def main():
     for name in ("script", "plugin", "driver"):
         parser.add_argument(name)
     parser.add_argument("--pictures")
-    parser.add_argument("--xvfb-run", default=shutil.which("xvfb-run"))
+    parser.add_argument("--screen", default="1600x1000", help="of an X server of its own; empty: the one that is there")
     parser.add_argument("--timeout", type=int, default=870)
     parser.add_argument("--expected", default="^$", help="messages that belong to the test")
     arguments = parser.parse_args()

@@ -274,7 +274,7 @@ class Ranks(unittest.TestCase):
         for run, rank in self.each(2, 3):
             place = "rank %d of %d on " % (run.ranks - 1, run.ranks)
             for name, needles in (("missing on the last", (place, "none")),
-                                  ("damaged on the last", (place, "decoder layer %d gave" % (LAYERS - 1))),
+                                  ("damaged on the last", (place, "decoder layer %d is not finite" % (LAYERS - 1))),
                                   ("missing on all", ("none: ",)),
                                   ("wrong on the first", ("rank 0 of ", "image"))):
                 facts = run.facts(rank, name)
