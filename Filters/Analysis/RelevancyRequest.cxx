@@ -106,6 +106,7 @@ std::string inputsOf(const Trace& trace, const RelevancyRequest& request)
 {
   std::string bytes = request.compatible ? "compatible" : "exact";
   bytes += request.compatible ? trace.told("temperature") : std::string();
+  bytes += request.roundedGradients ? "rounded" : "";
   append(bytes, trace.promptLength);
   append(bytes, trace.imageStart);
   for (const char* name : { tn::Image, tn::TokenId, tn::AnswerLogprob })

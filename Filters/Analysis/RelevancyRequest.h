@@ -35,11 +35,12 @@ struct RelevancyRequest
     TokenActivation
   };
   Method method = Method::Gradient;
-  Indices tokens;             ///< answer tokens, in [0, T)
-  bool compatible = false;    ///< LVLM-Interpret's own numbers instead of exact ones
-  bool normalize = true;      ///< what recorded ones must be
-  std::string modelDirectory; ///< empty: where the trace was made
-  std::string device;         ///< empty: as the trace was made
+  Indices tokens;                ///< answer tokens, in [0, T)
+  bool compatible = false;       ///< LVLM-Interpret's own numbers instead of exact ones
+  bool roundedGradients = false; ///< to bfloat16, in products with weights
+  bool normalize = true;         ///< what recorded ones must be
+  std::string modelDirectory;    ///< empty: where the trace was made
+  std::string device;            ///< empty: as the trace was made
 };
 
 /// In the order of the output; the first one that is there is shown.

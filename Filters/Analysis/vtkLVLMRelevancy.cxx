@@ -214,6 +214,7 @@ void vtkLVLMRelevancy::PrintSelf(ostream& os, vtkIndent indent)
   os << indent << "Normalize: " << this->Normalize << endl;
   os << indent << "Words: " << this->Words << endl;
   os << indent << "ModelDirectory: " << this->ModelDirectory << endl;
+  os << indent << "Precision: " << this->Precision << endl;
   os << indent << "Device: " << this->Device << endl;
 }
 
@@ -240,6 +241,7 @@ lvlm::RelevancyRequest vtkLVLMRelevancy::GetRequest(
     this->GetTokensToUse(trace, outputs), trace.answerLength(), "AnswerTokens");
   request.tokens = this->Words ? tokensOfWords(trace, tokens) : tokens;
   request.compatible = this->Mode == COMPATIBLE;
+  request.roundedGradients = this->Precision == BFLOAT16;
   request.normalize = this->Normalize;
   request.modelDirectory = this->ModelDirectory;
   request.device = this->Device;

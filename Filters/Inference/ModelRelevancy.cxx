@@ -49,6 +49,7 @@ RelevancyModel openRelevancyModel(
   llava::RelevancyOptions options;
   options.mode =
     request.compatible ? llava::RelevancyMode::Compatible : llava::RelevancyMode::Exact;
+  options.roundedGradients = request.roundedGradients;
   team.together(
     [&]
     {

@@ -30,6 +30,9 @@ struct RelevancyOptions
   /// Compatible only; the `temperature` that the answer was sampled with, 0 counts as 1.
   double temperature = 1;
   bool tower = true; ///< the maps that lead through the vision tower, too
+  /// Gradients are rounded to bfloat16 before each product with weights, which is faster where
+  /// there are units for it; the model itself and its attention stay as exact as they are.
+  bool roundedGradients = false;
 };
 
 /// The maps of some answer tokens, 0-based, negative ones count from the end; none at all means

@@ -376,6 +376,19 @@ class WithModel(lt.TestCase):
         relevancy.Mode = "Exact"
         self.assertLessEqual(max(steps()), 3)
 
+    def test_gradients_in_bfloat16(self):
+        relevancy = simple.LVLMRelevancy(Input=self.golden_trace("bias"), AnswerTokens=[5])
+        exact = maps_of(lt.fetch(relevancy))
+        relevancy.Precision = "BFloat16"
+        rounded = maps_of(lt.fetch(relevancy))
+        self.assertEqual(tuple(rounded), tuple(exact))
+        for name, values in exact.items():
+            error = np.abs(rounded[name] - values).max() / values.max()
+            self.assertTrue(1e-5 < error < (0.02 if name == "decoder" else 0.1), (name, error))
+        relevancy.Precision = "Float32"
+        for name, values in maps_of(lt.fetch(relevancy)).items():
+            np.testing.assert_array_equal(values, exact[name])
+
     def test_another_picture_is_not_taken_for_the_old_one(self):
         reader = self.golden_trace("multihead")
         relevancy = simple.LVLMRelevancy(Input=reader, AnswerTokens=[2])

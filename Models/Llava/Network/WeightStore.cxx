@@ -83,6 +83,10 @@ at::Tensor apply(const Linear& linear, const Activations& activations, Workspace
 at::Tensor applyTransposed(const Linear& linear, const at::Tensor& gradient, Workspace& workspace)
 {
   workspace.pulse.beat();
+  if (workspace.roundsGradients && gradient.scalar_type() == at::kFloat)
+  {
+    return applyTransposed(linear, gradient.to(at::kBFloat16), workspace).to(at::kFloat);
+  }
   const at::Tensor weight = linear.weightBeside(gradient); // [out, in]
   return takesProduct(gradient, weight)
     ? transposedProduct(gradient, weight, workspace.pool)

@@ -44,6 +44,8 @@ public:
   /// A weight in `type`: itself when it has it, else the slot's buffer.
   at::Tensor widened(const std::string& slot, const at::Tensor& weight, at::ScalarType type);
 
+  /// Whether applyTransposed() rounds gradients in float32 to bfloat16.
+  bool roundsGradients = false;
   /// Beats before each linear map.
   Pulse pulse;
   /// For what passes from one map to the next.

@@ -125,9 +125,11 @@ class MapMaker
 public:
   /// `tokens` ascend, each once.
   MapMaker(const LlavaModel::Impl& model, const TracedSequence& sequence, const Indices& tokens,
-    bool tower, ranks::Team& team, const Progress& progress)
-    : Model(model), Sequence(sequence), Tokens(tokens), Tower(tower), Report(progress),
-      Sweep(model, sequence, tokens.back(), team, part(progress, 0, 0.1))
+    const RelevancyOptions& options, ranks::Team& team, const Progress& progress)
+    : Model(model), Sequence(sequence), Tokens(tokens),
+      Tower(options.tower && !model.config.readsTiles()), Report(progress),
+      Sweep(
+        model, sequence, tokens.back(), team, part(progress, 0, 0.1), {}, options.roundedGradients)
   {
   }
 
@@ -418,8 +420,7 @@ AnswerMaps relevancyMaps(const LlavaModel& model, const Trace& trace, const Indi
     {
       const at::NoGradGuard guard;
       useThreads(model.options().threads);
-      const bool tower = options.tower && !model.config().readsTiles();
-      MapMaker maker(model.impl(), *sequence, wanted, tower, team, progress);
+      MapMaker maker(model.impl(), *sequence, wanted, options, team, progress);
       if (options.mode == RelevancyMode::Exact)
       {
         maker.exact();

@@ -69,10 +69,12 @@ class RelevancySweep
 {
 public:
   /// Runs vision tower and decoder on the positions that lead to answer token `last`. All ranks
-  /// together. Throws Error on too little memory, for `results` as well, values that are not
-  /// finite, and log-probabilities other than the recorded ones.
+  /// together; `roundedGradients` as in RelevancyOptions. Throws Error on too little memory, for
+  /// `results` as well, values that are not finite, and log-probabilities other than the recorded
+  /// ones.
   RelevancySweep(const LlavaModel::Impl& model, const TracedSequence& sequence, std::int64_t last,
-    ranks::Team& team, const Progress& progress, const SweepResults& results = {});
+    ranks::Team& team, const Progress& progress, const SweepResults& results = {},
+    bool roundedGradients = false);
 
   ranks::Team& team() { return this->Team; }
   /// The gradient of the logits of answer tokens from..to, times `factor`: a row each. All ranks

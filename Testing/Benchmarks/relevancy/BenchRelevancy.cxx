@@ -2,7 +2,7 @@
 // One side of compare.py: relevancy of all answer tokens of a recorded trace.
 //
 //   BenchRelevancy CHECKPOINT TRACE.lvlm OUTPUT.lvlm (exact | compatible) TEMPERATURE [all |
-//   decoder] [cpu | cuda]
+//   decoder] [cpu | cuda] [BFloat16]
 //
 // Writes the trace with its maps, and one line of JSON: seconds, seconds of all threads, peak of
 // anonymous memory in bytes.
@@ -42,7 +42,7 @@ int run(int argc, char** argv)
   if (argc < 6)
   {
     std::cerr << "usage: BenchRelevancy CHECKPOINT TRACE OUTPUT exact|compatible TEMPERATURE "
-                 "[all|decoder] [cpu|cuda]\n";
+                 "[all|decoder] [cpu|cuda] [BFloat16]\n";
     return 2;
   }
   Trace trace = readTrace(argv[2]);
@@ -50,6 +50,7 @@ int run(int argc, char** argv)
   options.mode = std::string(argv[4]) == "exact" ? RelevancyMode::Exact : RelevancyMode::Compatible;
   options.temperature = std::stod(argv[5]);
   options.tower = argc < 7 || std::string(argv[6]) == "all";
+  options.roundedGradients = argc > 8 && std::string(argv[8]) == "BFloat16";
   ModelOptions where;
   where.device = argc > 7 ? argv[7] : "cpu";
   PeakMemory memory;

@@ -138,15 +138,19 @@ def main() -> None:
               f"{os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads")
         line("LVLM-Interpret, all maps", theirs)
         print(f"{'  of which generation with the graph':<42} {theirs['generation']:8.1f} s")
-        for mode, which in (("compatible", "all"), ("exact", "all"), ("compatible", "decoder"), ("exact", "decoder")):
+        exact = None  # our maps in Float32
+        for mode, which, precision in (("compatible", "all", "Float32"), ("compatible", "all", "BFloat16"), ("exact", "all", "Float32"),
+                                       ("exact", "all", "BFloat16"), ("compatible", "decoder", "Float32"), ("exact", "decoder", "Float32")):
             output = Path(folder) / f"{mode}.lvlm"
-            line(f"ours, {mode}, {'all maps' if which == 'all' else which}",
-                 run(args.bench, args.checkpoint, trace, output, mode, 1, which, args.device))
+            line(f"ours, {mode}, {'all maps' if which == 'all' else which}, {precision}",
+                 run(args.bench, args.checkpoint, trace, output, mode, 1, which, args.device, precision))
             if mode == "compatible" and which == "all":
-                reference, maps = load_file(trace), load_file(output)
+                maps, upstreams = load_file(output), load_file(trace)
+                exact = exact or maps
                 for m in MAPS:
                     key = f"relevancy.{m}"
-                    print(f"    {m:<12} differs by {largest_difference(maps[key], reference[key]):.1e} of the map's maximum")
+                    print(f"    {m:<12} differs by {largest_difference(maps[key], upstreams[key]):.1e} of the map's maximum from LVLM-Interpret's, "
+                          f"by {largest_difference(maps[key], exact[key]):.1e} from ours in Float32")
 
 
 if __name__ == "__main__":
