@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // How close inference comes to what the machine gives, as ratios within one run:
 //
-//   BenchInference CHECKPOINT [answer tokens] [Float32 | BFloat16] [runs] [cpu | cuda]
+//   BenchInference CHECKPOINT [answer tokens] [Float32 | BFloat16] [runs] [cpu | cuda] [TRACE.lvlm]
 //
 //   prefill   rate of the decoder's linear maps, capture included, against the products alone on
 //             the same shapes, as this library makes them
 //   decode    bytes of weights read per second against a plain read of memory
 //   memory    peak of anonymous memory while asking, beside the size of the weights
 //
-// The fastest of the runs counts. The last line is JSON, for compare.py.
+// The fastest of the runs counts. The last line is JSON, for compare.py; TRACE is the last answer.
 #include "Models/Llava/LlavaModel.h"
 #include "Models/Llava/Network/WeightStore.h"
 #include "Models/Llava/Runtime.h"
 #include "Models/Trace/ByteText.h"
+#include "Models/Trace/TraceFile.h"
 #include "Testing/Benchmarks/Memory.h"
 
 #include <ATen/ATen.h>
@@ -135,7 +136,7 @@ Times timedAsk(const LlavaModel& model, const Question& question, Trace& trace)
 }
 
 void run(const std::string& directory, std::int64_t tokens, bool bfloat16, int runs,
-  const std::string& device)
+  const std::string& device, const std::string& tracePath)
 {
   useThreads(0);
   ModelOptions options;
@@ -159,6 +160,10 @@ void run(const std::string& directory, std::int64_t tokens, bool bfloat16, int r
     times = i == 0 || next.end - next.start < times.end - times.start ? next : times;
   }
   const std::size_t anonymous = memory.growth();
+  if (!tracePath.empty())
+  {
+    writeTrace(tracePath, trace);
+  }
 
   const Shapes shapes(text);
   const double P = static_cast<double>(trace.promptLength);
@@ -198,13 +203,13 @@ int main(int argc, char** argv)
   if (argc < 2)
   {
     std::cerr << "usage: BenchInference CHECKPOINT [answer tokens] [Float32 | BFloat16] [runs] "
-                 "[cpu | cuda]\n";
+                 "[cpu | cuda] [TRACE.lvlm]\n";
     return 2;
   }
   try
   {
     run(argv[1], argc > 2 ? std::stol(argv[2]) : 16, argc > 3 && argv[3] == std::string("BFloat16"),
-      argc > 4 ? std::stoi(argv[4]) : 1, argc > 5 ? argv[5] : "cpu");
+      argc > 4 ? std::stoi(argv[4]) : 1, argc > 5 ? argv[5] : "cpu", argc > 6 ? argv[6] : "");
   }
   catch (const std::exception& error)
   {
