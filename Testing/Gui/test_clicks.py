@@ -189,6 +189,10 @@ def the_editor_undoes_brushes_and_crops():
     gui.equal([line.split()[0] for line in third.Input.Edits], ["brush", "brush", "crop", "crop"])
     gui.equal(lvlm.question(third), "What shape is blue?")
     gui.picture("both-parts")
+    # What was read of the session since then has left nothing to undo.
+    gui.trigger("actionEditUndo")
+    gui.wait(500)
+    gui.equal(len(lvlm.find_traces()), 2, "questions after undo")
 
 
 def words_are_coloured_by_what_comes_from_the_picture():

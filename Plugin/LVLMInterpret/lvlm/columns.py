@@ -21,5 +21,6 @@ class Columns:
     def fetch(self, what):
         """The arrays by name. what: for an error's message."""
         pipeline.update(self.source, what)
-        table = servermanager.Fetch(self.joined, 0)
+        with pipeline.unrecorded():
+            table = servermanager.Fetch(self.joined, 0)
         return {name: vtk_to_numpy(table.GetColumnByName(name)) for name in self.names}

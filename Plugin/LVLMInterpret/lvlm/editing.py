@@ -75,7 +75,7 @@ def selected_patches(trace=None):
 def _patches_in(map_port, selection):
     with pipeline.temporary("ExtractSelection", Input=map_port, Selection=selection) as extract:
         extract.UpdatePipeline()
-        data = servermanager.Fetch(extract)
+        data = pipeline.fetch(extract)
     leaves = [data] if data.IsA("vtkDataSet") else [data.GetBlock(i) for i in range(data.GetNumberOfBlocks())]
     arrays = [leaf.GetCellData().GetArray("patch") for leaf in leaves if leaf is not None]
     return {int(array.GetTuple1(i)) for array in arrays if array is not None for i in range(array.GetNumberOfTuples())}

@@ -69,7 +69,7 @@ class TraceMaps:
         for token in range(self.tokens):
             self.summary.AnswerTokens = [token]
             pipeline.update(self.summary, "the head summary")
-            table = servermanager.Fetch(self.summary, idx=1)
+            table = pipeline.fetch(self.summary, 1)
             found.append(vtk_to_numpy(table.GetColumnByName("attention")) * self.patches)
         return np.asarray(found)
 

@@ -31,7 +31,7 @@ def pixels_of(source, array="picture"):
     """An image of the pipeline that has run, a point a pixel: RGB [height, width, 3], top row first."""
     if servermanager.ActiveConnection.GetNumberOfDataPartitions() > 1:
         return _joined_pixels(source, array)
-    image = servermanager.Fetch(pipeline.plain(source), idx=source.Port)
+    image = pipeline.fetch(source)
     width, height, _ = image.GetDimensions()
     return vtk_to_numpy(image.GetPointData().GetArray(array)).reshape(height, width, 3)[::-1]
 

@@ -228,7 +228,7 @@ def _cell(value):
 def rows(source, port=None):
     """A small table, the output of a source or of one of its ports, as a list of dictionaries: one a row. Its to_frame() gives a
     pandas.DataFrame."""
-    table = servermanager.Fetch(plain(source), idx=source.Port if port is None else port)
+    table = fetch(source, port)
     if table is None or not table.IsA("vtkTable"):
         return Rows()
     names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
@@ -243,11 +243,33 @@ def value_of(variant):
 
 
 @contextmanager
+def unrecorded():
+    """What changes meanwhile leaves nothing to undo: ParaView keeps ten steps, and reading a session must not push the user's own ones out."""
+    builder = servermanager.vtkSMProxyManager.GetProxyManager().GetUndoStackBuilder()
+    if builder is None:  # a script
+        yield
+        return
+    before = builder.GetIgnoreAllChanges()
+    builder.SetIgnoreAllChanges(True)
+    try:
+        yield
+    finally:
+        builder.SetIgnoreAllChanges(before)
+
+
+def fetch(source, port=None):
+    """The data of a source's output, or of one of its ports, on the client."""
+    with unrecorded():
+        return servermanager.Fetch(plain(source), idx=source.Port if port is None else port)
+
+
+@contextmanager
 def temporary(proxy_name, **properties):
     """A filter that appears in no pipeline browser and is gone afterwards."""
-    proxy = proxy_class(proxy_name)()
-    set_properties(proxy, properties)
-    proxy.UpdateVTKObjects()
+    with unrecorded():
+        proxy = proxy_class(proxy_name)()
+        set_properties(proxy, properties)
+        proxy.UpdateVTKObjects()
     yield proxy
     del proxy
 

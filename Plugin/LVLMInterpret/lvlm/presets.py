@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Presets of what happens inside: where a token looked, which heads did, layer by layer, and what the patches say."""
-from paraview import servermanager, simple
+from paraview import simple
 
 from . import cameras, pipeline, traces, views
 from .errors import Error
@@ -115,7 +115,7 @@ def show_heads(trace=None, token=None):
     shown = simple.Show(squares, chart)
     shown.Representation = "Surface"
     views.color(shown, chart, "POINTS", "attention", views.legend_of(summary))
-    layers, heads, _ = servermanager.Fetch(summary).GetDimensions()
+    layers, heads, _ = pipeline.fetch(summary).GetDimensions()
     show_axes(chart, "Layer", layers, "Head", heads)
     preset.caption(chart, "Which heads look at {source} for \u201c{token}\u201d{late}\n" + QUESTION, width=800, about=summary)
     view = tab.view(right)

@@ -233,6 +233,6 @@ def _map(stack, trace, proxy_name, settings, port, array):
     choice = {"AnswerToken": 0} if proxy_name == "LVLMCausalGraph" else {"AnswerTokens": [0]}
     made = stack.enter_context(pipeline.temporary(proxy_name, Input=trace, **settings, **choice))
     pipeline.update(made, "the map %s" % array, port)
-    image = servermanager.Fetch(made, idx=port)
+    image = pipeline.fetch(made, port)
     cols, rows = (n - 1 for n in image.GetDimensions()[:2])
     return vtk_to_numpy(image.GetCellData().GetArray(array)).reshape(rows, cols)[::-1].astype(float)

@@ -119,7 +119,7 @@ def content(trace=None):
 
 def _field(trace, name):
     with _table(resolve(trace)) as table:
-        field = servermanager.Fetch(table).GetFieldData().GetAbstractArray(name)
+        field = pipeline.fetch(table).GetFieldData().GetAbstractArray(name)
         return None if field is None else field.GetValue(0)
 
 

@@ -8,7 +8,7 @@ import os
 
 from lvlm import pipeline, views
 from lvlm.presets import Preset
-from paraview import servermanager, simple
+from paraview import simple
 from vtkmodules.vtkImagingCore import vtkImageResize
 from vtkmodules.vtkIOImage import vtkPNGWriter
 
@@ -69,7 +69,7 @@ def head_at(point, layers, heads):
 
 def map_at(trace, point):
     """The layer and head (-1: of all) of a map of the gallery, or None."""
-    image = servermanager.Fetch(pipeline.below(trace, "LVLMMapGallery")[0])
+    image = pipeline.fetch(pipeline.below(trace, "LVLMMapGallery")[0])
     columns, rows, _ = (count - 1 for count in image.GetDimensions())
     column, row = (math.floor((at - low) / step) for at, low, step in zip(point, image.GetOrigin(), image.GetSpacing()))
     if not (0 <= column < columns and 0 <= row < rows):
@@ -105,7 +105,7 @@ def layers_and_heads(trace):
     """How many layers the trace's attention has, and heads each."""
     with pipeline.temporary("LVLMHeadSummary", Input=trace) as summary:
         pipeline.update(summary, "the layers and heads")
-        layers, heads, _ = servermanager.Fetch(summary).GetDimensions()
+        layers, heads, _ = pipeline.fetch(summary).GetDimensions()
     return layers, heads
 
 
@@ -113,7 +113,7 @@ def patches(trace):
     """The number of each patch, row by row from the top left, as LVLMPaintOver counts."""
     with pipeline.temporary("LVLMAttentionMap", Input=trace) as heat:
         pipeline.update(heat, "the patches")
-        image = servermanager.Fetch(heat)
+        image = pipeline.fetch(heat)
     columns, rows = (max(count - 1, 1) for count in image.GetDimensions()[:2])
     numbers = image.GetCellData().GetArray("patch")
     return [[int(numbers.GetTuple1((rows - 1 - row) * columns + column)) for column in range(columns)] for row in range(rows)]
@@ -122,7 +122,7 @@ def patches(trace):
 def picture_png(source, longest=None):
     """A picture of the pipeline, made smaller where its longer side has more pixels."""
     source.UpdatePipeline()
-    image = servermanager.Fetch(source)
+    image = pipeline.fetch(source)
     width, height, _ = image.GetDimensions()
     if longest is not None and max(width, height) > longest:
         smaller = vtkImageResize()
