@@ -17,22 +17,120 @@
 #include "vtkSMTransferFunctionManager.h"
 #include "vtkSMTransferFunctionProxy.h"
 
+#include <algorithm>
+#include <cmath>
+#include <string>
+
 namespace
 {
-/// What the output says of its numbers; of a filter below, what the one above says.
-QString legendOf(pqOutputPort* port)
+/// What the output says of its numbers in a text of its field data; of a filter below, what the one
+/// above says.
+QString saidOf(pqOutputPort* port, const char* name)
 {
   for (; port; port = lvlm::inputPortOf(port->getSource()))
   {
     vtkPVDataInformation* info = port->getDataInformation();
-    vtkPVArrayInformation* legend =
-      info ? info->GetArrayInformation("legend", vtkDataObject::FIELD) : nullptr;
-    if (legend && legend->GetNumberOfStringValues() > 0)
+    vtkPVArrayInformation* text =
+      info ? info->GetArrayInformation(name, vtkDataObject::FIELD) : nullptr;
+    if (text && text->GetNumberOfStringValues() > 0)
     {
-      return QString::fromUtf8(legend->GetStringValue(0));
+      return QString::fromUtf8(text->GetStringValue(0));
     }
   }
   return {};
+}
+
+QString legendOf(pqOutputPort* port)
+{
+  return saidOf(port, "legend");
+}
+
+/// Name of a proxy's annotation, set by lvlm/views.py: colors that have the same text share one
+/// scale, one around 0 where it begins with Symmetric.
+constexpr const char* ScaleAnnotation = "lvlm.scale";
+constexpr const char* Symmetric = "symmetric";
+
+struct Range
+{
+  double low = 1, high = 0;
+
+  bool empty() const { return this->low > this->high; }
+  void add(double from, double to)
+  {
+    this->low = this->empty() ? from : std::min(this->low, from);
+    this->high = this->empty() ? to : std::max(this->high, to);
+  }
+};
+
+/// Of the numbers that a representation is colored by now.
+Range dataRange(pqDataRepresentation* shown)
+{
+  Range range;
+  pqOutputPort* port = shown->getOutputPortFromInput();
+  vtkPVDataInformation* info = port ? port->getDataInformation() : nullptr;
+  vtkSMPropertyHelper array(shown->getProxy(), "ColorArrayName");
+  const char* name = array.GetInputArrayNameToProcess();
+  vtkPVArrayInformation* numbers =
+    info && name ? info->GetArrayInformation(name, array.GetInputArrayAssociation()) : nullptr;
+  if (numbers)
+  {
+    const double* values = numbers->GetComponentRange(0);
+    range.add(values[0], values[1]);
+  }
+  return range;
+}
+
+void setRange(vtkSMProxy* colors, const Range& range)
+{
+  vtkSMTransferFunctionProxy::RescaleTransferFunction(colors, range.low, range.high);
+  if (vtkSMProxy* opacities =
+        vtkSMPropertyHelper(colors, "ScalarOpacityFunction", true).GetAsProxy())
+  {
+    vtkSMTransferFunctionProxy::RescaleTransferFunction(opacities, range.low, range.high);
+  }
+}
+
+/// The common scale of all colors with this annotation: of what they show now when it has become
+/// another thing, else as it was, grown by what lies outside.
+void rescaleTogether(const std::string& scale, bool anotherThing)
+{
+  Range all;
+  QSet<vtkSMProxy*> together;
+  for (pqDataRepresentation* shown :
+    pqApplicationCore::instance()->getServerManagerModel()->findItems<pqDataRepresentation*>())
+  {
+    vtkSMProxy* proxy = shown->getProxy();
+    vtkSMProxy* colors = proxy->GetProperty("LookupTable")
+      ? vtkSMPropertyHelper(proxy, "LookupTable", true).GetAsProxy()
+      : nullptr;
+    if (!colors || !colors->HasAnnotation(ScaleAnnotation) ||
+      colors->GetAnnotation(ScaleAnnotation) != scale)
+    {
+      continue;
+    }
+    together.insert(colors);
+    double before[2];
+    if (!anotherThing && vtkSMTransferFunctionProxy::GetRange(colors, before))
+    {
+      all.add(before[0], before[1]);
+    }
+    if (const Range now = dataRange(shown); !now.empty())
+    {
+      all.add(now.low, now.high);
+    }
+  }
+  if (!all.empty() && scale.rfind(Symmetric, 0) == 0)
+  {
+    const double most = std::max(std::abs(all.low), std::abs(all.high));
+    all.add(-most, most);
+  }
+  for (vtkSMProxy* colors : together)
+  {
+    if (all.low < all.high)
+    {
+      setRange(colors, all);
+    }
+  }
 }
 
 void rescale(vtkSMProxy* colors)
@@ -76,11 +174,16 @@ void pqLVLMColors::follow(pqPipelineSource* source)
   {
     return;
   }
-  QSet<QString>& said = this->Said[source->getProxy()->GetGlobalID()];
+  const unsigned int id = source->getProxy()->GetGlobalID();
+  QSet<QString>& said = this->Said[id];
+  QStringList now;
   for (pqOutputPort* port : source->getOutputPorts())
   {
     said.insert(legendOf(port));
+    now << legendOf(port) << saidOf(port, "heads");
   }
+  const bool anotherThing = this->Last.contains(id) && this->Last.value(id) != now;
+  this->Last[id] = now;
   BEGIN_UNDO_EXCLUDE();
   for (pqDataRepresentation* shown : source->getRepresentations(nullptr))
   {
@@ -109,6 +212,15 @@ void pqLVLMColors::follow(pqPipelineSource* source)
     }
     if (there && colors)
     {
+      if (colors->HasAnnotation(ScaleAnnotation))
+      {
+        const std::string scale = colors->GetAnnotation(ScaleAnnotation);
+        rescaleTogether(scale, anotherThing || this->Anew.erase(scale) > 0);
+        if (anotherThing) // so is the difference, which is computed next
+        {
+          this->Anew.insert(std::string(Symmetric) + " " + scale);
+        }
+      }
       rescale(colors);
       this->nameLegend(shown, colors, legendOf(port), said);
     }

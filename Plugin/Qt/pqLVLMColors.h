@@ -5,9 +5,10 @@
  *
  * Whenever something that is made of a trace has new data, by Apply, undo, redo, a time step or a
  * script: colors are rescaled that follow the data, also where ParaView does that after Apply
- * alone; a legend's title becomes what the output now says of itself (field data `legend`), unless
- * somebody has given it another; and a map whose array is gone is hidden until it is back, since
- * ParaView would cover the picture with white; so is its legend.
+ * alone; colors that share a scale (annotation `lvlm.scale`) get a new one when what they show has
+ * become another thing, and grow else; a legend's title becomes what the output now says of itself
+ * (field data `legend`), unless somebody has given it another; and a map whose array is gone is
+ * hidden until it is back, since ParaView would cover the picture with white; so is its legend.
  */
 #ifndef pqLVLMColors_h
 #define pqLVLMColors_h
@@ -16,6 +17,10 @@
 #include <QObject>
 #include <QSet>
 #include <QString>
+#include <QStringList>
+
+#include <set>
+#include <string>
 
 class pqDataRepresentation;
 class pqPipelineSource;
@@ -40,8 +45,10 @@ private:
   void nameLegend(pqDataRepresentation* shown, vtkSMProxy* colors, const QString& legend,
     const QSet<QString>& said);
 
+  std::set<std::string> Anew;              ///< scales that begin anew at the next update
   QSet<unsigned int> Hidden;               ///< representations and legends, by their global ids
   QHash<unsigned int, QSet<QString>> Said; ///< all legends of a source so far, by its global id
+  QHash<unsigned int, QStringList> Last;   ///< what its ports say now: legends, layers and heads
 };
 
 #endif

@@ -314,6 +314,40 @@ def random_clicks():
     gui.true(undone > 5, "only %d steps could be undone or redone" % undone)
 
 
+def a_comparison_keeps_one_scale():
+    """Both maps' and, around 0, the difference's, whatever layers and heads one of them shows."""
+    other = lt.TraceData(rows=6, cols=8, layers=6, heads=4, answer=9, question=6, width=112, height=84, seed=5)
+    other.attention *= (10.0 ** -np.arange(other.layers)[:, None, None, None]).astype("f4")
+    trace = simple.LVLMTraceReader(registrationName="other", FileName=other.write(os.path.join(folder.name, "other.lvlm")))
+    trace.UpdatePipeline()
+    simple.GetAnimationScene().AnimationTime = 0
+    lvlm.compare(session["trace"], trace)
+    gui.wait(500)
+    layout = next(layout for (name, _), layout in simple.GetLayouts().items() if name.startswith("Compare"))
+    drawn = [shown for view in simple.GetViewsInLayout(layout) for shown in view.Representations
+             if getattr(shown, "Input", None) is not None and getattr(shown, "LookupTable", None) is not None]
+    maps = [shown for shown in drawn if shown.Input.GetXMLName() == "LVLMAttentionMap"]
+    difference = next(shown for shown in drawn if shown.Input.GetXMLName() == "Calculator" and shown.ColorArrayName[1] == "difference")
+    heat = next(shown.Input for shown in maps if shown.Input.Input.SMProxy == trace.SMProxy)
+
+    def check(what):
+        simple.RenderAllViews()
+        gui.wait(500)
+        both = np.concatenate([lt.grid_cells(output(shown.Input)).ravel() for shown in maps])
+        most = np.abs(lt.array(output(difference.Input).GetCellData().GetArray("difference"))).max()
+        for shown, (low, high) in ((maps[0], (both.min(), both.max())), (maps[1], (both.min(), both.max())), (difference, (-most, most))):
+            points, opacities = shown.LookupTable.RGBPoints, shown.LookupTable.ScalarOpacityFunction.Points
+            np.testing.assert_allclose([points[0], points[-4], opacities[0], opacities[-4]], [low, high, low, high], rtol=1e-4, atol=1e-12,
+                                       err_msg="%s: %s" % (what, shown.ColorArrayName[1]))
+    gui.equal(len(maps), 2, "maps")
+    heat.Layers, heat.Heads = [4], [1]
+    check("a faint head")
+    gui.picture("compare-head")
+    heat.Layers, heat.Heads = [0], [2]
+    check("a strong one")
+
+
 if __name__ == "__main__":
     gui.main(opens_a_trace, follow_time_gives_way_to_several_tokens, colors_follow_undo, legends_follow_the_filter,
-             rollout_does_not_blank_the_picture, a_new_causal_graph_names_its_token, a_shorter_answer_at_a_late_time, random_clicks)
+             rollout_does_not_blank_the_picture, a_new_causal_graph_names_its_token, a_shorter_answer_at_a_late_time, random_clicks,
+             a_comparison_keeps_one_scale)

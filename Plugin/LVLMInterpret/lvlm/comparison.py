@@ -28,17 +28,18 @@ def compare(first=None, second=None, token=None):
     upper, lower = tab.rows(0, 0.64, 0.36)
     cells = tab.columns(upper, 1, 1, 1)
     pictures = []
+    scale = "%d and %d" % tuple(heat.SMProxy.GetGlobalID() for heat in heats)
     for cell, preset, heat, which in zip(cells, (before, after), heats, ("First", "Second")):
         view = tab.view(cell)
         views.show_picture(preset.trace, view)
-        views.show_map(heat, view, "attention", low=low, high=high)
+        views.show_map(heat, view, "attention", low=low, high=high, scale=scale)
         preset.caption(view, which + " question: {question}\nAnswer: {answer}", size=SMALL, width=533, about=heat)
         pictures.append(view)
     hint = _difference_hint((before, after))
     view = tab.view(cells[2])
     views.show_picture(second, view, gray=True)
     views.show_map(difference, view, "difference", "Attention, second minus first", low=-most or -1e-6, high=most or 1e-6,
-                   preset=views.DIFFERENCE, stops=[(0, 0.9), (0.5, 0), (1, 0.9)])
+                   preset=views.DIFFERENCE, stops=[(0, 0.9), (0.5, 0), (1, 0.9)], scale="symmetric " + scale)
     after.caption(view, "Difference\nRed: the second looks more; blue: less" + hint, size=SMALL,
                   width=533)
     pictures.append(view)

@@ -16,6 +16,7 @@ LEGEND_SIZE = 13
 LEGEND_NUMBER = "{:.3g}" if (servermanager.vtkSMProxyManager.GetVersionMajor(), servermanager.vtkSMProxyManager.GetVersionMinor()) >= (6, 1) else "%-.3g"
 # Parts of the range with their colors: up to a pink that stands out from white, gray and black alike, and is rare in pictures.
 HEAT = ((0, 0.05, 0.35, 0.5), (0.35, 0.25, 0.27, 0.75), (0.7, 0.65, 0.12, 0.78), (1, 1, 0, 0.6))
+SCALE = "lvlm.scale"  # annotation of colours that share a scale, read by pqLVLMColors; around 0 where its text begins with "symmetric"
 # No gray in the middle, which is not drawn.
 DIFFERENCE = ((0, 0.05, 0.25, 0.85), (0.499, 0.4, 0.6, 1), (0.501, 1, 0.55, 0.4), (1, 0.85, 0.05, 0.1))
 LEGEND_HEIGHT = 64  # pixels of a colour legend below a picture
@@ -222,11 +223,12 @@ def plain_information(source):
 
 
 def show_map(source, view, array, legend=None, low=None, high=None, preset=HEAT,
-             stops=((0, 0.02), (0.4, 0.55), (1, 0.85))):
+             stops=((0, 0.02), (0.4, 0.55), (1, 0.85)), scale=None):
     """A map above the picture, which its opacities (at parts of the range) let through or hide.
 
     The colours run from the lowest to the highest value, anew for every token, unless `low` and `high` are given: then they
-    grow with what is outside. legend: default: what the output says of itself.
+    stay; in the window maps of one `scale` grow with what is outside, and begin anew when one shows other layers or heads.
+    legend: default: what the output says of itself.
     """
     legend = legend_of(source) if legend is None else legend
     shown = simple.Show(source, view)
@@ -235,6 +237,8 @@ def show_map(source, view, array, legend=None, low=None, high=None, preset=HEAT,
     color(shown, view, "CELLS", array, legend, low, high, preset)
     shown.LookupTable.EnableOpacityMapping = 1
     ramp(shown, stops)
+    if scale is not None:
+        shown.LookupTable.SMProxy.SetAnnotation(SCALE, scale)
     return shown
 
 
