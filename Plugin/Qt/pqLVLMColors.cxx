@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 namespace
 {
@@ -95,7 +96,7 @@ void setRange(vtkSMProxy* colors, const Range& range)
 void rescaleTogether(const std::string& scale, bool anotherThing)
 {
   Range all;
-  QSet<vtkSMProxy*> together;
+  QList<std::pair<pqDataRepresentation*, vtkSMProxy*>> together;
   for (pqDataRepresentation* shown :
     pqApplicationCore::instance()->getServerManagerModel()->findItems<pqDataRepresentation*>())
   {
@@ -108,7 +109,7 @@ void rescaleTogether(const std::string& scale, bool anotherThing)
     {
       continue;
     }
-    together.insert(colors);
+    together.append({ shown, colors });
     double before[2];
     if (!anotherThing && vtkSMTransferFunctionProxy::GetRange(colors, before))
     {
@@ -124,11 +125,14 @@ void rescaleTogether(const std::string& scale, bool anotherThing)
     const double most = std::max(std::abs(all.low), std::abs(all.high));
     all.add(-most, most);
   }
-  for (vtkSMProxy* colors : together)
+  for (const auto& [shown, colors] : together)
   {
-    if (all.low < all.high)
+    double before[2];
+    const bool known = vtkSMTransferFunctionProxy::GetRange(colors, before);
+    if (all.low < all.high && !(known && before[0] == all.low && before[1] == all.high))
     {
       setRange(colors, all);
+      shown->renderViewEventually(); // the other maps have nothing new but this
     }
   }
 }
