@@ -81,13 +81,19 @@ Range dataRange(pqDataRepresentation* shown)
   return range;
 }
 
-void setRange(vtkSMProxy* colors, const Range& range)
+vtkSMProxy* colorsOf(pqDataRepresentation* shown)
 {
-  vtkSMTransferFunctionProxy::RescaleTransferFunction(colors, range.low, range.high);
-  if (vtkSMProxy* opacities =
-        vtkSMPropertyHelper(colors, "ScalarOpacityFunction", true).GetAsProxy())
+  return vtkSMPropertyHelper(shown->getProxy(), "LookupTable", true).GetAsProxy();
+}
+
+/// The opacities have a range of their own; left behind, they make a map pale.
+void bringOpacities(vtkSMProxy* colors)
+{
+  vtkSMProxy* opacities = vtkSMPropertyHelper(colors, "ScalarOpacityFunction", true).GetAsProxy();
+  double range[2];
+  if (opacities && vtkSMTransferFunctionProxy::GetRange(colors, range))
   {
-    vtkSMTransferFunctionProxy::RescaleTransferFunction(opacities, range.low, range.high);
+    vtkSMTransferFunctionProxy::RescaleTransferFunction(opacities, range);
   }
 }
 
@@ -100,10 +106,7 @@ void rescaleTogether(const std::string& scale, bool anotherThing)
   for (pqDataRepresentation* shown :
     pqApplicationCore::instance()->getServerManagerModel()->findItems<pqDataRepresentation*>())
   {
-    vtkSMProxy* proxy = shown->getProxy();
-    vtkSMProxy* colors = proxy->GetProperty("LookupTable")
-      ? vtkSMPropertyHelper(proxy, "LookupTable", true).GetAsProxy()
-      : nullptr;
+    vtkSMProxy* colors = colorsOf(shown);
     if (!colors || !colors->HasAnnotation(ScaleAnnotation) ||
       colors->GetAnnotation(ScaleAnnotation) != scale)
     {
@@ -131,7 +134,8 @@ void rescaleTogether(const std::string& scale, bool anotherThing)
     const bool known = vtkSMTransferFunctionProxy::GetRange(colors, before);
     if (all.low < all.high && !(known && before[0] == all.low && before[1] == all.high))
     {
-      setRange(colors, all);
+      vtkSMTransferFunctionProxy::RescaleTransferFunction(colors, all.low, all.high);
+      bringOpacities(colors);
       shown->renderViewEventually(); // the other maps have nothing new but this
     }
   }
@@ -145,13 +149,7 @@ void rescale(vtkSMProxy* colors)
   {
     const bool grow = mode == Manager::GROW_ON_APPLY || mode == Manager::GROW_ON_APPLY_AND_TIMESTEP;
     vtkSMTransferFunctionProxy::RescaleTransferFunctionToDataRange(colors, grow);
-    // The opacities have a range of their own; left behind, they make a map pale.
-    vtkSMProxy* opacities = vtkSMPropertyHelper(colors, "ScalarOpacityFunction", true).GetAsProxy();
-    double range[2];
-    if (opacities && vtkSMTransferFunctionProxy::GetRange(colors, range))
-    {
-      vtkSMTransferFunctionProxy::RescaleTransferFunction(opacities, range);
-    }
+    bringOpacities(colors);
   }
 }
 
@@ -206,7 +204,7 @@ void pqLVLMColors::follow(pqPipelineSource* source)
       continue;
     }
     const bool there = info->GetArrayInformation(name, array.GetInputArrayAssociation()) != nullptr;
-    vtkSMProxy* colors = vtkSMPropertyHelper(proxy, "LookupTable", true).GetAsProxy();
+    vtkSMProxy* colors = colorsOf(shown);
     for (vtkSMProxy* one : { proxy, legendIn(shown, colors) })
     {
       if (one)

@@ -12,6 +12,22 @@
 #include <string>
 #include <thread>
 
+/// A line of /proc/self/status, "VmData:" say, in bytes.
+inline std::size_t statusBytes(const char* name)
+{
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  std::size_t kilobytes = 0;
+  while (status >> word)
+  {
+    if (word == name)
+    {
+      status >> kilobytes;
+    }
+  }
+  return kilobytes * 1024;
+}
+
 /// The growth of this process's anonymous resident memory while the object lives.
 class PeakMemory
 {
@@ -39,20 +55,7 @@ private:
     }
   }
 
-  static std::size_t anonymous()
-  {
-    std::ifstream status("/proc/self/status");
-    std::string word;
-    std::size_t kilobytes = 0;
-    while (status >> word)
-    {
-      if (word == "RssAnon:")
-      {
-        status >> kilobytes;
-      }
-    }
-    return kilobytes * 1024;
-  }
+  static std::size_t anonymous() { return statusBytes("RssAnon:"); }
 
   void sample()
   {

@@ -10,8 +10,8 @@
 #include "Models/Llava/Runtime.h"
 #include "Models/Llava/Weighting.h"
 #include "Models/Ranks/Team.h"
+#include "Testing/Benchmarks/Memory.h"
 
-#include <fstream>
 #include <functional>
 #include <string>
 
@@ -23,21 +23,6 @@ namespace
 using namespace lvlm;
 using namespace lvlm::llava;
 
-std::size_t dataBytes()
-{
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  std::size_t kilobytes = 0;
-  while (status >> word)
-  {
-    if (word == "VmData:")
-    {
-      status >> kilobytes;
-    }
-  }
-  return kilobytes * 1024;
-}
-
 /// What the process may still allocate while the object lives.
 class Left
 {
@@ -46,7 +31,7 @@ public:
   {
     ::getrlimit(RLIMIT_DATA, &this->Before);
     rlimit less = this->Before;
-    less.rlim_cur = dataBytes() + bytes;
+    less.rlim_cur = statusBytes("VmData:") + bytes;
     CHECK(::setrlimit(RLIMIT_DATA, &less) == 0);
   }
   ~Left() { ::setrlimit(RLIMIT_DATA, &this->Before); }

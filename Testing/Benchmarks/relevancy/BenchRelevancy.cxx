@@ -58,8 +58,8 @@ int run(int argc, char** argv)
   ranks::Team alone;
   if (where.device != "cpu")
   {
-    relevancyMaps(
-      *model, trace, { 0 }, options, {}, alone); // weights go to a device with the first question
+    // Weights go to a device with the first question.
+    relevancyMaps(*model, trace, { 0 }, options, {}, alone);
   }
   const std::clock_t cpuStart = std::clock();
   const auto start = std::chrono::steady_clock::now();
