@@ -226,16 +226,20 @@ void blocksFromTrace(const Trace& trace, vtkMultiBlockDataSet* blocks)
 {
   trace.validate();
   addMetadata(trace, blocks->GetFieldData());
-  for (std::int64_t image = 0; trace.has(pictureName(image)); ++image)
+  const std::int64_t pictures = pictureCount(trace);
+  for (std::int64_t image = 0; image < pictures; ++image)
   {
     const std::string name = pictureName(image);
     addBlock(blocks, name, pictureFromTensor(trace.tensor(name), name));
   }
-  if (trace.has(tn::ImageTiles))
+  for (std::int64_t image = 0; image < pictures; ++image)
   {
-    Tensor tiles = trace.tensor(tn::ImageTiles); // [tiles, h, w, 3]
-    tiles.shape = { tiles.extent(0), tiles.extent(1), tiles.extent(2) * 3 };
-    addBlock(blocks, tn::ImageTiles, imageFromTensor(tiles, tn::ImageTiles));
+    if (const std::string name = tilesName(image); trace.has(name))
+    {
+      Tensor tiles = trace.tensor(name); // [tiles, h, w, 3]
+      tiles.shape = { tiles.extent(0), tiles.extent(1), tiles.extent(2) * 3 };
+      addBlock(blocks, name, imageFromTensor(tiles, name));
+    }
   }
   addBlock(blocks, TokensBlock, tokensTable(trace));
   addBlock(blocks, AnswerBlock, answerTable(trace));

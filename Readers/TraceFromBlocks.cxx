@@ -239,11 +239,16 @@ Trace traceFromBlocks(vtkMultiBlockDataSet* blocks)
   {
     takeImage(blocks, name, Axes::Slabs, trace);
   }
-  takeImage(blocks, tn::ImageTiles, Axes::Slabs, trace);
-  if (trace.has(tn::ImageTiles))
+  const std::int64_t pictures = pictureCount(trace);
+  for (std::int64_t image = 0; image < pictures; ++image)
   {
-    Tensor& tiles = trace.tensors[tn::ImageTiles]; // [tiles, h, w * 3]
-    tiles.shape = { tiles.extent(0), tiles.extent(1), tiles.extent(2) / 3, 3 };
+    const std::string name = tilesName(image);
+    takeImage(blocks, name.c_str(), Axes::Slabs, trace);
+    if (trace.has(name))
+    {
+      Tensor& tiles = trace.tensors[name]; // [tiles, h, w * 3]
+      tiles.shape = { tiles.extent(0), tiles.extent(1), tiles.extent(2) / 3, 3 };
+    }
   }
   takeAbsentLayers(fields, trace);
   for (const char* name :

@@ -142,8 +142,8 @@ def picture_tensors(prompt: Prompt) -> dict:
     for number, picture in enumerate(prompt.pictures):
         name = f"image.{number}" if number else "image"
         tensors[name] = Array(picture.shown)
-        if number == 0 and picture.tiles is not None:
-            tensors["image.tiles"] = Array(picture.tiles)
+        if picture.tiles is not None:
+            tensors[f"{name}.tiles"] = Array(picture.tiles)
     return tensors
 
 
@@ -169,8 +169,9 @@ def geometry(prompt: Prompt, images: list[Image.Image]) -> dict[str, str]:
         told = {"version": "1", "image_start": str(region["start"]), "grid": f"{region['rows']},{region['cols']}"}
     else:
         told = {"version": "2", "regions": json.dumps(prompt.regions)}
-    if prompt.pictures[0].tiles is not None:
-        told["picture_size"] = f"{images[0].width},{images[0].height}"
+    sizes = [f"{image.width},{image.height}" for image, picture in zip(images, prompt.pictures) if picture.tiles is not None]
+    if sizes:
+        told["picture_size"] = ";".join(sizes)
     return told
 
 

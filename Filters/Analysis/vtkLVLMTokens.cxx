@@ -160,6 +160,10 @@ void vtkLVLMTokens::Compute(const lvlm::Trace& trace, vtkDataObject*, vtkInforma
     }
     lvlm::addText(table, "content", content);
   }
+  if (const std::int64_t pictures = lvlm::pictureCount(trace); pictures > 1)
+  {
+    lvlm::addText(table, "pictures", std::to_string(pictures));
+  }
   lvlm::addText(table, "question", lvlm::questionOf(trace));
   lvlm::addText(table, "model", trace.model);
 }

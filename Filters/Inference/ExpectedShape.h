@@ -13,11 +13,12 @@
 namespace lvlm
 {
 
-/// Enough for the domains downstream. `given`: the picture; a model that reads tiles says nothing
-/// of its grid while that is empty. `hidden`: the layers whose states will be captured, none: all
-/// of them. Throws Error for a folder that is no model.
-TraceShape expectedShape(const std::string& directory, const picture::PictureSize& given,
-  bool capturesHidden = false, const std::vector<int>& hidden = {});
+/// Enough for the domains downstream. `given`: the pictures, at least one; a model that reads tiles
+/// says nothing of its grid while one of them is empty. `hidden`: the layers whose states will be
+/// captured, none: all of them. Throws Error for a folder that is no model.
+TraceShape expectedShape(const std::string& directory,
+  const std::vector<picture::PictureSize>& given, bool capturesHidden = false,
+  const std::vector<int>& hidden = {});
 
 } // namespace lvlm
 

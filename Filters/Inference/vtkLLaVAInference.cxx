@@ -102,7 +102,7 @@ struct vtkLLaVAInference::Internals
     const auto key = [](const lvlm::TraceShape& a)
     {
       return std::tie(
-        a.grid.rows, a.grid.cols, a.width, a.height, a.layers, a.heads, a.hiddenLayers);
+        a.grid.rows, a.grid.cols, a.width, a.height, a.pictures, a.layers, a.heads, a.hiddenLayers);
     };
     return key(last) == key(expected) ? last : expected;
   }
@@ -114,7 +114,7 @@ struct vtkLLaVAInference::Internals
     {
       return std::tie(a.prompt, a.system, a.chatTemplate, a.imageMode, a.maxNewTokens,
         a.temperature, a.topP, a.seed, a.alternatives, a.captureVision, a.captureHidden,
-        a.captureLens, a.hiddenLayers, a.fullLayers, a.image.width, a.image.height, a.image.pixels);
+        a.captureLens, a.hiddenLayers, a.fullLayers, a.images);
     };
     return this->Answered && this->AskedModel == model && key(this->Asked) == key(q);
   }
@@ -125,6 +125,30 @@ namespace
 /// Here, since the linker takes this object file of the static library in any case.
 [[maybe_unused]] const bool HasModels =
   lvlm::registerModelRelevancy() && lvlm::registerModelLens() && lvlm::registerModelWeighting();
+
+/// Of the pictures of both inputs.
+std::vector<vtkInformation*> informationOf(vtkInformationVector** inputs)
+{
+  std::vector<vtkInformation*> all;
+  for (int port = 0; port < 2; ++port)
+  {
+    for (int i = 0; i < inputs[port]->GetNumberOfInformationObjects(); ++i)
+    {
+      all.push_back(inputs[port]->GetInformationObject(i));
+    }
+  }
+  return all;
+}
+
+std::vector<lvlm::picture::PictureSize> announcedSizes(vtkInformationVector** inputs)
+{
+  std::vector<lvlm::picture::PictureSize> sizes;
+  for (vtkInformation* info : informationOf(inputs))
+  {
+    sizes.push_back(lvlm::announcedSize(info));
+  }
+  return sizes;
+}
 
 std::int64_t pixelsOf(vtkInformation* inInfo)
 {
@@ -150,12 +174,23 @@ vtkLLaVAInference::vtkLLaVAInference()
     MaximumPixels(static_cast<int>(lvlm::picture::DefaultMaximumPixels)),
     Ranks(std::make_unique<lvlm::AlgorithmTeam>(this)), Self(std::make_unique<Internals>())
 {
+  this->SetNumberOfInputPorts(2);
   // The active one, unless somebody chooses another.
   this->SetInputArrayToProcess(
     0, 0, 0, vtkDataObject::FIELD_ASSOCIATION_POINTS, vtkDataSetAttributes::SCALARS);
 }
 
 vtkLLaVAInference::~vtkLLaVAInference() = default;
+
+void vtkLLaVAInference::AddPictureConnection(vtkAlgorithmOutput* output)
+{
+  this->AddInputConnection(1, output);
+}
+
+void vtkLLaVAInference::RemoveAllPictureConnections()
+{
+  this->SetInputConnection(1, nullptr);
+}
 
 void vtkLLaVAInference::AddCaptureFullLayer(int layer)
 {
@@ -247,7 +282,17 @@ const char* vtkLLaVAInference::GetCostInformation()
   try
   {
     const auto model = this->Self->open(this);
-    const lvlm::llava::Question question = this->Self->question(this, *model);
+    lvlm::llava::Question question = this->Self->question(this, *model);
+    // Of several pictures their sizes; of one the largest that the model reads.
+    for (int port = 0; port < 2 && this->GetNumberOfInputConnections(1) > 0; ++port)
+    {
+      for (int i = 0; i < this->GetNumberOfInputConnections(port); ++i)
+      {
+        const auto size = lvlm::announcedSize(this->GetInputInformation(port, i));
+        question.images.push_back(
+          { std::max<std::int64_t>(1, size.width), std::max<std::int64_t>(1, size.height), {} });
+      }
+    }
     const std::int64_t P = model->promptLength(question);
     const lvlm::llava::QuestionCost cost = model->cost(question, P);
     const bool alone = model->options().ranks == 1;
@@ -275,9 +320,14 @@ int vtkLLaVAInference::ComputePipelineMTime(vtkInformation* request, vtkInformat
   return done;
 }
 
-int vtkLLaVAInference::FillInputPortInformation(int, vtkInformation* info)
+int vtkLLaVAInference::FillInputPortInformation(int port, vtkInformation* info)
 {
   info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkImageData");
+  if (port == 1)
+  {
+    info->Set(vtkAlgorithm::INPUT_IS_OPTIONAL(), 1);
+    info->Set(vtkAlgorithm::INPUT_IS_REPEATABLE(), 1);
+  }
   return 1;
 }
 
@@ -294,8 +344,7 @@ int vtkLLaVAInference::RequestInformation(
   lvlm::TraceShape shape;
   try
   {
-    shape = lvlm::expectedShape(lvlm::modelFolder(this->ModelDirectory),
-      lvlm::announcedSize(inputs[0]->GetInformationObject(0)),
+    shape = lvlm::expectedShape(lvlm::modelFolder(this->ModelDirectory), announcedSizes(inputs),
       this->CaptureHidden || this->CaptureLens, this->Self->HiddenLayers);
     if (this->Self->Answered)
     {
@@ -314,21 +363,23 @@ int vtkLLaVAInference::RequestUpdateExtent(
 {
   using Pipeline = vtkStreamingDemandDrivenPipeline;
   this->Superclass::RequestUpdateExtent(request, inputs, outputs);
-  vtkInformation* inInfo = inputs[0]->GetInformationObject(0);
-  // Time is the answer's token here and means nothing to whatever makes the picture.
-  inInfo->Remove(Pipeline::UPDATE_TIME_STEP());
-  // The first rank looks at the whole picture, the others at none of it; nobody at one that
-  // Prepare() will refuse.
-  if (!this->Ranks->isFirst() || pixelsOf(inInfo) > this->MaximumPixels)
+  for (vtkInformation* inInfo : informationOf(inputs))
   {
-    const int none[6] = { 0, -1, 0, -1, 0, -1 };
-    inInfo->Set(Pipeline::UPDATE_EXTENT(), none, 6);
-  }
-  else if (inInfo->Has(Pipeline::WHOLE_EXTENT()))
-  {
-    inInfo->Set(Pipeline::UPDATE_PIECE_NUMBER(), 0);
-    inInfo->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), 1);
-    inInfo->Set(Pipeline::UPDATE_EXTENT(), inInfo->Get(Pipeline::WHOLE_EXTENT()), 6);
+    // Time is the answer's token here and means nothing to whatever makes the picture.
+    inInfo->Remove(Pipeline::UPDATE_TIME_STEP());
+    // The first rank looks at the whole picture, the others at none of it; nobody at one that
+    // Prepare() will refuse.
+    if (!this->Ranks->isFirst() || pixelsOf(inInfo) > this->MaximumPixels)
+    {
+      const int none[6] = { 0, -1, 0, -1, 0, -1 };
+      inInfo->Set(Pipeline::UPDATE_EXTENT(), none, 6);
+    }
+    else if (inInfo->Has(Pipeline::WHOLE_EXTENT()))
+    {
+      inInfo->Set(Pipeline::UPDATE_PIECE_NUMBER(), 0);
+      inInfo->Set(Pipeline::UPDATE_NUMBER_OF_PIECES(), 1);
+      inInfo->Set(Pipeline::UPDATE_EXTENT(), inInfo->Get(Pipeline::WHOLE_EXTENT()), 6);
+    }
   }
   return 1;
 }
@@ -360,7 +411,24 @@ void vtkLLaVAInference::CheckPixels(vtkInformation* inInfo)
   }
 }
 
-bool vtkLLaVAInference::Prepare(vtkInformationVector* input, vtkDataArray* chosen)
+std::vector<lvlm::picture::RgbImage> vtkLLaVAInference::GetPictures(vtkInformationVector** inputs)
+{
+  if (lvlm::inputFailed(inputs[0]) || lvlm::inputFailed(inputs[1]))
+  {
+    lvlm::fail("there is no picture: its source failed");
+  }
+  std::vector<lvlm::picture::RgbImage> pictures;
+  for (vtkInformation* info : informationOf(inputs))
+  {
+    this->CheckPixels(info);
+    vtkImageData* image = vtkImageData::GetData(info);
+    vtkDataArray* chosen = pictures.empty() ? this->GetChosenArray(inputs) : nullptr;
+    pictures.push_back(lvlm::pictureFromVTK(image, lvlm::colorsOf(chosen, image)));
+  }
+  return pictures;
+}
+
+bool vtkLLaVAInference::Prepare(vtkInformationVector** inputs)
 {
   Internals& self = *this->Self;
   // One rank's failure is everybody's, and either all run the model or none.
@@ -371,13 +439,7 @@ bool vtkLLaVAInference::Prepare(vtkInformationVector* input, vtkDataArray* chose
       self.Next = self.question(this, *self.Model);
       if (this->Ranks->isFirst())
       {
-        if (lvlm::inputFailed(input))
-        {
-          lvlm::fail("there is no picture: its source failed");
-        }
-        this->CheckPixels(input->GetInformationObject(0));
-        vtkImageData* image = vtkImageData::GetData(input);
-        self.Next.image = lvlm::pictureFromVTK(image, lvlm::colorsOf(chosen, image));
+        self.Next.images = this->GetPictures(inputs);
       }
       return self.isAnswered(self.Next, self.Model);
     });
@@ -391,7 +453,7 @@ int vtkLLaVAInference::RequestData(
     {
       Internals& self = *this->Self;
       self.Answer.clear(); // after an error there is none
-      if (!this->Prepare(inputs[0], this->GetChosenArray(inputs)))
+      if (!this->Prepare(inputs))
       {
         self.Answered = nullptr;
         std::shared_ptr<const lvlm::Trace> trace;

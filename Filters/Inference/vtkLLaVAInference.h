@@ -3,15 +3,16 @@
  * @class vtkLLaVAInference
  * @brief asks a LLaVA model about a picture and gives the trace of its answer
  *
- * Input: a flat vtkImageData with 1 to 4 colour components. Output: a trace (see
- * Readers/vtkLVLMTrace.h), whose attention blocks share the memory that inference captured into.
- * Answer tokens are time steps once the answer is known.
+ * Input 0: a flat vtkImageData with 1 to 4 colour components; input 1 (optional, repeatable):
+ * further pictures of the same question, in their order, whose colours are their active arrays.
+ * Output: a trace (see Readers/vtkLVLMTrace.h), whose attention blocks share the memory that
+ * inference captured into. Answer tokens are time steps once the answer is known.
  *
- * The model runs when the picture or a property that decides the answer has changed, not when time
+ * The model runs when a picture or a property that decides the answer has changed, not when time
  * or a downstream filter asks again. Models are shared by all filters of the process that use the
  * same folder, precision and device.
  *
- * On several ranks each maps and runs a contiguous part of the layers; the picture is the first
+ * On several ranks each maps and runs a contiguous part of the layers; the pictures are the first
  * one's. Every rank gives the trace with the attention of its own layers. What fails on one rank is
  * an error on all.
  */
@@ -24,7 +25,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+class vtkAlgorithmOutput;
 class vtkDataArray;
 class vtkInformation;
 
@@ -33,6 +36,10 @@ class vtkMultiProcessController;
 namespace lvlm
 {
 class AlgorithmTeam;
+namespace picture
+{
+struct RgbImage;
+}
 }
 
 class LVLMFILTERSINFERENCE_EXPORT vtkLLaVAInference : public vtkMultiBlockDataSetAlgorithm
@@ -56,6 +63,12 @@ public:
     BFLOAT16 = 1,
     FLOAT64 = 2
   };
+
+  ///@{
+  /** Further pictures of the question, in the order in which they are added. */
+  void AddPictureConnection(vtkAlgorithmOutput* output);
+  void RemoveAllPictureConnections();
+  ///@}
 
   ///@{
   /** Folder of a Hugging Face LLaVA checkpoint. Empty (default): the embedded model. */
@@ -240,8 +253,10 @@ private:
 
   /// Opens the model and puts the question together; whether its answer is there already. All ranks
   /// at once.
-  bool Prepare(vtkInformationVector* input, vtkDataArray* chosen);
-  /// Throws lvlm::Error for a picture of more than MaximumPixels.
+  bool Prepare(vtkInformationVector** inputs);
+  /// The pictures of both inputs. Throws lvlm::Error for one of more than MaximumPixels, or that is
+  /// none.
+  std::vector<lvlm::picture::RgbImage> GetPictures(vtkInformationVector** inputs);
   void CheckPixels(vtkInformation* inInfo);
   /// The array that ColorArray names; nullptr where it cannot be the picture's.
   vtkDataArray* GetChosenArray(vtkInformationVector** inputs);

@@ -117,8 +117,8 @@ vtkLVLMPictureFilter::Size vtkLVLMSeenPicture::SmallSize(const Size& picture) co
 
 std::vector<vtkLVLMPictureFilter::Size> vtkLVLMSeenPicture::Announce(const Size& picture)
 {
-  const lvlm::TraceShape shape =
-    lvlm::expectedShape(lvlm::modelFolder(this->ModelDirectory), { picture.width, picture.height });
+  const lvlm::TraceShape shape = lvlm::expectedShape(
+    lvlm::modelFolder(this->ModelDirectory), { { picture.width, picture.height } });
   return { { shape.width, shape.height }, this->SmallSize(picture) };
 }
 

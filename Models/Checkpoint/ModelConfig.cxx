@@ -421,6 +421,7 @@ void readCanvases(const ConfigSection& root, LlavaConfig& config)
   constexpr std::size_t most = 1024;
   const bool oneVision = root.text("model_type", "") == "llava_onevision";
   config.mostTiles = oneVision ? mostTilesOf(root) : 0;
+  config.tilesOnlyAlone = oneVision;
   const Json standard = standardCanvases(oneVision);
   const Json* value = root.find(key);
   const Json& list = value ? *value : standard;

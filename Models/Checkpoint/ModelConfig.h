@@ -120,11 +120,17 @@ struct LlavaConfig
   /// of these sizes (height, width in pixels); empty: in one piece.
   std::vector<std::array<std::int64_t, 2>> canvases;
   std::int64_t mostTiles = 0; ///< above it their patches are shrunk; 0: never
+  /// llava_onevision: pictures that share a question are each read in one piece.
+  bool tilesOnlyAlone = false;
   bool projectorNorm = false; ///< a LayerNorm of what the projector reads, as vipllava has it
   double projectorNormEps = 1e-5;
   GenerationConfig generation;
 
-  bool readsTiles() const { return !this->canvases.empty(); }
+  /// Whether a picture is read in tiles, of so many in one question.
+  bool readsTiles(std::size_t pictures = 1) const
+  {
+    return !this->canvases.empty() && !(this->tilesOnlyAlone && pictures > 1);
+  }
   /// Of what the tower makes of one picture or tile.
   std::int64_t tileTokens() const { return this->vision.patches() + this->leadingFeatures(); }
   /// Image tokens ahead of the first patch's: CLS, where it is there and kept.

@@ -49,7 +49,7 @@ struct ModelOptions
 /// Everything that decides an answer, and what to keep of its attention and hidden states.
 struct Question
 {
-  picture::RgbImage image;
+  std::vector<picture::RgbImage> images; ///< at least one; all are of one question, in their order
   std::string prompt;
   std::string system;
   std::string chatTemplate; ///< name, or free-form text; empty: the checkpoint's own
@@ -60,7 +60,7 @@ struct Question
   std::uint64_t seed = 0;
   std::int64_t alternatives = 5; ///< k of `answer.topk_*`
   bool captureAnswer = true;     ///< `attention.answer` of all layers
-  bool captureVision = false;    ///< `attention.vision` of the used layers
+  bool captureVision = false;    ///< `attention.vision` of the used layers, first picture
   bool captureLogits = false;    ///< a further tensor `answer.logits` [T, V], float32
   /// Layers of `attention.full`; negative ones count from the end; empty: none.
   std::vector<std::int64_t> fullLayers{ -1 };
@@ -82,7 +82,7 @@ struct QuestionCost
   std::size_t lens = 0;    ///< its words, and what is needed beside the hidden states to find them
   std::size_t cache = 0;   ///< keys and values
   std::size_t buffers = 0; ///< a layer over the whole prompt, weights in the compute type
-  std::size_t picture = 0; ///< the picture as it was given, and resized
+  std::size_t picture = 0; ///< the pictures as they were given, and resized
   std::size_t total() const
   {
     return this->attentionAnswer + this->attentionFull + this->attentionVision + this->cache +
@@ -114,7 +114,7 @@ public:
   /// One line for people: layers, heads, grid, size and type of the weights.
   virtual std::string description() const;
 
-  /// P: positions of a question's prompt, image tokens included; without a picture those of the
+  /// P: positions of a question's prompt, image tokens included; without pictures those of one, the
   /// largest that the model reads. Throws Error as ask() does for a bad prompt.
   virtual std::int64_t promptLength(const Question& question) const;
 
@@ -124,7 +124,7 @@ public:
   /// Runs the model. May be called from several threads. Throws Error, and Aborted when `progress`
   /// says so.
   ///
-  /// In a parallel run all ranks ask the same question at the same time, over `ranks`; the picture
+  /// In a parallel run all ranks ask the same question at the same time, over `ranks`; the pictures
   /// and `progress` are rank 0's. Each gets the whole trace but of the decoder's attention and
   /// hidden states those of its own layers, and the attention of the tower on rank 0. What one of
   /// them throws is thrown on all.

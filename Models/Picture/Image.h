@@ -16,6 +16,12 @@ struct RgbImage
   std::int64_t width = 0;
   std::int64_t height = 0;
   std::vector<std::uint8_t> pixels; ///< [height, width, 3]
+
+  bool operator==(const RgbImage& other) const
+  {
+    return this->width == other.width && this->height == other.height &&
+      this->pixels == other.pixels;
+  }
 };
 
 /// Largest edge of an accepted picture, in pixels.

@@ -113,10 +113,10 @@ TilePlan planTiles(const PictureSize& picture,
   return plan;
 }
 
-ImageTokens tokensOfOne(const TileTokens& tile, const PictureSize& seen)
+ImageTokens tokensOfOne(const TileTokens& tile, const PictureSize& seen, bool closed)
 {
   ImageTokens tokens;
-  tokens.count = tile.perTile();
+  tokens.count = tile.perTile() + (closed ? 1 : 0);
   tokens.regions = { { 0, tile.leading, tile.grid, tile.grid.cols,
     { 0, 0, static_cast<double>(seen.width), static_cast<double>(seen.height) } } };
   return tokens;

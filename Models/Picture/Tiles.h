@@ -58,6 +58,13 @@ struct ImageTokens
   PatchGrid shrunk;
 };
 
+/// The tokens of a picture in a sequence.
+struct PlacedImage
+{
+  std::int64_t start = 0; ///< the first of their positions
+  ImageTokens tokens;
+};
+
 /// What a tower makes of a tile: a grid of patches, behind `leading` tokens that are kept and are
 /// no patch (CLS).
 struct TileTokens
@@ -67,8 +74,8 @@ struct TileTokens
   std::int64_t perTile() const { return this->leading + this->grid.count(); }
 };
 
-/// Of a picture that is read in one piece, `seen` pixels large.
-ImageTokens tokensOfOne(const TileTokens& tile, const PictureSize& seen);
+/// Of a picture that is read in one piece, `seen` pixels large; `closed` by a newline or not.
+ImageTokens tokensOfOne(const TileTokens& tile, const PictureSize& seen, bool closed = false);
 
 /// Of a picture in tiles: first the whole of it (tile 0), then the other tiles' patches
 /// (`spatial_unpad`). With `mostTiles` (0: no bound) they are shrunk when there are clearly more of

@@ -7,6 +7,7 @@
 #include "Models/Trace/Error.h"
 #include "Models/Trace/Utf8.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <queue>
 

@@ -275,6 +275,21 @@ std::string pictureName(std::int64_t image)
   return image == 0 ? first : first + "." + std::to_string(image);
 }
 
+std::string tilesName(std::int64_t image)
+{
+  return pictureName(image) + ".tiles";
+}
+
+std::int64_t pictureCount(const Trace& trace)
+{
+  std::int64_t count = 0;
+  while (trace.has(pictureName(count)))
+  {
+    ++count;
+  }
+  return count;
+}
+
 Box pictureBox(const Trace& trace)
 {
   if (trace.has(tensor_name::Image))

@@ -52,6 +52,10 @@ MapGrid mapGrid(const Trace& trace);
 
 /// The tensor of a picture: `image`, `image.1` ...
 std::string pictureName(std::int64_t image);
+/// That of the tiles that it was cut into: `image.tiles`, `image.1.tiles` ...
+std::string tilesName(std::int64_t image);
+/// How many pictures a trace has.
+std::int64_t pictureCount(const Trace& trace);
 
 /// All regions: those that the trace lists, else its grid over the whole picture.
 std::vector<Region> allRegions(const Trace& trace);

@@ -323,15 +323,16 @@ std::vector<std::int64_t> Trace::hiddenLayers() const
 void Trace::validate() const
 {
   checkSequence(*this);
-  for (std::int64_t image = 0; this->has(pictureName(image)); ++image)
+  const std::int64_t pictures = pictureCount(*this);
+  for (std::int64_t image = 0; image < pictures; ++image)
   {
     checkShape(*this, pictureName(image).c_str(), { -1, -1, 3 });
     checkType(*this, pictureName(image).c_str(), DType::U8);
-  }
-  if (this->has(tensor_name::ImageTiles))
-  {
-    checkShape(*this, tensor_name::ImageTiles, { -1, -1, -1, 3 });
-    checkType(*this, tensor_name::ImageTiles, DType::U8);
+    if (const std::string tiles = tilesName(image); this->has(tiles))
+    {
+      checkShape(*this, tiles.c_str(), { -1, -1, -1, 3 });
+      checkType(*this, tiles.c_str(), DType::U8);
+    }
   }
   checkAnswerTensors(*this);
   checkAttention(*this);

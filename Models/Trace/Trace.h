@@ -87,8 +87,9 @@ inline std::int64_t layerOfHidden(std::int64_t hidden)
 /// Names of the tensors of a trace, in memory and on disk.
 namespace tensor_name
 {
+/// Of the first picture; further ones are `image.1` ...; where it was cut, `image.tiles`,
+/// `image.1.tiles` ... are u8 [tiles, h, w, 3].
 inline constexpr const char* Image = "image";                      // u8  [H, W, 3]
-inline constexpr const char* ImageTiles = "image.tiles";           // u8  [tiles, h, w, 3]
 inline constexpr const char* TokenId = "tokens.id";                // i64 [P+T]
 inline constexpr const char* AnswerLogprob = "answer.logprob";     // f32 [T]
 inline constexpr const char* AnswerLogits = "answer.logits";       // f32 [T, V], on request

@@ -35,7 +35,7 @@ inline lvlm::llava::Question goldenQuestion(const std::string& name)
 {
   const lvlm::SafetensorsFile golden(LVLM_TEST_DATA "/llava/" + name + "/golden.safetensors");
   lvlm::llava::Question question;
-  question.image = lvlm::picture::readImage(LVLM_TEST_DATA "/llava/picture.png");
+  question.images = { lvlm::picture::readImage(LVLM_TEST_DATA "/llava/picture.png") };
   question.prompt = "What color is the star?";
   question.chatTemplate = golden.metadata().at("prompt");
   question.chatTemplate.replace(question.chatTemplate.find("<image>"), 7, "{image}");

@@ -7,6 +7,7 @@
 #include "Models/Text/Chat/ChatTemplate.h"
 #include "Models/Text/Chat/CheckpointTemplate.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 

@@ -21,7 +21,7 @@ const std::string Root = std::string(LVLM_TEST_DATA) + "/llava";
 Question questionOf(const nlohmann::json& golden)
 {
   Question question;
-  question.image = picture::readImage(Root + "/picture.png");
+  question.images = { picture::readImage(Root + "/picture.png") };
   question.prompt = "What color is the star?";
   question.chatTemplate = "USER: {image}\n{prompt} ASSISTANT:";
   question.maxNewTokens = golden.at("steps").get<std::int64_t>();

@@ -71,7 +71,7 @@ void checkRows(const Trace& trace)
 Question questionFor(const std::string& root, const std::string& prompt)
 {
   Question question;
-  question.image = readImage(root + "/picture.png");
+  question.images = { readImage(root + "/picture.png") };
   question.prompt =
     prompt.find("star") != std::string::npos ? "What color is the star?" : "Describe the image.";
   // The golden prompts are spelled out; a free-form template repeats them exactly.
@@ -255,7 +255,7 @@ void compareResaved(const std::string& root)
     const auto model = LlavaModel::open(folder);
     CHECK(model->ask(question).prompt == golden.metadata().at("prompt"));
     const std::vector<float> pixels =
-      processImage(question.image, readImageProcessorConfig(folder)).pixelValues;
+      processImage(question.images[0], readImageProcessorConfig(folder)).pixelValues;
     const Tensor& theirs = golden.tensor("pixel_values");
     CHECK(std::equal(
       pixels.begin(), pixels.end(), theirs.as<float>(), theirs.as<float>() + theirs.count()));
@@ -281,7 +281,7 @@ void compareEmbedded(const std::string& root)
   const std::string folder = std::string(LVLM_SOURCE_DIR) + "/Models/TinyLlava";
   const SafetensorsFile golden(root + "/TinyLlava.golden.safetensors");
   Question question = questionFor(root, golden.metadata().at("prompt"));
-  question.image = readImage(folder + "/scenes/star_left_of_circle.png");
+  question.images = { readImage(folder + "/scenes/star_left_of_circle.png") };
   question.fullLayers = {};
   compare(folder, golden, question);
 }
@@ -384,7 +384,8 @@ void checkErrors(const std::string& root)
   CHECK_THROWS(with([](Question& q) { q.temperature = -1; }), "-1");
   CHECK_THROWS(with([](Question& q) { q.topP = 0; }), "TopP 0");
   CHECK_THROWS(with([](Question& q) { q.maxNewTokens = 1 << 20; }), "available");
-  CHECK_THROWS(with([](Question& q) { q.image = RgbImage(); }), "");
+  CHECK_THROWS(with([](Question& q) { q.images = { RgbImage() }; }), "");
+  CHECK_THROWS(with([](Question& q) { q.images.clear(); }), "there is no picture");
   CHECK_THROWS(LlavaModel::open(root + "/nowhere"), root + "/nowhere");
   ModelOptions options;
   options.device = "toaster";
@@ -405,15 +406,15 @@ void checkUnseenRim(const std::string& root)
   CHECK(model->config().vision.imageSize == 50 && model->config().vision.seenEdge() == 42);
   Question question = questionFor(root, "USER: <image>\nWhat color is the star? ASSISTANT:");
   const RgbImage picture =
-    processImage(question.image, readImageProcessorConfig(original)).seen; // of 42 x 42 pixels
-  question.image = { 50, 50, std::vector<std::uint8_t>(50 * 50 * 3, 200) };
+    processImage(question.images[0], readImageProcessorConfig(original)).seen; // of 42 x 42 pixels
+  question.images = { { 50, 50, std::vector<std::uint8_t>(50 * 50 * 3, 200) } };
   for (std::int64_t row = 0; row < picture.height; ++row)
   {
     std::copy_n(picture.pixels.begin() + row * picture.width * 3, picture.width * 3,
-      question.image.pixels.begin() + row * question.image.width * 3);
+      question.images[0].pixels.begin() + row * question.images[0].width * 3);
   }
   const Trace rim = model->ask(question);
-  question.image = picture;
+  question.images = { picture };
   const Trace plain = LlavaModel::open(original)->ask(question);
   for (const char* name : { tensor_name::Image, tensor_name::TokenId, tensor_name::AttentionAnswer,
          tensor_name::AttentionVision })

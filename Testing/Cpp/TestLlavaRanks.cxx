@@ -40,7 +40,7 @@ const std::string Root = std::string(LVLM_TEST_DATA) + "/llava";
 Question question()
 {
   Question question;
-  question.image = readImage(Root + "/picture.png");
+  question.images = { readImage(Root + "/picture.png") };
   question.prompt = "What color is the star?";
   question.maxNewTokens = 6;
   question.captureVision = true;
@@ -106,7 +106,10 @@ void testAnswers(const std::string& folder, int size, const Question& asked)
     [&](Team& team)
     {
       Question mine = asked;
-      mine.image = team.rank() == 0 ? mine.image : RgbImage(); // the picture is rank 0's
+      if (team.rank() != 0) // the picture is rank 0's
+      {
+        mine.images.clear();
+      }
       traces[static_cast<std::size_t>(team.rank())] =
         openPart(folder, team.rank(), size)->ask(mine, Progress(), team);
     });
@@ -209,7 +212,7 @@ void testFailures()
   CHECK(allThrew(with([](Question& q) { q.fullLayers = { 3 }; }), "layer 3 is out of range"));
   CHECK(allThrew(with([](Question& q) { q.maxNewTokens = 1 << 20; }), "available"));
   CHECK(allThrew(with([](Question& q) { q.topP = 0; }), "TopP 0"));
-  CHECK(allThrew(with([](Question& q) { q.image = RgbImage(); }), ""));
+  CHECK(allThrew(with([](Question& q) { q.images = { RgbImage() }; }), ""));
   CHECK(noneThrew(askIn(ranks, { good, good, good }, asked)));
   CHECK(ranks.leftOver() == 0);
 }

@@ -91,7 +91,7 @@ void compareIn(Precision precision, const std::string& folder, const std::string
   const auto opened = LlavaModel::open(folder, options);
   const LlavaModel::Impl& model = opened->impl();
   const at::Tensor pixels = model.pixels(
-    model.see(picture::readImage(picture), picture::ImageMode::Default).shown); // [3, H, W]
+    model.see({ picture::readImage(picture) }, picture::ImageMode::Default)[0].shown); // [3, H, W]
   const at::Tensor theirPixels = torchTensor(golden.tensor("pixel_values"));
   CHECK(at::equal(pixels, theirPixels.to(pixels.scalar_type())));
 

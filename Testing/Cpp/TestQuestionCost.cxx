@@ -159,7 +159,7 @@ std::string sevenBillion(const TempFolder& folder)
 Question questionOf(std::int64_t words)
 {
   Question question;
-  question.image = picture::readImage(Tiny + "/scenes/red_heart.png");
+  question.images = { picture::readImage(Tiny + "/scenes/red_heart.png") };
   for (std::int64_t i = 0; i < words; ++i)
   {
     question.prompt += "red ";

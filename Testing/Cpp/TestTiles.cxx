@@ -2,9 +2,9 @@
 // Models that read a picture in tiles against Hugging Face's llava_next in float64
 // (Testing/Golden/tile_goldens.py), over pictures of six shapes.
 //
-// Tolerances: tiles byte by byte, the same tokens; in float32 1e-5 or three times Hugging Face's
-// own float32 error, whichever is larger; in float64 1e-9 and the rounding to float32.
+// Tiles byte by byte, the same tokens, and the tolerances of GoldenNumbers.h.
 #include "Check.h"
+#include "GoldenNumbers.h"
 #include "RelevancyMaps.h"
 
 #include "Models/Llava/Intervention.h"
@@ -16,68 +16,27 @@
 #include "TempFolder.h"
 #include "TestDevice.h"
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 
 namespace
 {
 using namespace lvlm;
 using namespace lvlm::llava;
 namespace tn = tensor_name;
-
-/// Tensors and metadata of one picture.
-struct Golden
-{
-  const SafetensorsFile& file;
-  std::string number;
-
-  const Tensor& tensor(const std::string& name) const
-  {
-    return this->file.tensor(this->number + "." + name);
-  }
-  double theirError(const std::string& name) const
-  {
-    return std::stod(this->file.metadata().at("float32_error." + this->number + "." + name));
-  }
-};
+using lvlm_test::compareNumbers;
+using lvlm_test::Golden;
+using lvlm_test::sameBytes;
 
 Question questionOf(const Golden& golden)
 {
-  const Tensor& picture = golden.tensor("picture");
-  const auto* pixels = picture.as<std::uint8_t>();
   Question question;
-  question.image = { picture.extent(1), picture.extent(0), { pixels, pixels + picture.count() } };
+  question.images = { golden.picture("picture") };
   question.prompt = "What color is the star?";
   question.chatTemplate = "USER: {image}\n{prompt} ASSISTANT:";
   question.maxNewTokens = golden.tensor("answer").count();
   question.captureVision = true;
   return question;
-}
-
-bool sameBytes(const Tensor& ours, const Tensor& theirs)
-{
-  return ours.shape == theirs.shape && ours.dtype == theirs.dtype &&
-    std::memcmp(ours.data, theirs.data, theirs.bytes()) == 0;
-}
-
-void compareNumbers(const Tensor& ours, const Golden& golden, const std::string& name, bool wide)
-{
-  const Tensor& theirs = golden.tensor(name);
-  if (!CHECK(ours.count() == theirs.count()))
-  {
-    return;
-  }
-  double largest = 0;
-  for (std::int64_t i = 0; i < theirs.count(); ++i)
-  {
-    const double expected = theirs.as<double>()[i];
-    const double difference = std::abs(static_cast<double>(ours.as<float>()[i]) - expected) -
-      (wide ? 0x1p-24 * std::abs(expected) : 0);
-    largest = difference <= largest ? largest : difference; // NaN counts as large
-  }
-  const double allowed = wide ? 1e-9 : std::max(1e-5, 3 * golden.theirError(name));
-  CHECK(largest <= allowed);
-  std::cout << "    " << name << " " << largest << " of " << allowed << std::endl;
 }
 
 /// Hugging Face's packing says where on the canvas a token's patch is, also of tokens that lie
@@ -142,9 +101,9 @@ void testPicture(const std::string& folder, const Golden& golden, Precision prec
   const auto model = LlavaModel::open(folder, options);
   const Question question = questionOf(golden);
   const Trace trace = model->ask(question);
-  std::cout << "  picture " << golden.number << ", " << trace.grid.rows << " x " << trace.grid.cols
+  std::cout << "  picture " << golden.name << ", " << trace.grid.rows << " x " << trace.grid.cols
             << (wide ? ", float64" : ", float32") << std::endl;
-  CHECK(sameBytes(trace.tensor(tn::ImageTiles), golden.tensor("tiles")));
+  CHECK(sameBytes(trace.tensor(tilesName(0)), golden.tensor("tiles")));
   const Tensor& ids = golden.tensor("ids");
   const Tensor& answer = golden.tensor("answer");
   if (!CHECK(trace.promptLength == ids.count()) || !CHECK(trace.answerLength() == answer.count()) ||
@@ -177,7 +136,7 @@ void testFile(const Trace& trace)
   CHECK(read.regions.size() == 2 && textOfRegions(read.regions) == textOfRegions(trace.regions));
   CHECK(read.grid.rows == trace.grid.rows && read.grid.cols == trace.grid.cols);
   CHECK(read.imageStart == trace.imageStart);
-  CHECK(sameBytes(read.tensor(tn::ImageTiles), trace.tensor(tn::ImageTiles)));
+  CHECK(sameBytes(read.tensor(tilesName(0)), trace.tensor(tilesName(0))));
 }
 
 /// Hiding every patch in the mean colour leaves a picture that is one colour; hiding none is the
@@ -205,7 +164,7 @@ void testHiding(const LlavaModel& model, const Trace& trace)
   black.prompt = trace.told("question");
   black.chatTemplate = "USER: {image}\n{prompt} ASSISTANT:";
   const Tensor& shown = trace.tensor(tn::Image);
-  black.image = { 50, 50, std::vector<std::uint8_t>(3 * 50 * 50) };
+  black.images = { { 50, 50, std::vector<std::uint8_t>(3 * 50 * 50) } };
   black.maxNewTokens = 1;
   black.captureLogits = true;
   CHECK(shown.extent(0) > 0);

@@ -27,7 +27,8 @@ def inputs_of(folder: str, question: str, pictures: list) -> dict:
         text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
     else:
         text = "<image>" * len(pictures) + question
-    made = processor(text=[text], images=pictures, return_tensors="pt")
+    together = [pictures] if "Onevision" in type(processor).__name__ else pictures  # where it matters whose question a picture is of
+    made = processor(text=[text], images=together, return_tensors="pt")
     return {key: value for key, value in made.items() if key != "labels"}
 
 

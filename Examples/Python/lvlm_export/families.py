@@ -29,12 +29,15 @@ class Read:
 class Family:
     layout: str | None = None  # of the prompt, where the checkpoint has no template
     answer_type = 0  # what `token_type_ids` say of the answer
-    several = True  # pictures in a question
     whole_last = False  # of a picture in tiles
 
     def placeholder(self, processor, image_token: str) -> str:
         """What a prompt has in a picture's place."""
         return image_token
+
+    def together(self, images: list) -> list:
+        """The pictures of a question as the image processor takes them."""
+        return images
 
     def pictures(self, config, processor, read: Read) -> list[Picture]:
         raise NotImplementedError
@@ -183,8 +186,23 @@ class LlavaNext(Llava):
 
 
 class LlavaOnevision(LlavaNext):
-    """As LLaVA-NeXT; more patches than `anyres_max_9` allows are shrunk to a smaller grid."""
-    several = False  # each would be read at once then
+    """As LLaVA-NeXT; more patches than `anyres_max_9` allows are shrunk to a smaller grid. Several pictures are each read at once, and a
+    newline ends each, as transformers' processor does it since it tells `batch_num_images`."""
+
+    def together(self, images):
+        return [images] if len(images) > 1 else images
+
+    def pictures(self, config, processor, read):
+        if len(read.sizes) == 1:
+            return super().pictures(config, processor, read)
+        if "batch_num_images" not in read.inputs:
+            raise ValueError("llava_onevision: several pictures a question need a newer transformers, whose processor tells batch_num_images")
+        vision = config.vision_config
+        edge = vision.image_size // vision.patch_size
+        found = [one_piece(one, edge, edge, vision.patch_size) for one in pixels_of(read.pixels[:, 0], processor.image_processor)]
+        for picture in found:
+            picture.trailing = 1
+        return found
 
     def shrunk(self, config, rows, cols):
         edge = config.vision_config.image_size // config.vision_config.patch_size

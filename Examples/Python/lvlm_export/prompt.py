@@ -200,8 +200,8 @@ def _counted(model: Model, parts: list[tuple[str, str]], images: list) -> Tokens
     if once.count(model.image_id) != len(images):
         raise ValueError(f"the prompt has {once.count(model.image_id)} image tokens ({model.image_token!r}), exactly "
                          f"{'one is' if len(images) == 1 else f'{len(images)} are'} needed: {text!r}")
-    made = model.processor.image_processor(images, return_tensors="pt")
-    inputs = {key: made[key] for key in ("pixel_values", "image_sizes") if key in made}
+    made = model.processor.image_processor(model.family.together(images), return_tensors="pt")
+    inputs = {key: torch.as_tensor(made[key]) for key in ("pixel_values", "image_sizes", "batch_num_images") if key in made}
     read = Read(made["pixel_values"], inputs, text, model.image_token, [image.size for image in images])
     pictures = model.family.pictures(model.config, model.processor, read)
     left = iter([picture.count for picture in pictures])
@@ -229,10 +229,8 @@ def _processed(model: Model, parts: list[tuple[str, str]], images: list) -> Toke
 
 
 def make_prompt(model: Model, layout: str, question: str, system: str, images: list) -> Prompt:
-    if len(images) > 1 and not model.family.several:
-        raise ValueError(f"{model.name}: several pictures a question are not supported for {model.config.model_type}")
-    if layout.count("{image}") == 1:
-        layout = layout.replace("{image}", "{image}" * len(images))
+    if layout.count("{image}") == 1:  # with line breaks between if one follows
+        layout = layout.replace("{image}", ("\n" if "{image}\n" in layout else "").join(["{image}"] * len(images)))
     parts = prompt_parts(layout, question, system, model.placeholder)
     made = (_counted if model.tower else _processed)(model, parts, images)
     placed = place(made.pictures, [position for position, token in enumerate(made.ids) if token == model.image_id], model.name)

@@ -3,6 +3,7 @@
 
 #include "Models/Trace/Regions.h"
 
+#include "Models/Llava/Network/ImageFeatures.h"
 #include "Models/Llava/Network/TorchTensors.h"
 #include "Models/Ranks/MessageHead.h"
 #include "Models/Text/Chat/ChatTemplate.h"
@@ -10,6 +11,7 @@
 #include "Models/Text/PieceTexts.h"
 #include "Models/Trace/Json.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
@@ -75,27 +77,37 @@ void describeAlternatives(Trace& trace, const text::Tokenizer& tokenizer, const 
   trace.extra["answer.topk_text"] = written(texts);
 }
 
-/// What each position says. `ids` [P+T]; the image's positions all say the same.
+/// What each position says. `ids` [P+T]; a picture's positions all say the same.
 std::vector<std::string> textsOf(
   const LlavaModel::Impl& model, const Prompt& prompt, const std::vector<std::int64_t>& ids)
 {
-  const auto first = ids.begin() + static_cast<std::ptrdiff_t>(prompt.featureStart);
-  const auto more = static_cast<std::size_t>(prompt.image.count - 1);
-  std::vector<std::int64_t> once(ids.begin(), first);
-  once.insert(once.end(), first + static_cast<std::ptrdiff_t>(more), ids.end());
-  std::vector<std::string> texts = text::pieceTexts(model.tokenizer, once);
-  const auto image = texts.begin() + static_cast<std::ptrdiff_t>(prompt.featureStart);
-  const std::string said = *image;
-  texts.insert(image, more, said);
+  std::vector<std::int64_t> once; // each picture at one position
+  std::vector<std::size_t> repeats;
+  auto image = prompt.images.begin();
+  for (std::size_t position = 0; position < ids.size();)
+  {
+    const bool isImage =
+      image != prompt.images.end() && image->start == static_cast<std::int64_t>(position);
+    repeats.push_back(isImage ? static_cast<std::size_t>((image++)->tokens.count) : 1);
+    once.push_back(ids[position]);
+    position += repeats.back();
+  }
+  const std::vector<std::string> said = text::pieceTexts(model.tokenizer, once);
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < said.size(); ++i)
+  {
+    texts.insert(texts.end(), repeats[i], said[i]);
+  }
   return texts;
 }
-}
 
+/// u8 [H, W, 3]
 Tensor imageTensor(const picture::RgbImage& seen)
 {
   return Tensor::of(seen.pixels, { seen.height, seen.width, 3 });
 }
 
+/// u8 [tiles, h, w, 3]
 Tensor tilesTensor(const std::vector<picture::RgbImage>& tiles)
 {
   std::vector<std::uint8_t> pixels;
@@ -107,12 +119,68 @@ Tensor tilesTensor(const std::vector<picture::RgbImage>& tiles)
   return Tensor::of(pixels, { count, tiles.at(0).height, tiles.at(0).width, 3 });
 }
 
+/// Pictures, tiles and the sizes that decided how these were cut.
+void describePictures(Trace& trace, const std::vector<picture::SeenPicture>& seen,
+  const std::vector<picture::PictureSize>& given)
+{
+  std::string sizes;
+  for (std::size_t i = 0; i < seen.size(); ++i)
+  {
+    const auto number = static_cast<std::int64_t>(i);
+    trace.tensors[pictureName(number)] = imageTensor(seen[i].shown);
+    if (!seen[i].tiles.empty())
+    {
+      trace.tensors[tilesName(number)] = tilesTensor(seen[i].tiles);
+      sizes += (sizes.empty() ? "" : ";") + std::to_string(given[i].width) + "," +
+        std::to_string(given[i].height);
+    }
+  }
+  if (!sizes.empty())
+  {
+    trace.extra["picture_size"] = sizes;
+  }
+}
+}
+
+std::vector<Tensor> pictureTensors(const std::vector<picture::SeenPicture>& seen)
+{
+  std::vector<Tensor> tensors;
+  for (const picture::SeenPicture& one : seen)
+  {
+    tensors.push_back(imageTensor(one.shown));
+    if (!one.tiles.empty())
+    {
+      tensors.push_back(tilesTensor(one.tiles));
+    }
+  }
+  return tensors;
+}
+
+std::vector<picture::SeenPicture> seenFrom(const LlavaModel::Impl& model,
+  const std::vector<Tensor>& tensors, const std::vector<picture::PlacedImage>& images)
+{
+  const bool inTiles = model.config.readsTiles(images.size());
+  std::vector<picture::SeenPicture> seen;
+  std::size_t next = 0;
+  for (const picture::PlacedImage& image : images)
+  {
+    const Tensor& shown = tensors.at(next++);
+    seen.push_back(seenAs(model, shown, inTiles ? &tensors.at(next++) : nullptr, image.tokens));
+  }
+  return seen;
+}
+
 std::vector<Region> regionsOf(const Prompt& prompt)
 {
-  std::vector<Region> regions = prompt.image.regions;
-  for (Region& region : regions)
+  std::vector<Region> regions;
+  for (std::size_t i = 0; i < prompt.images.size(); ++i)
   {
-    region.start += prompt.featureStart;
+    for (Region region : prompt.images[i].tokens.regions)
+    {
+      region.image = static_cast<std::int64_t>(i);
+      region.start += prompt.images[i].start;
+      regions.push_back(region);
+    }
   }
   return regions;
 }
@@ -145,28 +213,39 @@ void Answer::add(const ranks::Message& token)
   }
 }
 
-Prompt promptOf(
-  const LlavaModel::Impl& model, const Question& question, const picture::PictureSize& picture)
+std::vector<picture::PictureSize> sizesOf(const std::vector<picture::RgbImage>& pictures)
+{
+  std::vector<picture::PictureSize> sizes;
+  for (const picture::RgbImage& picture : pictures)
+  {
+    sizes.push_back({ picture.width, picture.height });
+  }
+  return sizes;
+}
+
+Prompt promptOf(const LlavaModel::Impl& model, const Question& question,
+  const std::vector<picture::PictureSize>& pictures)
 {
   const std::int64_t imageId = model.config.imageTokenId;
   const std::string imageToken = model.tokenizer.piece(imageId);
-  const picture::ImageTokens image = model.imageTokens(picture);
+  const std::vector<picture::ImageTokens> images = model.imageTokens(pictures);
   const auto own =
     question.chatTemplate.empty() ? text::CheckpointTemplate::find(model.directory) : std::nullopt;
   if (own)
   {
-    return makePrompt(own->apply(question.prompt, question.system, imageToken), model.tokenizer,
-      imageId, image, own->beginToken());
+    return makePrompt(own->apply(question.prompt, question.system, imageToken, images.size()),
+      model.tokenizer, imageId, images, own->beginToken());
   }
   const text::ChatTemplate chat{
     question.chatTemplate.empty() ? text::layoutForModel(model.directory) : question.chatTemplate
   };
-  return makePrompt(
-    chat.apply(question.prompt, question.system, imageToken), model.tokenizer, imageId, image);
+  return makePrompt(chat.apply(question.prompt, question.system, imageToken, images.size()),
+    model.tokenizer, imageId, images);
 }
 
 Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt,
-  const Answer& answer, const picture::SeenPicture& seen, const picture::PictureSize& given)
+  const Answer& answer, const std::vector<picture::SeenPicture>& seen,
+  const std::vector<picture::PictureSize>& given)
 {
   namespace tn = tensor_name;
   const std::int64_t T = answer.length();
@@ -186,12 +265,7 @@ Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Pro
   trace.promptLength = static_cast<std::int64_t>(prompt.ids.size());
   trace.texts = textsOf(model, prompt, ids);
   const auto positions = static_cast<std::int64_t>(ids.size());
-  trace.tensors[tn::Image] = imageTensor(seen.shown);
-  if (!seen.tiles.empty())
-  {
-    trace.tensors[tn::ImageTiles] = tilesTensor(seen.tiles);
-    trace.extra["picture_size"] = std::to_string(given.width) + "," + std::to_string(given.height);
-  }
+  describePictures(trace, seen, given);
   trace.regions = regionsOf(prompt);
   settleRegions(trace);
   trace.tensors[tn::TokenId] = Tensor::of(ids, { positions });

@@ -32,19 +32,23 @@ struct Answer
 ranks::Message scoredToken(
   std::int64_t id, const at::Tensor& logits, std::int64_t alternatives, bool withLogits);
 
-/// u8 [H, W, 3]
-Tensor imageTensor(const picture::RgbImage& seen);
-/// u8 [tiles, h, w, 3]
-Tensor tilesTensor(const std::vector<picture::RgbImage>& tiles);
+/// What the model sees of pictures, one after another: u8 [H, W, 3] of each and, where it is cut,
+/// [tiles, h, w, 3].
+std::vector<Tensor> pictureTensors(const std::vector<picture::SeenPicture>& seen);
+/// The same back, of pictures that have those tokens.
+std::vector<picture::SeenPicture> seenFrom(const LlavaModel::Impl& model,
+  const std::vector<Tensor>& tensors, const std::vector<picture::PlacedImage>& images);
 
 /// The trace without attention. Throws Error when it contradicts itself.
 Trace traceOf(const LlavaModel::Impl& model, const Question& question, const Prompt& prompt,
-  const Answer& answer, const picture::SeenPicture& seen, const picture::PictureSize& given);
-/// The question as the model reads it, about a picture of that size. Throws Error unless it holds
-/// exactly one image token.
-Prompt promptOf(
-  const LlavaModel::Impl& model, const Question& question, const picture::PictureSize& picture);
-/// The regions of a prompt's picture, in positions of the sequence.
+  const Answer& answer, const std::vector<picture::SeenPicture>& seen,
+  const std::vector<picture::PictureSize>& given);
+/// The question as the model reads it, about pictures of those sizes. Throws Error unless it holds
+/// an image token for each.
+Prompt promptOf(const LlavaModel::Impl& model, const Question& question,
+  const std::vector<picture::PictureSize>& pictures);
+std::vector<picture::PictureSize> sizesOf(const std::vector<picture::RgbImage>& pictures);
+/// The regions of a prompt's pictures, in positions of the sequence.
 std::vector<Region> regionsOf(const Prompt& prompt);
 
 } // namespace lvlm::llava

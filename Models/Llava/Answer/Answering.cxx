@@ -57,6 +57,10 @@ void Answering::prepare()
       ", asked on rank ", this->Team.rank(), " of ", this->Team.size());
   }
   checkQuestion(this->Asked);
+  if (this->Given.empty())
+  {
+    fail("there is no picture");
+  }
   this->Input =
     this->Before ? this->Before->prompt : promptOf(this->Model, this->Asked, this->Given);
   this->checkMemory();
@@ -121,26 +125,33 @@ void Answering::checkAlike() const
     });
 }
 
-/// The picture is rank 0's, and how many tokens it has may depend on its size.
-void Answering::sharePictureSize()
+/// The pictures are rank 0's, and how many tokens they have may depend on their sizes.
+void Answering::sharePictureSizes()
 {
   if (this->Before)
   {
     this->Given = this->Before->given;
     return;
   }
-  const ranks::Message size = this->Team.fromFirst(
+  const ranks::Message sizes = this->Team.fromFirst(
     [this]
     {
-      const picture::RgbImage& own = this->Asked.image;
-      const std::vector<std::int64_t> edges{ own.width, own.height };
-      return ranks::Message{ {}, { Tensor::of(edges, { 2 }) } };
+      std::vector<std::int64_t> edges; // [pictures, 2]
+      for (const picture::PictureSize& own : sizesOf(this->Asked.images))
+      {
+        edges.insert(edges.end(), { own.width, own.height });
+      }
+      const auto pictures = static_cast<std::int64_t>(this->Asked.images.size());
+      return ranks::Message{ {}, { Tensor::of(edges, { pictures, 2 }) } };
     });
-  const auto edges = ranks::listOf<std::int64_t>(size);
-  this->Given = { edges.at(0), edges.at(1) };
+  const auto edges = ranks::listOf<std::int64_t>(sizes);
+  for (std::size_t i = 0; i + 1 < edges.size(); i += 2)
+  {
+    this->Given.push_back({ edges[i], edges[i + 1] });
+  }
 }
 
-void Answering::sharePicture()
+void Answering::sharePictures()
 {
   if (this->Before)
   {
@@ -150,15 +161,10 @@ void Answering::sharePicture()
   const ranks::Message seen = this->Team.fromFirst(
     [this]
     {
-      const picture::SeenPicture own = this->Model.see(this->Asked.image, this->Asked.imageMode);
-      ranks::Message all{ {}, { imageTensor(own.shown) } };
-      if (!own.tiles.empty())
-      {
-        all.tensors.push_back(tilesTensor(own.tiles));
-      }
-      return all;
+      return ranks::Message{ {},
+        pictureTensors(this->Model.see(this->Asked.images, this->Asked.imageMode)) };
     });
-  this->Seen = seenAs(this->Model, seen.tensors, this->Input.image);
+  this->Seen = seenFrom(this->Model, seen.tensors, this->Input.images);
 }
 
 /// What enters the first layer: the prompt, or the last token.
@@ -233,10 +239,10 @@ Trace Answering::finish(const Answer& answer, const Progress& progress)
 
 Trace Answering::run(const Progress& progress)
 {
-  this->sharePictureSize();
+  this->sharePictureSizes();
   this->Team.together([this] { translated([this] { this->prepare(); }); });
   this->checkAlike();
-  this->sharePicture();
+  this->sharePictures();
   const auto workers =
     static_cast<int>(std::min<std::int64_t>(this->Team.size(), this->Model.decoder.layers()));
   // The prompt's prefill counts as much as the whole answer: true enough for a progress bar.

@@ -16,13 +16,13 @@
 namespace lvlm::llava
 {
 
-/// A prompt that was read before, its picture as the model sees it, and attention that is cut while
-/// it is read again and answered.
+/// A prompt that was read before, its pictures as the model sees them, and attention that is cut
+/// while it is read again and answered.
 struct ReadBefore
 {
   Prompt prompt;
-  picture::SeenPicture seen;
-  picture::PictureSize given; ///< of the picture before that
+  std::vector<picture::SeenPicture> seen;
+  std::vector<picture::PictureSize> given; ///< of the pictures before that
   std::vector<AttentionCut> cuts;
 };
 
@@ -32,7 +32,7 @@ class Answering
 {
 public:
   Answering(const LlavaModel& model, const Question& question, ranks::Team& team);
-  /// Picture, prompt and template of the question are told in the trace, but not looked at.
+  /// Pictures, prompt and template of the question are told in the trace, but not looked at.
   Answering(
     const LlavaModel& model, const Question& question, ReadBefore before, ranks::Team& team);
 
@@ -43,8 +43,8 @@ private:
   void prepare();
   void checkMemory() const;
   void checkAlike() const;
-  void sharePictureSize();
-  void sharePicture();
+  void sharePictureSizes();
+  void sharePictures();
   ranks::Message turn(const Answer& soFar, const ranks::Message& given, const Progress& progress);
   std::int64_t choose(const Answer& soFar, const at::Tensor& logits);
   at::Tensor embed(const Answer& soFar, const Progress& progress);
@@ -57,8 +57,9 @@ private:
   ranks::Team& Team;
   std::optional<ReadBefore> Before;
   Prompt Input;
-  picture::PictureSize Given; ///< of the picture; this and what is seen of it on all ranks
-  picture::SeenPicture Seen;
+  /// Of the pictures; this and what is seen of them on all ranks.
+  std::vector<picture::PictureSize> Given;
+  std::vector<picture::SeenPicture> Seen;
   std::optional<Generation> Steps;
   std::optional<LogitsProcessors> Processors;
   std::optional<Sampler> Choice;

@@ -3,6 +3,7 @@
 
 #include "Models/Trace/Error.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include <sys/mman.h>

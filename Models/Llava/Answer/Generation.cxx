@@ -241,7 +241,8 @@ at::TensorOptions Generation::tensorOptions() const
   return at::TensorOptions(this->Model.weights.type()).device(this->Model.weights.device());
 }
 
-at::Tensor Generation::embedPrompt(const picture::SeenPicture& seen, const Progress& progress)
+at::Tensor Generation::embedPrompt(
+  const std::vector<picture::SeenPicture>& seen, const Progress& progress)
 {
   const VisionTower::LayerTap tap = [&](std::int64_t layer, std::int64_t row, const at::Tensor& a)
   {
@@ -252,16 +253,17 @@ at::Tensor Generation::embedPrompt(const picture::SeenPicture& seen, const Progr
     }
     return at::Tensor();
   };
-  const at::Tensor image =
-    imageFeatures(this->Model, seen, this->Buffers, tap, progress); // [image tokens, D]
+  const std::vector<at::Tensor> images =
+    imageFeatures(this->Model, seen, this->Buffers, tap, progress); // of each: [image tokens, D]
   this->Model.checkpoint->requireIntact();
-  this->checkFinite(image, "the vision tower's result");
+  for (const at::Tensor& image : images)
+  {
+    this->checkFinite(image, "the vision tower's result");
+  }
   this->Captured.finish();
-  std::vector<std::int64_t> ids = this->Input.ids;
-  const auto first = ids.begin() + static_cast<std::ptrdiff_t>(this->Input.featureStart);
-  std::fill(first, first + image.size(0), 0);         // the image token itself may have no row
-  at::Tensor hidden = this->Model.decoder.embed(ids); // [P, D]
-  hidden.narrow(0, this->Input.featureStart, image.size(0)).copy_(image);
+  const at::Tensor hidden =
+    this->Model.decoder.embed(textIds(this->Input.ids, this->Input.images)); // [P, D]
+  placeFeatures(hidden, this->Input.images, images);
   return hidden;
 }
 

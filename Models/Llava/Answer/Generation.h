@@ -39,7 +39,7 @@ public:
     std::vector<AttentionCut> cuts = {});
 
   /// First rank: vision tower, projector and embeddings of the prompt, [P, D].
-  at::Tensor embedPrompt(const picture::SeenPicture& seen, const Progress& progress);
+  at::Tensor embedPrompt(const std::vector<picture::SeenPicture>& seen, const Progress& progress);
   /// First rank: embedding of an answer token, [1, D].
   at::Tensor embedToken(std::int64_t token) const;
   /// This rank's layers on the next n positions: [n, D] -> [n, D].

@@ -218,40 +218,72 @@ picture::TilePlan LlavaModel::Impl::planOf(const picture::PictureSize& size) con
   return picture::planTiles(size, this->config.canvases, this->config.vision.imageSize);
 }
 
-picture::ImageTokens LlavaModel::Impl::imageTokens(const picture::PictureSize& size) const
+picture::ImageTokens LlavaModel::Impl::tokensOf(
+  const picture::PictureSize& size, bool inTiles) const
 {
   const checkpoint::VisionConfig& vision = this->config.vision;
   const PatchGrid grid{ vision.gridEdge(), vision.gridEdge() };
   const picture::TileTokens tile{ grid, this->config.leadingFeatures() };
-  return this->config.readsTiles()
-    ? picture::tokensOfTiles(this->planOf(size), tile, size, this->config.mostTiles)
-    : picture::tokensOfOne(tile, { vision.seenEdge(), vision.seenEdge() });
+  return inTiles ? picture::tokensOfTiles(this->planOf(size), tile, size, this->config.mostTiles)
+                 : picture::tokensOfOne(
+                     tile, { vision.seenEdge(), vision.seenEdge() }, this->config.readsTiles());
 }
 
-picture::SeenPicture LlavaModel::Impl::see(
-  const picture::RgbImage& picture, picture::ImageMode mode) const
+std::vector<picture::ImageTokens> LlavaModel::Impl::imageTokens(
+  const std::vector<picture::PictureSize>& sizes) const
+{
+  std::vector<picture::ImageTokens> tokens;
+  for (const picture::PictureSize& size : sizes)
+  {
+    tokens.push_back(this->tokensOf(size, this->config.readsTiles(sizes.size())));
+  }
+  return tokens;
+}
+
+picture::SeenPicture LlavaModel::Impl::seeTiles(const picture::RgbImage& picture) const
+{
+  picture::SeenPicture seen =
+    picture::cutTiles(picture, this->planOf({ picture.width, picture.height }), this->imageConfig);
+  for (picture::RgbImage& tile : seen.tiles)
+  {
+    tile = this->underPatches(tile);
+  }
+  return seen;
+}
+
+picture::SeenPicture LlavaModel::Impl::seeOne(
+  const picture::RgbImage& picture, picture::ImageMode mode, bool inTiles) const
 {
   picture::SeenPicture seen;
-  if (!this->config.readsTiles())
-  {
-    seen.shown = this->underPatches(picture::processImage(picture, this->imageConfig, mode).seen);
-  }
-  else
+  if (inTiles)
   {
     if (mode != picture::ImageMode::Default)
     {
       fail(this->directory,
-        ": ImageMode must be Default: this model reads a picture in tiles, "
-        "which fit its shape");
+        ": ImageMode must be Default: this model reads a picture in tiles, which fit its shape");
     }
-    seen = picture::cutTiles(
-      picture, this->planOf({ picture.width, picture.height }), this->imageConfig);
-    for (picture::RgbImage& tile : seen.tiles)
-    {
-      tile = this->underPatches(tile);
-    }
+    seen = this->seeTiles(picture);
   }
-  seen.tokens = this->imageTokens({ picture.width, picture.height });
+  else
+  {
+    // Hugging Face's processor of tiles pads a picture that it does not cut.
+    const bool padded = this->config.readsTiles() && mode == picture::ImageMode::Default;
+    seen.shown = this->underPatches(
+      picture::processImage(picture, this->imageConfig, padded ? picture::ImageMode::Pad : mode)
+        .seen);
+  }
+  seen.tokens = this->tokensOf({ picture.width, picture.height }, inTiles);
+  return seen;
+}
+
+std::vector<picture::SeenPicture> LlavaModel::Impl::see(
+  const std::vector<picture::RgbImage>& pictures, picture::ImageMode mode) const
+{
+  std::vector<picture::SeenPicture> seen;
+  for (const picture::RgbImage& picture : pictures)
+  {
+    seen.push_back(this->seeOne(picture, mode, this->config.readsTiles(pictures.size())));
+  }
   return seen;
 }
 
@@ -341,13 +373,17 @@ std::string LlavaModel::description() const
 
 std::int64_t LlavaModel::promptLength(const Question& question) const
 {
-  picture::PictureSize size{ question.image.width, question.image.height };
-  for (const auto& [height, width] : this->config().canvases)
+  std::vector<picture::PictureSize> sizes = sizesOf(question.images);
+  if (sizes.empty())
   {
-    const bool larger = width * height > size.width * size.height;
-    size = question.image.width < 1 && larger ? picture::PictureSize{ width, height } : size;
+    sizes.emplace_back();
+    for (const auto& [height, width] : this->config().canvases)
+    {
+      const bool larger = width * height > sizes[0].width * sizes[0].height;
+      sizes[0] = larger ? picture::PictureSize{ width, height } : sizes[0];
+    }
   }
-  return static_cast<std::int64_t>(promptOf(*this->Self, question, size).ids.size());
+  return static_cast<std::int64_t>(promptOf(*this->Self, question, sizes).ids.size());
 }
 
 Trace LlavaModel::ask(const Question& question, const Progress& progress) const

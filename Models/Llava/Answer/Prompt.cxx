@@ -70,10 +70,10 @@ std::vector<Role> rolesOf(const std::vector<std::int64_t>& ids,
 }
 
 Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer,
-  std::int64_t imageTokenId, const picture::ImageTokens& image, const std::string& beginToken)
+  std::int64_t imageTokenId, const std::vector<picture::ImageTokens>& images,
+  const std::string& beginToken)
 {
   Prompt prompt;
-  prompt.image = image;
   for (const text::PromptPart& part : parts)
   {
     prompt.text += part.text;
@@ -82,11 +82,12 @@ Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokeni
   const Encode encode = [&tokenizer, complete](const std::string& text)
   { return tokenizer.encode(text, !complete); };
   const std::vector<std::int64_t> ids = encode(prompt.text);
-  const auto images = std::count(ids.begin(), ids.end(), imageTokenId);
-  if (images != 1)
+  const auto found = static_cast<std::size_t>(std::count(ids.begin(), ids.end(), imageTokenId));
+  if (found != images.size())
   {
-    fail("the prompt has ", images, " image tokens ('", tokenizer.piece(imageTokenId),
-      "'), exactly one is needed");
+    fail("the prompt has ", found, " image tokens ('", tokenizer.piece(imageTokenId),
+      "'), exactly ", images.size() == 1 ? "one is" : std::to_string(images.size()) + " are",
+      " needed");
   }
   const std::vector<Role> roles = rolesOf(ids, parts, tokenizer, encode);
   for (std::size_t i = 0; i < ids.size(); ++i)
@@ -94,19 +95,22 @@ Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokeni
     const bool isImage = ids[i] == imageTokenId;
     if (isImage)
     {
-      prompt.featureStart = static_cast<std::int64_t>(prompt.ids.size());
+      prompt.images.push_back(
+        { static_cast<std::int64_t>(prompt.ids.size()), images[prompt.images.size()] });
     }
-    const auto count = static_cast<std::size_t>(isImage ? image.count : 1);
+    const auto count = static_cast<std::size_t>(isImage ? prompt.images.back().tokens.count : 1);
     prompt.ids.insert(prompt.ids.end(), count, ids[i]);
     prompt.pieces.insert(prompt.pieces.end(), count, tokenizer.piece(ids[i]));
     prompt.roles.insert(prompt.roles.end(), count, isImage ? Role::Special : roles[i]);
   }
-  for (const Region& region : image.regions)
+  for (const picture::PlacedImage& image : prompt.images)
   {
-    for (std::int64_t patch = 0; patch < region.grid.count(); ++patch)
+    for (const Region& region : image.tokens.regions)
     {
-      prompt.roles[static_cast<std::size_t>(prompt.featureStart + region.position(patch))] =
-        Role::Image;
+      for (std::int64_t patch = 0; patch < region.grid.count(); ++patch)
+      {
+        prompt.roles[static_cast<std::size_t>(image.start + region.position(patch))] = Role::Image;
+      }
     }
   }
   return prompt;

@@ -17,21 +17,21 @@ namespace lvlm::llava
 
 struct Prompt
 {
-  std::string text;                ///< with one image token
-  std::vector<std::int64_t> ids;   ///< [P], the image token repeated for each image position
+  std::string text;                ///< with one image token for each picture
+  std::vector<std::int64_t> ids;   ///< [P], an image token repeated for each of its positions
   std::vector<std::string> pieces; ///< [P]
   std::vector<Role> roles;         ///< [P]
-  std::int64_t featureStart = 0;   ///< first image position
-  picture::ImageTokens image;      ///< what the positions from there on are
+  std::vector<picture::PlacedImage> images; ///< in the order of their positions
 };
 
 /// Tokenizes the whole text at once, as Hugging Face's processor does, then repeats the image
-/// token. Roles: template text before the question is `system`, after it `special`, and so is an
-/// image token that is no patch (CLS, the end of a row). Throws Error
-/// when the text does not hold exactly one image token. A text that starts with `beginToken` has
-/// the special tokens in it; the tokenizer adds none then, as in Hugging Face's processors.
+/// tokens. Roles: template text before the question is `system`, after it `special`, and so is an
+/// image token that is no patch (CLS, the end of a row). Throws Error when the text does not hold
+/// one image token for each of `images`. A text that starts with `beginToken` has the special
+/// tokens in it; the tokenizer adds none then, as in Hugging Face's processors.
 Prompt makePrompt(const std::vector<text::PromptPart>& parts, const text::Tokenizer& tokenizer,
-  std::int64_t imageTokenId, const picture::ImageTokens& image, const std::string& beginToken = {});
+  std::int64_t imageTokenId, const std::vector<picture::ImageTokens>& images,
+  const std::string& beginToken = {});
 
 } // namespace lvlm::llava
 

@@ -21,9 +21,9 @@ Progress part(const Progress& progress, double from, double size)
 }
 
 PromptPass::PromptPass(const LlavaModel& model, Prompt prompt, const Question& capture,
-  picture::SeenPicture picture, ranks::Team& team)
+  std::vector<picture::SeenPicture> pictures, ranks::Team& team)
   : Model(model.impl()), Team(team), Input(std::move(prompt)), Asked(capture),
-    Seen(std::move(picture))
+    Seen(std::move(pictures))
 {
   this->Asked.maxNewTokens = 1;
   this->checkMemory(model);

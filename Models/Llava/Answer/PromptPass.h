@@ -16,9 +16,10 @@ namespace lvlm::llava
 class PromptPass
 {
 public:
-  /// Inside team.together(). `picture` is what the model sees. Throws Error for too little memory.
+  /// Inside team.together(). `pictures` are what the model sees. Throws Error for too little
+  /// memory.
   PromptPass(const LlavaModel& model, Prompt prompt, const Question& capture,
-    picture::SeenPicture picture, ranks::Team& team);
+    std::vector<picture::SeenPicture> pictures, ranks::Team& team);
   PromptPass(const PromptPass&) = delete;
   PromptPass& operator=(const PromptPass&) = delete;
 
@@ -39,7 +40,7 @@ private:
   ranks::Team& Team;
   Prompt Input;
   Question Asked;
-  picture::SeenPicture Seen;
+  std::vector<picture::SeenPicture> Seen;
   std::optional<Generation> Steps;
   at::Tensor Last; ///< [1, D], what leaves the last layer at the last position
 };

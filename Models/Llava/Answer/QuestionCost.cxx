@@ -111,12 +111,17 @@ QuestionCost LlavaModel::cost(const Question& question, std::int64_t promptLengt
   // What the C library keeps between pieces that live on: more where LibTorch makes the products.
   const std::int64_t kept = prompt / (element > 4 ? 3 : 8);
   const std::int64_t angles = 2 * n * text.headSize * element;
-  // In tiles the image tokens are there twice, tile by tile and in their order, and so are pixels.
-  const std::int64_t tiles = this->config().readsTiles() ? 2 * n * text.hidden * element : 0;
+  // Of tiles and of several pictures the image tokens are there twice, one after another and in
+  // their order, and so are pixels.
+  const bool manyParts = this->config().readsTiles() || question.images.size() > 1;
+  const std::int64_t tiles = manyParts ? 2 * n * text.hidden * element : 0;
   const std::int64_t tower = decoder.hasFirst() ? towerBytes(vision, element) + tiles : 0;
   cost.buffers =
     static_cast<std::size_t>(widenedBytes(*this->Self) + std::max(prompt + kept + angles, tower));
-  cost.picture = 2 * question.image.pixels.size();
+  for (const picture::RgbImage& image : question.images)
+  {
+    cost.picture += 2 * image.pixels.size();
+  }
   return cost;
 }
 

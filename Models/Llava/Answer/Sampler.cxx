@@ -3,6 +3,8 @@
 
 #include "Models/Trace/Error.h"
 
+#include <algorithm>
+
 namespace lvlm::llava
 {
 

@@ -11,7 +11,7 @@ Seeing seePicture(
 {
   const auto& [width, height] = std::pair(picture.width, picture.height);
   Seeing seeing;
-  seeing.seen = translated([&] { return model.impl().see(picture, mode); });
+  seeing.seen = translated([&] { return model.impl().see({ picture }, mode).front(); });
   seeing.part = { 0, static_cast<double>(width), 0, static_cast<double>(height) };
   const checkpoint::LlavaConfig& config = model.config();
   if (!config.readsTiles())

@@ -19,22 +19,26 @@ namespace
 constexpr std::int64_t LogitBytes = 64 << 20;
 }
 
-at::Tensor AnswerPass::tower(const picture::SeenPicture& seen, const Progress& progress)
+VisionTower::LayerTap AnswerPass::beat()
 {
-  const VisionTower::LayerTap beat = [this](std::int64_t, std::int64_t, const at::Tensor&)
+  return [this](std::int64_t, std::int64_t, const at::Tensor&)
   {
     this->Buffers.pulse.beat();
     return at::Tensor();
   };
-  return imageFeatures(this->Model, seen, this->Buffers, beat, progress);
 }
 
-at::Tensor AnswerPass::embed(
-  const TracedSequence& sequence, const picture::SeenPicture& seen, const Progress& progress)
+at::Tensor AnswerPass::tower(const picture::SeenPicture& seen, const Progress& progress)
 {
-  const at::Tensor image = this->tower(seen, progress);
-  at::Tensor rows = this->Model.decoder.embed(sequence.ids(sequence.keys())); // [S, D]
-  rows.narrow(0, sequence.featureStart(), image.size(0)).copy_(image);
+  return imageFeatures(this->Model, seen, this->Buffers, this->beat(), progress);
+}
+
+at::Tensor AnswerPass::embed(const TracedSequence& sequence, const Progress& progress)
+{
+  const std::vector<at::Tensor> images =
+    imageFeatures(this->Model, sequence.pictures(), this->Buffers, this->beat(), progress);
+  const at::Tensor rows = this->Model.decoder.embed(sequence.ids(sequence.keys())); // [S, D]
+  placeFeatures(rows, sequence.images(), images);
   return rows;
 }
 

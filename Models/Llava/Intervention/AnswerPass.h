@@ -29,11 +29,10 @@ public:
   }
 
   Workspace& buffers() { return this->Buffers; }
-  /// The tower's and the projector's: [image tokens, D]
+  /// The tower's and the projector's of a picture: [image tokens, D]
   at::Tensor tower(const picture::SeenPicture& seen, const Progress& progress);
-  /// A sequence with its picture, as it enters the decoder: [S, D]
-  at::Tensor embed(
-    const TracedSequence& sequence, const picture::SeenPicture& seen, const Progress& progress);
+  /// A sequence with its pictures, as it enters the decoder: [S, D]
+  at::Tensor embed(const TracedSequence& sequence, const Progress& progress);
 
   using Rows = std::function<at::Tensor(const Progress& progress)>;
   using Layers = std::function<at::Tensor(at::Tensor hidden, const Progress& progress)>;
@@ -44,6 +43,7 @@ public:
     const Layers& layers, const Progress& progress);
 
 private:
+  VisionTower::LayerTap beat();
   std::vector<double> logprobs(const at::Tensor& top);
 
   const LlavaModel::Impl& Model;

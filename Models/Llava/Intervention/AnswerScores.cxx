@@ -20,7 +20,7 @@ namespace
 void checkVariant(
   const Variant& variant, const LlavaModel::Impl& model, const TracedSequence& sequence)
 {
-  const Region& fine = finestRegion(sequence.picture().tokens.regions);
+  const Region& fine = finestRegion(sequence.pictures()[0].tokens.regions);
   checkRange(variant.patches, fine.grid.count(), "patch");
   checkCuts(variant.cuts, model.config.text, sequence.keys());
 }
@@ -34,6 +34,7 @@ public:
 
 private:
   std::int64_t positions() const { return this->Sequence.keys(); }
+  const picture::PlacedImage& image() const { return this->Sequence.images()[0]; }
   std::int64_t firstChange(const Variant& variant) const;
   std::vector<Group> groups() const;
   at::Tensor patchTokens() const;
@@ -48,15 +49,15 @@ private:
   ranks::Team& Team;
   AnswerPass Pass;
   BranchedDecoder Decoding;
-  HiddenPatches Picture;
-  at::Tensor Embedded; ///< the sequence as it enters the decoder [S, D], on rank 0
+  HiddenPatches Picture; ///< the first one, whose patches variants are about
+  at::Tensor Embedded;   ///< the sequence as it enters the decoder [S, D], on rank 0
 };
 
 Scoring::Scoring(const LlavaModel::Impl& model, const TracedSequence& sequence,
   const std::vector<Variant>& variants, ranks::Team& team)
   : Model(model), Sequence(sequence), Variants(variants), Team(team), Pass(model, sequence, team),
     Decoding(model, sequence.keys(), sequence.answerLength(), this->Pass.buffers()),
-    Picture(sequence.picture())
+    Picture(sequence.pictures()[0])
 {
 }
 
@@ -70,7 +71,7 @@ std::int64_t Scoring::firstChange(const Variant& variant) const
     const Indices tokens = this->Picture.tokensOf(variant.patches);
     const std::int64_t token =
       hidesEmbeddings(variant.fill) ? *std::min_element(tokens.begin(), tokens.end()) : 0;
-    first = std::min(first, this->Sequence.featureStart() + token);
+    first = std::min(first, this->image().start + token);
   }
   for (const AttentionCut& cut : variant.cuts)
   {
@@ -106,7 +107,7 @@ std::vector<Group> Scoring::groups() const
 at::Tensor Scoring::patchTokens() const
 {
   Indices tokens;
-  for (const Region& region : this->Sequence.picture().tokens.regions)
+  for (const Region& region : this->image().tokens.regions)
   {
     for (std::int64_t patch = 0; patch < region.grid.count(); ++patch)
     {
@@ -124,7 +125,7 @@ at::Tensor Scoring::imageOf(const Variant& variant, const Progress& progress)
     return this->Pass.tower(this->Picture.without(variant.patches, variant.fill), progress);
   }
   at::Tensor image =
-    this->Embedded.narrow(0, this->Sequence.featureStart(), this->Sequence.imageTokens()).clone();
+    this->Embedded.narrow(0, this->image().start, this->image().tokens.count).clone();
   const at::Tensor mean = image.index_select(0, this->patchTokens()).mean(0); // [D]
   for (const std::int64_t token : this->Picture.tokensOf(variant.patches))
   {
@@ -149,7 +150,7 @@ at::Tensor Scoring::embed(const Group& group, const Progress& progress)
     const Progress own = shareOf(progress, i - group.begin, group.end - group.begin);
     const std::int64_t first = group.branches[i - group.begin].first;
     at::Tensor rows = this->Embedded.clone();
-    rows.narrow(0, this->Sequence.featureStart(), this->Sequence.imageTokens())
+    rows.narrow(0, this->image().start, this->image().tokens.count)
       .copy_(this->imageOf(this->Variants[i], own));
     parts.push_back(rows.narrow(0, first, this->positions() - first));
   }
@@ -162,7 +163,7 @@ std::vector<double> Scoring::trunk(const Progress& progress)
     0, this->positions(),
     [this](const Progress& own)
     {
-      this->Embedded = this->Pass.embed(this->Sequence, this->Picture.whole(), own);
+      this->Embedded = this->Pass.embed(this->Sequence, own);
       return this->Embedded;
     },
     [this](at::Tensor hidden, const Progress& own)

@@ -70,10 +70,9 @@ ReadBefore readBefore(
   before.prompt.ids.assign(ids, ids + P);
   before.prompt.pieces.assign(trace.tokens.begin(), trace.tokens.begin() + P);
   before.prompt.roles.assign(trace.roles.begin(), trace.roles.begin() + P);
-  before.prompt.image = sequence.picture().tokens;
-  before.prompt.featureStart = sequence.featureStart();
-  before.seen = sequence.picture();
-  before.given = sequence.pictureSize();
+  before.prompt.images = sequence.images();
+  before.seen = sequence.pictures();
+  before.given = sequence.pictureSizes();
   before.cuts = cuts;
   return before;
 }

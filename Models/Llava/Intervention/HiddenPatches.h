@@ -29,7 +29,6 @@ public:
   std::int64_t patches() const { return this->Fine.grid.count(); }
   /// The picture with patches, in [0, patches()), filled with one of the fills of pixels.
   picture::SeenPicture without(const Indices& patches, PatchFill fill);
-  const picture::SeenPicture& whole() const { return this->Seen; }
   /// Which image tokens stand for some patches: theirs, and of other regions those whose centre
   /// lies in one of them.
   Indices tokensOf(const Indices& patches) const;

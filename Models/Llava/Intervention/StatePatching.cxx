@@ -8,6 +8,7 @@
 
 #include "Models/Llava/Network/AttentionCuts.h"
 #include "Models/Llava/Runtime.h"
+#include "Models/Trace/Regions.h"
 
 #include <algorithm>
 #include <map>
@@ -39,10 +40,16 @@ Trace corruptedSequence(const Trace& clean, const Trace& corrupted)
   }
   Trace joined = corrupted;
   joined.tensors.clear();
-  joined.tensors[tn::Image] = corrupted.tensor(tn::Image);
-  if (corrupted.has(tn::ImageTiles))
+  const std::int64_t pictures = pictureCount(corrupted);
+  for (std::int64_t image = 0; image < pictures; ++image)
   {
-    joined.tensors[tn::ImageTiles] = corrupted.tensor(tn::ImageTiles);
+    for (const std::string& name : { pictureName(image), tilesName(image) })
+    {
+      if (corrupted.has(name))
+      {
+        joined.tensors[name] = corrupted.tensor(name);
+      }
+    }
   }
   joined.tokens.resize(static_cast<std::size_t>(P));
   joined.tokens.insert(joined.tokens.end(), clean.tokens.begin() + P, clean.tokens.end());
@@ -190,10 +197,8 @@ std::vector<double> Patching::both(const Progress& progress)
     0, 2 * this->positions(),
     [&](const Progress& own)
     {
-      const at::Tensor corrupted =
-        this->Pass.embed(this->Corrupted, this->Corrupted.picture(), shareOf(own, 0, 2));
-      return at::cat(
-        { corrupted, this->Pass.embed(this->Clean, this->Clean.picture(), shareOf(own, 1, 2)) },
+      const at::Tensor corrupted = this->Pass.embed(this->Corrupted, shareOf(own, 0, 2));
+      return at::cat({ corrupted, this->Pass.embed(this->Clean, shareOf(own, 1, 2)) },
         0); // [2 S, D]
     },
     [&](at::Tensor hidden, const Progress& own)

@@ -40,13 +40,12 @@ Trace readOnceMore(const LlavaModel& model, const Trace& trace, const Indices& l
       const TracedSequence sequence(model.impl(), trace);
       Prompt input;
       input.ids = sequence.ids(sequence.keys());
-      input.image = sequence.picture().tokens;
-      input.featureStart = sequence.featureStart();
+      input.images = sequence.images();
       Question wanted; // a row of attention a layer tells whose the layers are
       wanted.fullLayers.clear();
       wanted.captureHidden = true;
       wanted.hiddenLayers = layers;
-      pass.emplace(model, std::move(input), wanted, sequence.picture(), team);
+      pass.emplace(model, std::move(input), wanted, sequence.pictures(), team);
     });
   pass->run("Reading question and answer", progress);
   Trace read = trace;

@@ -9,9 +9,9 @@
 namespace lvlm::llava
 {
 
-/// What the model saw, from tensors: `image` [H, W, 3] and, where it was cut, `image.tiles`
-/// [tiles, h, w, 3].
-picture::SeenPicture seenAs(const LlavaModel::Impl& model, const std::vector<Tensor>& pictures,
+/// What the model saw of a picture, from tensors: `image` [H, W, 3] and, where it was cut (else
+/// nullptr), `tiles` [tiles, h, w, 3].
+picture::SeenPicture seenAs(const LlavaModel::Impl& model, const Tensor& image, const Tensor* tiles,
   const picture::ImageTokens& tokens);
 
 /// The image tokens of a picture, [seen.tokens.count, Dt]: the tower and the projector on each of
@@ -20,6 +20,20 @@ picture::SeenPicture seenAs(const LlavaModel::Impl& model, const std::vector<Ten
 /// with an undefined tensor. Throws Aborted.
 at::Tensor imageFeatures(const LlavaModel::Impl& model, const picture::SeenPicture& seen,
   Workspace& workspace, const VisionTower::LayerTap& tap, const Progress& progress);
+
+/// The same of several pictures, one after another; of those after the first the tap gets no
+/// attention.
+std::vector<at::Tensor> imageFeatures(const LlavaModel::Impl& model,
+  const std::vector<picture::SeenPicture>& seen, Workspace& workspace,
+  const VisionTower::LayerTap& tap, const Progress& progress);
+
+/// Puts the image tokens of each picture, [tokens, D], where they are in a sequence [S, D].
+void placeFeatures(const at::Tensor& sequence, const std::vector<picture::PlacedImage>& images,
+  const std::vector<at::Tensor>& features);
+
+/// A sequence's ids, with 0 where features go: the image token may have no row in the vocabulary.
+std::vector<std::int64_t> textIds(
+  std::vector<std::int64_t> ids, const std::vector<picture::PlacedImage>& images);
 
 } // namespace lvlm::llava
 

@@ -29,18 +29,24 @@ struct LlavaModel::Impl
 
   Impl(const std::string& directory, const ModelOptions& options);
 
-  /// What the model sees of a picture after preprocessing: the part that lies under patches, or the
-  /// whole of it and its tiles. Throws Error if that is of another size than the tower takes, and
-  /// for a mode that tiles do not have.
-  picture::SeenPicture see(const picture::RgbImage& picture, picture::ImageMode mode) const;
-  /// The tokens of a picture of that size, as see() gives them.
-  picture::ImageTokens imageTokens(const picture::PictureSize& size) const;
+  /// What the model sees of the pictures of a question after preprocessing: the parts that lie
+  /// under patches, or each whole picture and its tiles. Throws Error if that is of another size
+  /// than the tower takes, and for a mode that tiles do not have.
+  std::vector<picture::SeenPicture> see(
+    const std::vector<picture::RgbImage>& pictures, picture::ImageMode mode) const;
+  /// The tokens of pictures of those sizes, as see() gives them.
+  std::vector<picture::ImageTokens> imageTokens(
+    const std::vector<picture::PictureSize>& sizes) const;
 
   /// A seen picture or tile as the tower's input: [3, H, W] in the compute type. Throws Error on a
   /// wrong size.
   at::Tensor pixels(const picture::RgbImage& seen) const;
 
 private:
+  picture::SeenPicture seeOne(
+    const picture::RgbImage& picture, picture::ImageMode mode, bool inTiles) const;
+  picture::SeenPicture seeTiles(const picture::RgbImage& picture) const;
+  picture::ImageTokens tokensOf(const picture::PictureSize& size, bool inTiles) const;
   picture::TilePlan planOf(const picture::PictureSize& size) const;
   picture::RgbImage underPatches(const picture::RgbImage& whole) const;
 };

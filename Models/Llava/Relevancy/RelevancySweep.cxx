@@ -182,7 +182,7 @@ void RelevancySweep::forwardVision(const Progress& progress)
 {
   const VisionTower& tower = this->Model.vision;
   this->VisionInputs.push_back(
-    tower.embed(this->Model.pixels(this->Sequence.picture().shown), this->Buffers)
+    tower.embed(this->Model.pixels(this->Sequence.pictures()[0].shown), this->Buffers)
       .to(gradientType(this->Model.weights.type()))); // [N, D]
   for (std::int64_t i = 0; i < tower.layers(); ++i)
   {
@@ -217,31 +217,39 @@ ranks::Message RelevancySweep::pass(
     progress);
 }
 
-/// In tiles the gradient ends before the tower, whose layers need not be kept then.
-at::Tensor RelevancySweep::imageTokens(const Progress& progress)
+/// Of each picture: [image tokens, D]. Through the tower the gradient goes on for the first one
+/// alone, and in tiles for none: the layers of the others need not be kept.
+std::vector<at::Tensor> RelevancySweep::imageTokens(const Progress& progress)
 {
-  if (this->Model.config.readsTiles())
+  const VisionTower::LayerTap beat = [this](std::int64_t, std::int64_t, const at::Tensor&)
   {
-    const VisionTower::LayerTap beat = [this](std::int64_t, std::int64_t, const at::Tensor&)
-    {
-      this->Buffers.pulse.beat();
-      return at::Tensor();
-    };
-    return imageFeatures(this->Model, this->Sequence.picture(), this->Buffers, beat, progress)
-      .to(gradientType(this->Model.weights.type()));
+    this->Buffers.pulse.beat();
+    return at::Tensor();
+  };
+  std::vector<picture::SeenPicture> others = this->Sequence.pictures();
+  std::vector<at::Tensor> tokens;
+  if (!this->Model.config.readsTiles())
+  {
+    others.erase(others.begin());
+    this->forwardVision(progress);
+    tokens.push_back(ProjectorGradient(
+      this->Model.vision, this->Model.vision.features(this->VisionInputs), this->Buffers)
+                       .output());
   }
-  this->forwardVision(progress);
-  return ProjectorGradient(
-    this->Model.vision, this->Model.vision.features(this->VisionInputs), this->Buffers)
-    .output();
+  for (at::Tensor& seen : imageFeatures(this->Model, others, this->Buffers, beat, progress))
+  {
+    tokens.push_back(seen.to(gradientType(this->Model.weights.type())));
+  }
+  return tokens;
 }
 
 /// What enters the decoder: [S, D]
 at::Tensor RelevancySweep::embed(const Progress& progress)
 {
-  const at::Tensor image = this->imageTokens(progress); // [image tokens, D]
-  at::Tensor hidden = this->Model.decoder.embed(this->Ids).to(image.scalar_type()); // [S, D]
-  hidden.narrow(0, this->Sequence.featureStart(), image.size(0)).copy_(image);
+  const std::vector<at::Tensor> images = this->imageTokens(progress);
+  const at::Tensor hidden =
+    this->Model.decoder.embed(this->Ids).to(images[0].scalar_type()); // [S, D]
+  placeFeatures(hidden, this->Sequence.images(), images);
   return hidden;
 }
 
@@ -407,8 +415,8 @@ void RelevancySweep::decoder(std::vector<GradientJob>& jobs, bool toImage, const
   {
     if (toImage && !job.ownOnly && this->Team.isFirst())
     {
-      job.gradient =
-        job.gradient.narrow(0, this->Sequence.featureStart(), this->Sequence.imageTokens()).clone();
+      const picture::PlacedImage& image = this->Sequence.images()[0];
+      job.gradient = job.gradient.narrow(0, image.start, image.tokens.count).clone();
     }
   }
 }

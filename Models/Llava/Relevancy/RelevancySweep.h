@@ -103,7 +103,7 @@ private:
   void checkLogprobs();
   ranks::Message forwardTurn(ranks::Message given, const Progress& progress);
   at::Tensor embed(const Progress& progress);
-  at::Tensor imageTokens(const Progress& progress);
+  std::vector<at::Tensor> imageTokens(const Progress& progress);
   void forwardVision(const Progress& progress);
   ranks::Message decoderTurn(
     std::vector<GradientJob>& jobs, bool toImage, ranks::Message given, const Progress& progress);

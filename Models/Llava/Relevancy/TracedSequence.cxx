@@ -8,6 +8,7 @@
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
+#include <sstream>
 
 namespace lvlm::llava
 {
@@ -66,35 +67,51 @@ TracedSequence::TracedSequence(const LlavaModel::Impl& model, const Trace& trace
   }
   const Tensor& ids = trace.tensor(tensor_name::TokenId);
   this->Ids.assign(ids.as<std::int64_t>(), ids.as<std::int64_t>() + ids.count());
-  const auto end = this->Ids.begin() + this->P;
-  this->FeatureStart =
-    std::find(this->Ids.begin(), end, model.config.imageTokenId) - this->Ids.begin();
-  this->takePicture(where, trace);
+  this->takePictures(where, trace);
   this->checkIds(where);
+  this->placeImages(where);
   this->checkRegions(where, trace);
+}
+
+/// The pictures' tokens are runs of image tokens, each as long as its picture needs.
+void TracedSequence::placeImages(const std::string& where)
+{
+  const std::int64_t image = this->Model.config.imageTokenId;
+  const auto end = this->Ids.begin() + this->P;
+  auto at = this->Ids.begin();
+  for (const picture::SeenPicture& seen : this->Seen)
+  {
+    const std::int64_t wanted = seen.tokens.count;
+    at = std::find(at, end, image);
+    if (end - at < wanted ||
+      !std::all_of(at, at + wanted, [image](std::int64_t id) { return id == image; }))
+    {
+      fail(where, std::count(this->Ids.begin(), end, image), " positions of image token ", image,
+        "; from position ", at - this->Ids.begin(), " on the model needs ", wanted,
+        " in one piece");
+    }
+    this->Images.push_back({ at - this->Ids.begin(), seen.tokens });
+    at += wanted;
+  }
+  if (const auto more = std::find(at, end, image); more != end)
+  {
+    fail(where, "image token ", image, " at position ", more - this->Ids.begin(),
+      " is of none of its ", this->Seen.size(), " pictures");
+  }
 }
 
 void TracedSequence::checkIds(const std::string& where) const
 {
   const checkpoint::LlavaConfig& config = this->Model.config;
-  const auto isImage = [&](std::int64_t id) { return id == config.imageTokenId; };
   const auto end = this->Ids.begin() + this->P;
   for (auto id = this->Ids.begin(); id != this->Ids.end(); ++id)
   {
-    // The image token of the prompt is replaced, so it need not have a row in the vocabulary.
-    if ((*id < 0 || *id >= config.text.vocabulary) && !(id < end && isImage(*id)))
+    // The image tokens of the prompt are replaced, so they need not have a row in the vocabulary.
+    const bool isImage = id < end && *id == config.imageTokenId;
+    if ((*id < 0 || *id >= config.text.vocabulary) && !isImage)
     {
       fail(where, "token id ", *id, " is outside its vocabulary of ", config.text.vocabulary);
     }
-  }
-  const std::int64_t images = std::count_if(this->Ids.begin(), end, isImage);
-  const std::int64_t wanted = this->imageTokens();
-  const auto first = this->Ids.begin() + this->FeatureStart;
-  if (images != wanted || this->FeatureStart + wanted > this->P ||
-    !std::all_of(first, first + wanted, isImage))
-  {
-    fail(where, images, " positions of image token ", config.imageTokenId, " from position ",
-      this->FeatureStart, "; the model needs ", wanted, " in one piece");
   }
 }
 
@@ -102,75 +119,108 @@ void TracedSequence::checkIds(const std::string& where) const
 void TracedSequence::checkRegions(const std::string& where, const Trace& trace) const
 {
   const std::vector<Region> own = allRegions(trace);
-  const std::vector<Region>& wanted = this->Seen.tokens.regions;
-  const auto alike = [this](const Region& a, const Region& b)
+  auto next = own.begin();
+  for (std::size_t i = 0; i < this->Images.size(); ++i)
   {
-    return a.image == b.image && a.start == b.start + this->FeatureStart && a.stride == b.stride &&
-      a.grid.rows == b.grid.rows && a.grid.cols == b.grid.cols;
-  };
-  if (!std::equal(own.begin(), own.end(), wanted.begin(), wanted.end(), alike))
+    for (const Region& wanted : this->Images[i].tokens.regions)
+    {
+      const std::int64_t start = this->Images[i].start + wanted.start;
+      if (next == own.end() || next->image != static_cast<std::int64_t>(i) ||
+        next->start != start || next->stride != wanted.stride ||
+        next->grid.rows != wanted.grid.rows || next->grid.cols != wanted.grid.cols)
+      {
+        fail(where, "a grid of ", trace.grid.rows, " x ", trace.grid.cols,
+          " patches from position ", trace.imageStart, ", the model has ", wanted.grid.rows, " x ",
+          wanted.grid.cols, " from position ", start);
+      }
+      ++next;
+    }
+  }
+  if (next != own.end())
   {
-    const Region& last = wanted.back();
-    fail(where, "a grid of ", trace.grid.rows, " x ", trace.grid.cols, " patches from position ",
-      trace.imageStart, ", the model has ", last.grid.rows, " x ", last.grid.cols,
-      " from position ", last.start + this->FeatureStart);
+    fail(where, "it has ", own.size(), " regions of patches, the model ", next - own.begin());
   }
 }
 
 namespace
 {
-/// From the metadata key `picture_size`: width, height.
-picture::PictureSize givenSize(const Trace& trace, const std::string& where)
+/// From the metadata key `picture_size`: width, height of each picture.
+std::vector<picture::PictureSize> givenSizes(
+  const Trace& trace, std::size_t pictures, const std::string& where)
 {
-  picture::PictureSize size;
-  const std::string text = trace.told("picture_size");
-  int read = 0;
-  if (std::sscanf(text.c_str(), "%" SCNd64 ",%" SCNd64 "%n", &size.width, &size.height, &read) !=
-      2 ||
-    static_cast<std::size_t>(read) != text.size())
+  std::vector<picture::PictureSize> sizes;
+  std::istringstream told(trace.told("picture_size"));
+  for (std::string text; std::getline(told, text, ';');)
+  {
+    picture::PictureSize size;
+    int read = 0;
+    if (std::sscanf(text.c_str(), "%" SCNd64 ",%" SCNd64 "%n", &size.width, &size.height, &read) !=
+        2 ||
+      static_cast<std::size_t>(read) != text.size())
+    {
+      sizes.clear();
+      break;
+    }
+    sizes.push_back(size);
+  }
+  if (sizes.size() != pictures)
   {
     fail(where,
-      "it lacks picture_size (width,height), which a model that reads pictures in tiles "
-      "needs");
+      "it lacks picture_size (width,height of each picture), which a model that reads pictures in "
+      "tiles needs");
   }
-  return size;
+  return sizes;
 }
 }
 
-void TracedSequence::takePicture(const std::string& where, const Trace& trace)
+void TracedSequence::takePictures(const std::string& where, const Trace& trace)
 {
-  const bool inTiles = this->Model.config.readsTiles();
+  const auto count = static_cast<std::size_t>(pictureCount(trace));
+  if (count == 0)
+  {
+    fail(where, "it has no tensor 'image'");
+  }
+  const bool inTiles = this->Model.config.readsTiles(count);
   const std::int64_t size = this->Model.config.vision.seenEdge();
-  this->Given = inTiles ? givenSize(trace, where) : picture::PictureSize{ size, size };
-  const picture::ImageTokens tokens = this->Model.imageTokens(this->Given);
-  std::vector<Tensor> pictures{ trace.tensor(tensor_name::Image) };
-  if (inTiles)
+  this->Given = inTiles ? givenSizes(trace, count, where)
+                        : std::vector<picture::PictureSize>(count, { size, size });
+  const std::vector<picture::ImageTokens> tokens = this->Model.imageTokens(this->Given);
+  for (std::size_t i = 0; i < count; ++i)
   {
-    const Tensor& tiles = trace.tensor(tensor_name::ImageTiles);
-    pictures.push_back(tiles);
-    const std::int64_t patches = this->Model.config.vision.patches();
-    const std::int64_t last =
-      tokens.sources.empty() ? 0 : *std::max_element(tokens.sources.begin(), tokens.sources.end());
-    if (tiles.dtype != DType::U8 || tiles.shape.size() != 4 || tiles.extent(0) <= last / patches ||
-      tiles.extent(1) != size || tiles.extent(2) != size || tiles.extent(3) != 3)
+    const auto number = static_cast<std::int64_t>(i);
+    const Tensor& shown = trace.tensor(pictureName(number));
+    const Tensor* tiles = inTiles ? &trace.tensor(tilesName(number)) : nullptr;
+    if (inTiles)
     {
-      fail(where, "tiles of shape ", shapeText(tiles.shape), ", the model sees at least ",
-        last / patches + 1, " of ", size, " x ", size);
+      this->checkTiles(where, *tiles, tokens[i]);
     }
+    else if (shown.shape != std::vector<std::int64_t>{ size, size, 3 })
+    {
+      fail(where, "a picture of shape ", shapeText(shown.shape), ", the model sees ", size, " x ",
+        size);
+    }
+    this->Seen.push_back(seenAs(this->Model, shown, tiles, tokens[i]));
   }
-  else if (pictures[0].shape != std::vector<std::int64_t>{ size, size, 3 })
+}
+
+void TracedSequence::checkTiles(
+  const std::string& where, const Tensor& tiles, const picture::ImageTokens& tokens) const
+{
+  const std::int64_t size = this->Model.config.vision.seenEdge();
+  const std::int64_t patches = this->Model.config.vision.patches();
+  const std::int64_t last =
+    tokens.sources.empty() ? 0 : *std::max_element(tokens.sources.begin(), tokens.sources.end());
+  if (tiles.dtype != DType::U8 || tiles.shape.size() != 4 || tiles.extent(0) <= last / patches ||
+    tiles.extent(1) != size || tiles.extent(2) != size || tiles.extent(3) != 3)
   {
-    fail(where, "a picture of shape ", shapeText(pictures[0].shape), ", the model sees ", size,
-      " x ", size);
+    fail(where, "tiles of shape ", shapeText(tiles.shape), ", the model sees at least ",
+      last / patches + 1, " of ", size, " x ", size);
   }
-  this->Seen = seenAs(this->Model, pictures, tokens);
 }
 
 std::vector<std::int64_t> TracedSequence::ids(std::int64_t S) const
 {
-  std::vector<std::int64_t> ids(this->Ids.begin(), this->Ids.begin() + S);
-  std::fill_n(ids.begin() + this->FeatureStart, this->imageTokens(), 0);
-  return ids;
+  return textIds({ this->Ids.begin(), this->Ids.begin() + S }, this->Images);
 }
 
 } // namespace lvlm::llava

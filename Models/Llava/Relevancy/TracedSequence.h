@@ -28,7 +28,8 @@ private:
 class TracedSequence
 {
 public:
-  /// Throws Error when the trace cannot be the model's: picture size, vocabulary, image span, grid.
+  /// Throws Error when the trace cannot be the model's: picture sizes, vocabulary, image spans,
+  /// grids.
   TracedSequence(const LlavaModel::Impl& model, const Trace& trace);
 
   std::int64_t promptLength() const { return this->P; }
@@ -38,7 +39,6 @@ public:
   }
   /// K, the positions that were ever fed to the decoder.
   std::int64_t keys() const { return static_cast<std::int64_t>(this->Ids.size()) - 1; }
-  std::int64_t featureStart() const { return this->FeatureStart; } ///< first image position
   /// First patch of the map's region.
   std::int64_t imageStart() const { return this->ImageStart; }
   /// Of the query that predicts an answer token.
@@ -47,26 +47,31 @@ public:
   {
     return this->Ids[static_cast<std::size_t>(this->P + token)];
   }
-  /// Of positions [0, S), 0 where the picture's features go.
+  /// Of positions [0, S), 0 where the pictures' features go.
   std::vector<std::int64_t> ids(std::int64_t S) const;
-  const picture::SeenPicture& picture() const { return this->Seen; }
-  /// Of the picture as it was given, where the model reads it in tiles.
-  const picture::PictureSize& pictureSize() const { return this->Given; }
-  std::int64_t imageTokens() const { return this->Seen.tokens.count; }
+  /// Where the pictures are; at least one.
+  const std::vector<picture::PlacedImage>& images() const { return this->Images; }
+  /// What the model sees of them.
+  const std::vector<picture::SeenPicture>& pictures() const { return this->Seen; }
+  /// Of the pictures as they were given, where the model reads them in tiles.
+  const std::vector<picture::PictureSize>& pictureSizes() const { return this->Given; }
   const RecordedLogprobs& logprobs() const { return this->Logprobs; }
 
 private:
+  void takePictures(const std::string& where, const Trace& trace);
+  void checkTiles(
+    const std::string& where, const Tensor& tiles, const picture::ImageTokens& tokens) const;
+  void placeImages(const std::string& where);
   void checkIds(const std::string& where) const;
   void checkRegions(const std::string& where, const Trace& trace) const;
-  void takePicture(const std::string& where, const Trace& trace);
 
   const LlavaModel::Impl& Model;
   std::vector<std::int64_t> Ids;
   std::int64_t P;
   std::int64_t ImageStart;
-  std::int64_t FeatureStart;
-  picture::SeenPicture Seen;
-  picture::PictureSize Given;
+  std::vector<picture::PlacedImage> Images;
+  std::vector<picture::SeenPicture> Seen;
+  std::vector<picture::PictureSize> Given;
   RecordedLogprobs Logprobs;
 };
 

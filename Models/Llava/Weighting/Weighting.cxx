@@ -101,12 +101,11 @@ void checkModel(const LlavaModel& model, const Trace& trace, const TracedSequenc
     {
       Prompt own;
       own.ids = sequence.ids(trace.promptLength);
-      own.featureStart = sequence.featureStart();
-      own.image = sequence.picture().tokens;
+      own.images = sequence.images();
       Question nothing;
       nothing.captureAnswer = false;
       nothing.fullLayers.clear();
-      pass.emplace(model, std::move(own), nothing, sequence.picture(), team);
+      pass.emplace(model, std::move(own), nothing, sequence.pictures(), team);
     });
   pass->run("Reading the question", progress);
   team.together(
@@ -179,8 +178,8 @@ Trace attentionOfQuestion(const LlavaModel& model, const Trace& trace, const std
     [&]
     {
       const Question asked = worded(trace, question);
-      pass.emplace(model, promptOf(model.impl(), asked, sequence->pictureSize()), asked,
-        sequence->picture(), team);
+      pass.emplace(model, promptOf(model.impl(), asked, sequence->pictureSizes()), asked,
+        sequence->pictures(), team);
     });
   pass->run("Reading the generic question", part(progress, 0.5, 0.5));
   Trace other;

@@ -49,17 +49,6 @@ bool contains(std::string_view text, std::string_view needle)
   return text.find(needle) != std::string_view::npos;
 }
 
-std::size_t countOf(std::string_view text, std::string_view needle)
-{
-  std::size_t count = 0;
-  for (std::size_t at = text.find(needle); at != std::string_view::npos;
-       at = text.find(needle, at + needle.size()))
-  {
-    ++count;
-  }
-  return count;
-}
-
 /// The template's text with its slots: of a known name, or the free-form text itself.
 std::string layoutText(const std::string& name, bool withSystem)
 {
@@ -103,15 +92,28 @@ void append(Parts& parts, Kind kind, std::string_view text)
   parts.push_back({ kind, std::string(text) });
 }
 
-/// The user's text, with the image where it names it.
+/// The user's text, with a picture wherever it names one.
 void appendQuestion(Parts& parts, std::string_view prompt, std::string_view imageToken)
 {
-  const std::size_t at = prompt.find(imageToken);
-  append(parts, Kind::Question, prompt.substr(0, at));
-  if (at != std::string_view::npos)
+  for (std::size_t at = prompt.find(imageToken); at != std::string_view::npos;
+       at = prompt.find(imageToken))
   {
+    append(parts, Kind::Question, prompt.substr(0, at));
     append(parts, Kind::Image, imageToken);
-    append(parts, Kind::Question, prompt.substr(at + imageToken.size()));
+    prompt.remove_prefix(at + imageToken.size());
+  }
+  append(parts, Kind::Question, prompt);
+}
+
+/// So many pictures, with line breaks between if one is behind them.
+void appendImages(
+  Parts& parts, std::size_t count, std::string_view imageToken, std::string_view behind)
+{
+  const bool apart = !behind.empty() && behind[0] == '\n';
+  for (std::size_t i = 0; i < count; ++i)
+  {
+    append(parts, Kind::Template, i > 0 && apart ? "\n" : "");
+    append(parts, Kind::Image, imageToken);
   }
 }
 }
@@ -128,20 +130,34 @@ void checkQuestion(const std::string& prompt, const std::string& imageToken)
   }
 }
 
-void checkOneImage(const std::string& text, const std::string& imageToken)
+std::size_t imagesIn(std::string_view text, std::string_view imageToken)
 {
-  if (const std::size_t count = countOf(text, imageToken); count != 1)
+  std::size_t count = 0;
+  for (std::size_t at = text.find(imageToken); at != std::string_view::npos;
+       at = text.find(imageToken, at + imageToken.size()))
   {
-    fail("the prompt has ", count, " image tokens ", imageToken, ", not one");
+    ++count;
+  }
+  return count;
+}
+
+void checkImages(const std::string& text, const std::string& imageToken, std::size_t pictures)
+{
+  if (const std::size_t count = imagesIn(text, imageToken); count != pictures)
+  {
+    fail("the prompt has ", count, " image tokens ", imageToken, ", not ",
+      pictures == 1 ? "one" : std::to_string(pictures) + ", one for each picture");
   }
 }
 
-Parts ChatTemplate::apply(
-  const std::string& prompt, const std::string& system, const std::string& imageToken) const
+Parts ChatTemplate::apply(const std::string& prompt, const std::string& system,
+  const std::string& imageToken, std::size_t pictures) const
 {
   checkQuestion(prompt, imageToken);
   const std::string layout = layoutText(name, !system.empty());
   const bool placedByUser = contains(prompt, imageToken);
+  std::size_t slots = imagesIn(layout, ImageSlot);
+  std::size_t left = pictures;
   Parts parts;
   std::string_view rest = layout;
   const auto take = [&rest](std::string_view slot)
@@ -157,7 +173,9 @@ Parts ChatTemplate::apply(
     rest.remove_prefix(plain);
     if (take(ImageSlot))
     {
-      append(parts, Kind::Image, placedByUser ? "" : imageToken);
+      const std::size_t here = --slots > 0 || left == 0 ? 1 : left;
+      appendImages(parts, placedByUser ? 0 : here, imageToken, rest);
+      left -= std::min(left, here);
       rest.remove_prefix(placedByUser && !rest.empty() && rest[0] == '\n' ? 1 : 0);
     }
     else if (take(PromptSlot))
@@ -180,7 +198,7 @@ Parts ChatTemplate::apply(
   {
     whole += part.text;
   }
-  checkOneImage(whole, imageToken);
+  checkImages(whole, imageToken, pictures);
   return parts;
 }
 

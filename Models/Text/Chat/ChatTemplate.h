@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file ChatTemplate.h
-/// From a question to the full prompt text with one `<image>` in it, and to positions with roles.
+/// From a question to the full prompt text with an `<image>` for each picture, and to positions
+/// with roles.
 #ifndef LVLM_TEXT_CHATTEMPLATE_H
 #define LVLM_TEXT_CHATTEMPLATE_H
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lvlm::text
@@ -46,13 +49,15 @@ struct ChatTemplate
 {
   std::string name;
 
-  /// The parts whose concatenation is the full prompt. When the user's text itself holds the image
-  /// token, the image goes there instead of its usual place (and the line break after that place
-  /// goes too). No part is empty. Throws Error when the result has not exactly one image token,
-  /// naming how many there are; when `prompt` is empty or white space; when a free-form template
-  /// lacks `{image}` or `{prompt}`, or `{system}` though `system` is given.
+  /// The parts whose concatenation is the full prompt. Several pictures stand in their order: each
+  /// `{image}` takes one and the last one the rest, with line breaks between if one follows it.
+  /// When the user's text itself holds image tokens, the pictures go there instead of their usual
+  /// place (and the line break after that place goes too). No part is empty. Throws Error when the
+  /// result has not one image token for each picture, naming how many there are; when `prompt` is
+  /// empty or white space; when a free-form template lacks `{image}` or `{prompt}`, or `{system}`
+  /// though `system` is given.
   std::vector<PromptPart> apply(const std::string& prompt, const std::string& system,
-    const std::string& imageToken = "<image>") const;
+    const std::string& imageToken = "<image>", std::size_t pictures = 1) const;
 };
 
 /// The name for a checkpoint that brings no template of its own (CheckpointTemplate.h): by the
@@ -62,8 +67,12 @@ std::string layoutForModel(const std::string& modelDirectory);
 /// Throws Error when `prompt` is empty or white space, or the image token is empty.
 void checkQuestion(const std::string& prompt, const std::string& imageToken);
 
-/// Throws Error, which tells how many there are, unless a prompt has exactly one image token.
-void checkOneImage(const std::string& text, const std::string& imageToken);
+/// How often a text has the image token.
+std::size_t imagesIn(std::string_view text, std::string_view imageToken);
+
+/// Throws Error, which tells how many there are, unless a prompt has an image token for each
+/// picture.
+void checkImages(const std::string& text, const std::string& imageToken, std::size_t pictures);
 
 } // namespace lvlm::text
 

@@ -137,6 +137,16 @@ Span spanOf(const std::string& text, const std::string& marked)
   return same ? Span{ at, text.size() - after } : Span{};
 }
 
+std::string repeated(const std::string& text, std::size_t count)
+{
+  std::string all;
+  for (std::size_t i = 0; i < count; ++i)
+  {
+    all += text;
+  }
+  return all;
+}
+
 /// Adds text of a kind, cut at the image token.
 void append(
   std::vector<PromptPart>& parts, Kind kind, const std::string& text, const std::string& imageToken)
@@ -208,13 +218,16 @@ std::string CheckpointTemplate::render(const Words& words, Content content) cons
   }
   else if (content == Content::Text)
   {
-    messages.push_back(message("user", words.imageToken + "\n" + words.prompt));
+    const std::string images = repeated(words.imageToken + "\n", words.pictures);
+    messages.push_back(message("user", images + words.prompt));
   }
   else
   {
     Map picture;
     picture.set("type", "image");
-    messages.push_back(message("user", Value::list({ picture, textPart(words.prompt) })));
+    std::vector<Value> all(words.pictures, picture);
+    all.push_back(textPart(words.prompt));
+    messages.push_back(message("user", Value::list(std::move(all))));
   }
   Map variables = this->SpecialTokens;
   variables.set("messages", Value::list(std::move(messages)));
@@ -223,7 +236,7 @@ std::string CheckpointTemplate::render(const Words& words, Content content) cons
   variables.set("add_generation_prompt", true);
   const std::string text = this->Program.render(variables);
 
-  checkOneImage(text, words.imageToken);
+  checkImages(text, words.imageToken, words.pictures);
   for (const auto& [part, name] :
     { std::pair(&words.prompt, "question"), std::pair(&words.system, "system prompt") })
   {
@@ -241,16 +254,15 @@ std::vector<PromptPart> CheckpointTemplate::cut(const Words& words, Content cont
   const auto place = [&](std::string Words::*part)
   {
     Words marked = words;
-    // Where the words name the image's place, so must what stands for them.
-    const bool placed = (words.*part).find(words.imageToken) != std::string::npos;
-    marked.*part = placed ? words.imageToken + Mark : Mark;
+    // Where the words name the pictures' places, so must what stands for them.
+    const std::string placed = repeated(words.imageToken, imagesIn(words.*part, words.imageToken));
+    marked.*part = placed + Mark;
     try
     {
       std::string rendered = this->render(marked, content);
-      const std::size_t image = placed ? rendered.find(words.imageToken + Mark) : std::string::npos;
-      if (image != std::string::npos)
+      if (const std::size_t at = rendered.find(placed + Mark); at != std::string::npos)
       {
-        rendered.erase(image, words.imageToken.size());
+        rendered.erase(at, placed.size());
       }
       return spanOf(text, rendered);
     }
@@ -282,11 +294,11 @@ std::vector<PromptPart> CheckpointTemplate::cut(const Words& words, Content cont
   return parts;
 }
 
-std::vector<PromptPart> CheckpointTemplate::apply(
-  const std::string& prompt, const std::string& system, const std::string& imageToken) const
+std::vector<PromptPart> CheckpointTemplate::apply(const std::string& prompt,
+  const std::string& system, const std::string& imageToken, std::size_t pictures) const
 {
   checkQuestion(prompt, imageToken);
-  const Words words{ toValidUtf8(prompt), toValidUtf8(system), imageToken };
+  const Words words{ toValidUtf8(prompt), toValidUtf8(system), imageToken, pictures };
   std::string problem;
   try
   {

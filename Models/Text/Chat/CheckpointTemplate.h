@@ -24,14 +24,14 @@ public:
   /// Error that names the file for one that is malformed or that the interpreter cannot run.
   static std::optional<CheckpointTemplate> find(const std::string& modelDirectory);
 
-  /// One message of the user, with the picture before the words or, where these hold the image
-  /// token, there; before it one with the system prompt, if there is one. The content is given as a
-  /// list of parts or, to templates that do not take that, as text with the picture's token and a
-  /// line feed before the words. The result's parts are as ChatTemplate::apply() gives them. Throws
-  /// Error when the template refuses, when what comes out has not exactly one image token, or lacks
-  /// the words or the system prompt.
+  /// One message of the user, with the pictures before the words or, where these hold image tokens,
+  /// there; before it one with the system prompt, if there is one. The content is given as a list
+  /// of parts or, to templates that do not take that, as text with each picture's token and a line
+  /// feed before the words. The result's parts are as ChatTemplate::apply() gives them. Throws
+  /// Error when the template refuses, when what comes out has not one image token for each picture,
+  /// or lacks the words or the system prompt.
   std::vector<PromptPart> apply(const std::string& prompt, const std::string& system,
-    const std::string& imageToken = "<image>") const;
+    const std::string& imageToken = "<image>", std::size_t pictures = 1) const;
 
   /// The text of the tokenizer's beginning-of-sequence token, empty when it has none. A prompt that
   /// starts with it is tokenized as it is, and nothing is added around.
@@ -51,6 +51,7 @@ private:
   struct Words
   {
     std::string prompt, system, imageToken;
+    std::size_t pictures = 1;
   };
   std::string render(const Words& words, Content content) const;
   std::vector<PromptPart> cut(const Words& words, Content content) const;

@@ -7,6 +7,7 @@
 #include "Lexer.h"
 #include "Run.h"
 
+#include <algorithm>
 #include <functional>
 #include <initializer_list>
 #include <vector>

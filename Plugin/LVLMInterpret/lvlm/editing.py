@@ -189,13 +189,19 @@ def mode_of(trace, edits):
 
 
 def ask_again(trace, picture, question, layout=False, mode=None):
-    """A question about an edited picture, with all other settings of the first one. mode: ImageMode; default: what fits the picture."""
-    settings = {}
+    """A question about an edited picture, in the place of the first one, with all other settings and pictures of the first question.
+    mode: ImageMode; default: what fits the picture."""
+    settings, others = {}, []
     if pipeline.xml_name(trace) == "LLaVAInference":
         settings = {name: property_value(getattr(trace, name)) for name in KEPT}
-    if mode is None:  # a picture that is painted over is not scaled or cut again: it has the size that the model works in
+        others = list(trace.FurtherPictures)
+    elif traces.pictures(trace) > 1:
+        raise Error("the recorded trace is about %d pictures: ask about the pictures themselves" % traces.pictures(trace))
+    if mode is None and others:  # a square of the size that the model works in stays as it is in each of the modes
+        mode = trace.ImageMode
+    elif mode is None:  # a picture that is painted over is not scaled or cut again: it has the size that the model works in
         mode = "Resize" if pipeline.xml_name(picture) == "LVLMPaintOver" else "Default"
-    return ask(picture, question, image_mode=mode, layout=layout, settings=settings)
+    return ask([picture, *others], question, image_mode=mode, layout=layout, settings=settings)
 
 
 def property_value(value):

@@ -41,9 +41,15 @@ def input_of(source):
     return inputs[0] if inputs is not None and len(inputs) > 0 else None
 
 
+def inputs_of(source):
+    """What all inputs of the source are connected to."""
+    properties = map(source.GetProperty, source.ListProperties())
+    return [taken for inputs in properties if isinstance(inputs, servermanager.InputProperty) for taken in inputs if taken is not None]
+
+
 def is_used(source):
     """Whether a filter of the pipeline browser takes what the source gives."""
-    return any(taken is not None and taken.SMProxy == source.SMProxy for taken in map(input_of, all_sources()))
+    return any(taken.SMProxy == source.SMProxy for user in all_sources() for taken in inputs_of(user))
 
 
 def free_name(name):

@@ -16,7 +16,8 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
         capture_vision=False, layout=True, settings=None):
     """Asks a LLaVA model about a picture and returns the trace of its answer (a LLaVAInference filter).
 
-    image: a picture file on the server's disk, or a source of the pipeline. A second question about the same picture keeps
+    image: a picture file on the server's disk, or a source of the pipeline; a list of these is several pictures of one question,
+    such as the frames of a clip, and what is shown then is about the first (Region of the map filters picks another). A second question about the same picture keeps
     the first trace, which stays about the picture that it was asked about; a file that was overwritten is read anew. model: checkpoint folder on the server's disk; empty: the embedded one. layout: show where the model
     looked, in a tab of its own. The other arguments are properties of LLaVAInference; settings: further ones, by name, which
     count more.
@@ -27,11 +28,16 @@ def ask(image, question, model="", image_mode="Default", temperature=0, top_p=1,
         from .views import require_screen
         require_screen()  # now, not after the model has run
     known = {source.SMProxy.GetGlobalID() for source in pipeline.all_sources()}
-    picture = picture_source(image)
     with ExitStack() as stack:
-        if pipeline.plain(picture).SMProxy.GetGlobalID() not in known:
-            stack.enter_context(pipeline.deleted_on_error(picture))
-        trace = pipeline.register(trace_name(question), "LLaVAInference", Input=picture, Prompt=question)
+        pictures = []
+        for one in image if isinstance(image, (list, tuple)) else [image]:
+            pictures.append(picture_source(one))
+            if pipeline.plain(pictures[-1]).SMProxy.GetGlobalID() not in known:
+                known.add(pipeline.plain(pictures[-1]).SMProxy.GetGlobalID())
+                stack.enter_context(pipeline.deleted_on_error(pictures[-1]))
+        if not pictures:
+            raise Error("image: the list is empty")
+        trace = pipeline.register(trace_name(question), "LLaVAInference", Input=pictures[0], FurtherPictures=pictures[1:], Prompt=question)
         stack.enter_context(pipeline.deleted_on_error(trace))
         pipeline.set_properties(trace, {
             "ModelDirectory": str(model), "ImageMode": image_mode, "Temperature": temperature, "TopP": top_p,

@@ -117,6 +117,11 @@ def content(trace=None):
     return None if box is None else tuple(int(edge) for edge in box.split(","))
 
 
+def pictures(trace=None):
+    """How many pictures the question is about."""
+    return int(_field(trace, "pictures") or 1)
+
+
 def _field(trace, name):
     with _table(resolve(trace)) as table:
         field = pipeline.fetch(table).GetFieldData().GetAbstractArray(name)

@@ -147,7 +147,7 @@ void run(const std::string& directory, std::int64_t tokens, bool bfloat16, int r
   std::cout << model->description() << "\nthreads " << at::get_num_threads() << std::endl;
 
   Question question;
-  question.image = { 336, 336, std::vector<std::uint8_t>(336 * 336 * 3, 100) };
+  question.images = { { 336, 336, std::vector<std::uint8_t>(336 * 336 * 3, 100) } };
   question.prompt = "What is in it?";
   question.maxNewTokens = tokens;
   Trace trace;

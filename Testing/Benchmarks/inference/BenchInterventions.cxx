@@ -80,11 +80,11 @@ int main(int argc, char** argv)
   const int runs = argc > 3 ? std::stoi(argv[3]) : 2;
   const auto model = LlavaModel::open(argv[1]);
   Question question;
-  question.image = { 336, 336, std::vector<std::uint8_t>(336 * 336 * 3, 100) };
+  question.images = { { 336, 336, std::vector<std::uint8_t>(336 * 336 * 3, 100) } };
   question.prompt = "What is in it?";
   question.maxNewTokens = 1;
   const Trace trace = model->ask(question); // with capture, which tells the layers; pages come in
-  std::fill(question.image.pixels.begin(), question.image.pixels.end(), 200);
+  std::fill(question.images[0].pixels.begin(), question.images[0].pixels.end(), 200);
   const Trace other = model->ask(question);
   question.captureAnswer = false;
   question.fullLayers.clear();
