@@ -273,7 +273,9 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   }
   for (const char* name : names)
   {
-    if (maps.begin()->second.count(name) == 0)
+    // What went through the tower is about the first picture.
+    const bool shown = name == names[0] || lvlm::mapGrid(trace).image == 0;
+    if (!shown || maps.begin()->second.count(name) == 0)
     {
       continue;
     }

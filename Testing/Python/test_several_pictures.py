@@ -50,11 +50,29 @@ class SeveralPictures(lt.TestCase):
             heat.Region = number
             np.testing.assert_allclose(lt.grid_cells(lt.fetch(heat)), own(attention, region), atol=1e-6)
             shown = tensors["image.%d" % number if number else "image"]
-            np.testing.assert_array_equal(self.lvlm.pictures.pixels_of(simple.LVLMOverlay(Input=heat, Opacity=0), "overlay"), shown)
+            np.testing.assert_array_equal(self.lvlm.pictures.picture_pixels(heat, Opacity=0), shown)
         heat.Region = -1
         np.testing.assert_allclose(lt.grid_cells(lt.fetch(heat)), own(attention, regions[0]), atol=1e-6)
-        relevancy = simple.LVLMRelevancy(Input=trace, AnswerTokens=[0], Region=1)
-        self.assertEqual(lt.grid_cells(lt.fetch(relevancy), "relevancy").shape, (regions[1]["rows"], regions[1]["cols"]))
+
+    def test_relevancy_of_another_picture(self):
+        """The decoder's is that of the picture's positions; what went through the tower is about the first picture alone."""
+        trace = self.ask()
+        relevancy = simple.LVLMRelevancy(Input=trace, AnswerTokens=[0])
+        tower = {"vision", "joint", "joint_token"}
+
+        def arrays(data):
+            return {data.GetCellData().GetArrayName(i) for i in range(data.GetCellData().GetNumberOfArrays())}
+
+        first = lt.fetch(relevancy)
+        self.assertTrue(tower <= arrays(first), arrays(first))
+        words = lt.fetch(relevancy, 1)
+        relevancy.Region = 1
+        second = lt.fetch(relevancy)
+        self.assertFalse(tower & arrays(second), arrays(second))
+        self.assertFalse(np.allclose(lt.grid_cells(first, "decoder"), lt.grid_cells(second, "decoder")))
+        for data in (first, second):
+            self.assertGreater(lt.grid_cells(data, "decoder").max(), 0)
+        self.assertEqual(words.GetNumberOfRows(), lt.fetch(relevancy, 1).GetNumberOfRows())
 
     def test_order_and_changes_count(self):
         trace = self.ask()
