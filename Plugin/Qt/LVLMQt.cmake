@@ -16,6 +16,7 @@ foreach (class IN ITEMS
   pqLVLMIndexProperty
   pqLVLMIndicesWidget
   pqLVLMInterrupt
+  pqLVLMLegends
   pqLVLMLoading
   pqLVLMMenu
   pqLVLMModelChooser

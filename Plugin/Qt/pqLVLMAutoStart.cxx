@@ -4,6 +4,7 @@
 #include "pqLVLMCameras.h"
 #include "pqLVLMColors.h"
 #include "pqLVLMInterrupt.h"
+#include "pqLVLMLegends.h"
 #include "pqLVLMLoading.h"
 #include "pqLVLMOpened.h"
 #include "pqLVLMSelection.h"
@@ -20,6 +21,7 @@ void pqLVLMAutoStart::startup()
   new pqLVLMSelection(this);
   new pqLVLMColors(this);
   new pqLVLMInterrupt(this);
+  new pqLVLMLegends(this);
   new pqLVLMLoading(this);
   new pqLVLMOpened(this);
   new pqLVLMTimes(this);

@@ -485,7 +485,7 @@ class Others(lt.TestCase):
         logs = np.log(50 * np.maximum(data.attention[0, :, 18:, data.P + 17:data.P + 529].astype("f8"), np.finfo("f4").tiny))
         expected = [max(head[j:, j].sum() for j in range(512)) for head in logs]
         np.testing.assert_allclose(lt.column(lt.fetch(proxy, 1), "column_score"), expected, rtol=1e-6)
-        np.testing.assert_allclose(expected[1], np.log(50 * np.finfo("f4").tiny), rtol=1e-12)
+        np.testing.assert_allclose(expected[1], np.log(50 * float(np.finfo("f4").tiny)), rtol=1e-12)
 
     def test_column_score_needs_a_window(self):
         for more in (dict(AnswerTokens=[0]), dict(FollowTime=1)):
