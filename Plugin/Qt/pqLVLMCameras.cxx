@@ -2,6 +2,7 @@
 #include "pqLVLMCameras.h"
 
 #include "pqApplicationCore.h"
+#include "pqLVLMInterrupt.h"
 #include "pqLVLMPython.h"
 #include "pqProxy.h"
 #include "pqRenderView.h"
@@ -61,6 +62,7 @@ vtkSMRenderViewProxy* fittedProxy(pqView* view)
 pqLVLMCameras::pqLVLMCameras(QObject* parent) : Superclass(parent), Pause(new QTimer(this))
 {
   this->Pause->setSingleShot(true);
+  this->Pause->setObjectName(pqLVLMInterrupt::DrawingTimer);
   this->Pause->setInterval(50);
   QObject::connect(this->Pause, &QTimer::timeout, this, &pqLVLMCameras::refit);
   pqServerManagerModel* model = pqApplicationCore::instance()->getServerManagerModel();

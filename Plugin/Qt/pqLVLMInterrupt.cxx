@@ -94,6 +94,14 @@ void pqLVLMInterrupt::onEnd(vtkObject* filter)
       }
     }
     this->PutOff.clear();
+    for (QWidget* widget : this->Unpainted)
+    {
+      if (widget)
+      {
+        widget->update();
+      }
+    }
+    this->Unpainted.clear();
   }
 }
 
@@ -152,14 +160,28 @@ void pqLVLMInterrupt::letClicksThrough(bool on)
 
 bool pqLVLMInterrupt::putOff(QObject* watched)
 {
-  // ParaView's delayed work all hangs on timers of this class.
-  auto* timer = watched->inherits("pqTimer") ? qobject_cast<QTimer*>(watched) : nullptr;
+  // ParaView's delayed work hangs on timers of this class, but for that of a view's interactor,
+  // which draws it once more a while after it has got another size.
+  const QObject* owner = watched->parent();
+  const bool draws = watched->inherits("pqTimer") || watched->objectName() == DrawingTimer ||
+    (owner && owner->inherits("QVTKInteractorInternal"));
+  auto* timer = draws ? qobject_cast<QTimer*>(watched) : nullptr;
   if (timer)
   {
     timer->stop();
     this->PutOff.append(timer);
   }
   return timer != nullptr;
+}
+
+bool pqLVLMInterrupt::putOffPainting(QObject* watched)
+{
+  auto* widget = watched->inherits("QOpenGLWidget") ? qobject_cast<QWidget*>(watched) : nullptr;
+  if (widget && !this->Unpainted.contains(widget))
+  {
+    this->Unpainted.append(widget);
+  }
+  return widget != nullptr;
 }
 
 bool pqLVLMInterrupt::eventFilter(QObject* watched, QEvent* event)
@@ -177,6 +199,12 @@ bool pqLVLMInterrupt::eventFilter(QObject* watched, QEvent* event)
       break;
     case QEvent::Timer:
       if (this->putOff(watched))
+      {
+        return true;
+      }
+      break;
+    case QEvent::Paint:
+      if (this->putOffPainting(watched))
       {
         return true;
       }

@@ -7,9 +7,10 @@
  * (inference, relevancy, causal graphs) this looks at the window's events now and then: ParaView
  * (5.11) handles none itself between a filter's start and its end, so that a click on its Abort
  * button has no other way to arrive. Qt hands out a window's events together: all keys and clicks
- * but those on the Abort button are kept away, and ParaView's own delayed work, such as views that
- * want to be drawn, is put off until the filter has ended. A filter on a remote server runs there:
- * its progress is shown, but it cannot be aborted.
+ * but those on the Abort button are kept away, and delayed work, such as views that want to be
+ * drawn, is put off until the filter has ended: a view that is drawn while it is being updated
+ * loses what it was about to show, and with ParaView 5.13 stays black. A filter on a remote server
+ * runs there: its progress is shown, but it cannot be aborted.
  */
 #ifndef pqLVLMInterrupt_h
 #define pqLVLMInterrupt_h
@@ -20,6 +21,7 @@
 #include <QPointer>
 #include <QSet>
 #include <QTimer>
+#include <QWidget>
 
 class pqPipelineSource;
 class vtkAlgorithm;
@@ -31,6 +33,9 @@ class pqLVLMInterrupt : public QObject
   typedef QObject Superclass;
 
 public:
+  /// The name of our own timers that draw, or ask views for something: they are put off, too.
+  static constexpr const char* DrawingTimer = "LVLMDrawingTimer";
+
   explicit pqLVLMInterrupt(QObject* parent = nullptr);
   ~pqLVLMInterrupt() override;
 
@@ -47,8 +52,11 @@ private Q_SLOTS:
 private:
   Q_DISABLE_COPY(pqLVLMInterrupt)
 
-  /// Stops a timer of ParaView's until the filters have ended; false for any other object.
+  /// Stops a timer that draws until the filters have ended; false for any other object.
   bool putOff(QObject* watched);
+
+  /// Paints a view when the filters have ended; false for any other widget.
+  bool putOffPainting(QObject* watched);
 
   /// Makes the Abort button call abort().
   void listenToButton();
@@ -58,6 +66,7 @@ private:
 
   QSet<vtkAlgorithm*> Running;
   QList<QPointer<QTimer>> PutOff;
+  QList<QPointer<QWidget>> Unpainted;
   QElapsedTimer SinceEvents;
   qint64 Pause = 0;
   bool Looking = false;

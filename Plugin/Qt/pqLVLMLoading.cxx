@@ -2,6 +2,7 @@
 #include "pqLVLMLoading.h"
 
 #include "pqApplicationCore.h"
+#include "pqLVLMInterrupt.h"
 #include "pqServer.h"
 #include "pqServerManagerModel.h"
 #include "pqTabbedMultiViewWidget.h"
@@ -51,6 +52,7 @@ lvlm::PaintPause::~PaintPause()
 pqLVLMLoading::pqLVLMLoading(QObject* parent) : Superclass(parent), Pause(new QTimer(this))
 {
   this->Pause->setSingleShot(true);
+  this->Pause->setObjectName(pqLVLMInterrupt::DrawingTimer);
   this->Pause->setInterval(
     200); // ParaView lets the event loop turn once more when it has read a file
   QObject::connect(this->Pause, &QTimer::timeout, this, &pqLVLMLoading::release);

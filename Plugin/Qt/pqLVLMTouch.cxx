@@ -4,6 +4,7 @@
 #include "pqActiveObjects.h"
 #include "pqApplicationCore.h"
 #include "pqLVLMActions.h"
+#include "pqLVLMInterrupt.h"
 #include "pqLVLMPython.h"
 #include "pqLVLMSession.h"
 #include "pqRenderView.h"
@@ -75,6 +76,7 @@ bool isHovering()
 pqLVLMTouch::pqLVLMTouch(QObject* parent) : Superclass(parent), Rest(new QTimer(this))
 {
   this->Rest->setSingleShot(true);
+  this->Rest->setObjectName(pqLVLMInterrupt::DrawingTimer);
   this->Rest->setInterval(RestingTime);
   QObject::connect(this->Rest, &QTimer::timeout, this, &pqLVLMTouch::tell);
   // What gets the mouse is a widget inside the view's own, which it may make at any time.
