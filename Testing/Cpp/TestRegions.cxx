@@ -80,7 +80,7 @@ std::vector<double> byRaster(const std::vector<double>& row, const std::vector<R
   const std::vector<Region>& coarse, const PatchGrid& grid, const Box& box)
 {
   constexpr int Fine = 6;
-  const auto [left, top, right, bottom] = box;
+  const double left = box[0], top = box[1], right = box[2], bottom = box[3];
   const auto cellAt = [&](double x, double y)
   {
     const auto c =

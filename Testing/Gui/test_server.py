@@ -38,14 +38,15 @@ def a_client_without_inference_says_so():
 
 
 def start_server():
-    """Its port, once it listens. The server ends with its client, or after a while if none comes."""
+    """Its port, once it listens. The server ends with its client, or after a while if none comes; at once when ParaView goes, since
+    the X server that it draws on goes then, too."""
     path = os.path.join(folder.name, "server.log")
     # This process is MPI's, too. The display stays: without one ParaView asks the user to do without remote rendering.
     without = ("OMPI_", "PMIX_", "PMI_", "OPAL_", "ORTE_")
     with open(path, "w", encoding="utf-8") as log:
         subprocess.Popen(
-            ["timeout", str(LONGEST), shutil.which("mpirun"), "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", str(RANKS),
-             shutil.which("pvserver"), "--server-port=0", "--force-offscreen-rendering"], stdout=log, stderr=log,
+            ["setpriv", "--pdeathsig", "TERM", "timeout", str(LONGEST), shutil.which("mpirun"), "--allow-run-as-root", "--oversubscribe",
+             "--bind-to", "none", "-np", str(RANKS), shutil.which("pvserver"), "--server-port=0", "--force-offscreen-rendering"], stdout=log, stderr=log,
             start_new_session=True,
             env={k: v for k, v in os.environ.items() if not k.startswith(without)})
     end = time.monotonic() + 60

@@ -104,9 +104,9 @@ def a_preset_draws_its_own_views_and_not_often():
         made = [view.SMProxy.GetGlobalID() for view in views_of(title)]
         gui.equal(len(made), count, "views of " + title)
         # Once by the preset, once when the widget is painted for the first time; the active one when it is marked, and its
-        # source becomes the active one. (It was 54 times for the five views of Relevancy.)
+        # source becomes the active one; ParaView 5.13 draws each once more. (It was 54 times for the five views of Relevancy.)
         counts = [drawn.count(view) for view in made]
-        gui.true(min(counts) >= 1 and sum(counts) <= 2 * count + 3, "views of %s were drawn %s times" % (title, [drawn.count(v) for v in made]))
+        gui.true(min(counts) >= 1 and sum(counts) <= 3 * count + 1, "views of %s were drawn %s times" % (title, [drawn.count(v) for v in made]))
         # The tab that was in front loses its focus; those behind it are let alone.
         others = [drawn.count(view) for view in set(drawn) - set(made)]
         gui.true(sum(others) <= 2, "other views were drawn %s times" % others)
