@@ -46,9 +46,7 @@ void pqLVLMInterrupt::watch(pqPipelineSource* source)
 {
   const QString name = source->getProxy()->GetXMLName();
   auto* filter = vtkAlgorithm::SafeDownCast(source->getProxy()->GetClientSideObject());
-  if (!filter ||
-    !(name == "LLaVAInference" || name == "LVLMRelevancy" || name == "LVLMLogitLens" ||
-      name == "LVLMCausalGraph"))
+  if (!filter || !(name == "LLaVAInference" || name.startsWith("LVLM")))
   {
     return;
   }

@@ -3,14 +3,14 @@
  * @class pqLVLMInterrupt
  * @brief lets the progress bar move and its Abort button work while a model runs
  *
- * ParaView's own window stands still while a filter runs. For the filters that may run long
- * (inference, relevancy, causal graphs) this looks at the window's events now and then: ParaView
- * (5.11) handles none itself between a filter's start and its end, so that a click on its Abort
- * button has no other way to arrive. Qt hands out a window's events together: all keys and clicks
- * but those on the Abort button are kept away, and delayed work, such as views that want to be
- * drawn, is put off until the filter has ended: a view that is drawn while it is being updated
- * loses what it was about to show, and with ParaView 5.13 stays black. A filter on a remote server
- * runs there: its progress is shown, but it cannot be aborted.
+ * ParaView's own window stands still while a filter runs. For the filters of this plugin, many of
+ * which may run long (inference, relevancy, interventions, causal graphs), this looks at the
+ * window's events now and then: ParaView (5.11) handles none itself between a filter's start and
+ * its end, so that a click on its Abort button has no other way to arrive. Qt hands out a window's
+ * events together: all keys and clicks but those on the Abort button are kept away, and delayed
+ * work, such as views that want to be drawn, is put off until the filter has ended: a view that is
+ * drawn while it is being updated loses what it was about to show, and with ParaView 5.13 stays
+ * black. A filter on a remote server runs there: its progress is shown, but it cannot be aborted.
  */
 #ifndef pqLVLMInterrupt_h
 #define pqLVLMInterrupt_h

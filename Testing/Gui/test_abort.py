@@ -74,5 +74,23 @@ def then_a_question_is_answered():
     gui.equal(gui.prop(ABORT, "enabled"), "false", "nothing is left to abort")
 
 
+def an_intervention_is_aborted():
+    simple.SetActiveSource(lvlm.find_traces()[-1])
+    gui.wait(300)
+    gui.trigger("LVLMOcclusion")
+    gui.wait_for(lambda: simple.GetActiveSource().GetXMLName() == "LVLMOcclusion", "the new filter")
+    occlusion = simple.GetActiveSource()
+    occlusion.Window = occlusion.Stride = 1  # a reading of the prompt for every patch
+    gui.click_later(ABORT, 500)
+    gui.click("propertiesPanel/Accept")
+    ended = time.monotonic()
+    gui.true(gui.clicked_at() > 0, "the Abort button could be clicked")
+    print("intervention aborted after %.2f s" % (ended - gui.clicked_at()), flush=True)
+    gui.true(ended - gui.clicked_at() < 1.0, "Abort took %.2f s" % (ended - gui.clicked_at()))
+    gui.equal(gui.prop(ABORT, "enabled"), "false", "nothing is left to abort")
+    simple.Delete(occlusion)
+    gui.wait(300)
+
+
 if __name__ == "__main__":
-    gui.main(a_long_answer_is_aborted, apply_is_aborted, then_a_question_is_answered)
+    gui.main(a_long_answer_is_aborted, apply_is_aborted, then_a_question_is_answered, an_intervention_is_aborted)
