@@ -168,7 +168,23 @@ def ask():
     say("done")
 
 
-{"analyse": analyse, "pick": pick, "page": page, "wrong": wrong, "wait": wait, "ask": ask, "long_question": long_question,
+def edit():
+    """The server's picture is edited and asked about again, alone and beside another one; what the model saw comes here."""
+    connect()
+    import lvlm.pictures
+    scene, half = os.environ["LVLM_SCENE"], "rectangle 0 0 83 167 black"  # the left one
+    told = lvlm.preview(scene, [half])
+    say("previewed %d" % told.seen[:, :84].max())
+    for several in (False, True):
+        trace = lvlm.ask([scene, scene] if several else scene, "What color is the star?", layout=False)
+        second = lvlm.edit_and_ask(trace, [half])
+        before, after = (lvlm.pictures.picture_pixels(one).astype(int) for one in (trace, second))
+        say("edited left %d, right %d, pictures %d" % (after[:, :84].max(), abs(after - before)[:, 84:].max(), lvlm.traces.pictures(second)))
+        say("answers: %s | %s" % (lvlm.answer(trace), lvlm.answer(second)))
+    say("done")
+
+
+{"analyse": analyse, "pick": pick, "page": page, "wrong": wrong, "wait": wait, "ask": ask, "edit": edit, "long_question": long_question,
  "long_relevancy": long_relevancy}[JOB]()
 sys.stdout.flush()
 os._exit(0)

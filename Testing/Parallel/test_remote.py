@@ -196,6 +196,13 @@ class Inference(RemoteCase):
         for name in ("asked.png", "asked-volume.png"):
             self.assertDrawn(name)
 
+    def test_edits_of_the_servers_picture(self):
+        output = self.finish(self.ask(self.server().port, "edit", LVLM_CLIENT_PLUGIN=lt.PLUGIN))
+        self.assertIn("previewed 0", output)
+        for pictures in (1, 2):
+            self.assertIn("edited left 0, right 0, pictures %d" % pictures, output)
+        self.assertRegex(output, r"answers: The star is red\. \| (?!The star is red)")
+
     def endless_model(self):
         """The embedded model without an end token and with many positions: its answers are as long as they may be."""
         source, model = os.path.join(SOURCE, "Models", "TinyLlava"), self.path("endless")
