@@ -110,7 +110,7 @@ void vtkLVLMAttentionMap::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::addText(output, "heads",
     lvlm::headsText(shown.places, this->Reduction == MEAN ? "mean" : "maximum", best) +
       GetSinksText(shown));
-  lvlm::addLegend(output, legendText(this->Weighting), "attention");
+  lvlm::addLegend(output, trace, legendText(this->Weighting), "attention");
   if (this->Weighting != NONE)
   {
     lvlm::addText(output, "weighting", weightingText(this->Weighting, this->GenericQuestion));

@@ -123,5 +123,5 @@ void vtkLVLMLayerVolume::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   const std::string reduced = reducedText(
     layers, this->Reduction == MEAN, layer, heads, this->GetBestText(layers ? heads : 2));
   lvlm::addText(output, "heads", reduced + GetSinksText(selection));
-  lvlm::addLegend(output, "Attention to each patch (" + reduced + ")", "attention");
+  lvlm::addLegend(output, trace, "Attention to each patch (" + reduced + ")", "attention");
 }

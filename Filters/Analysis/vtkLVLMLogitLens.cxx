@@ -102,7 +102,7 @@ void vtkLVLMLogitLens::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   {
     results.describe(image);
     lvlm::addPicture(image, data, lvlm::mapGrid(trace).image);
-    lvlm::addLegend(image,
+    lvlm::addLegend(image, trace,
       image == volume ? "Probability of the word" : "Its largest over the layers", "probability");
   }
 }

@@ -327,7 +327,7 @@ void vtkLVLMMapGallery::Compute(const lvlm::Trace& trace, vtkDataObject* data,
     relevancy
       ? std::string("each token, its relevancy through the language model") + orderText(this->Order)
       : this->GetMapsText(trace, chosen));
-  lvlm::addLegend(output,
+  lvlm::addLegend(output, trace,
     relevancy ? "Relevancy of each patch (part of 1)" : "Attention to each patch of the picture",
     relevancy ? "relevancy" : "attention");
 }

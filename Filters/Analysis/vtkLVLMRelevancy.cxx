@@ -298,5 +298,5 @@ void vtkLVLMRelevancy::Compute(const lvlm::Trace& trace, vtkDataObject* data,
   lvlm::addPicture(image, data, lvlm::mapGrid(trace).image);
   this->TellTokens(trace, request.tokens, outputs);
   addMapTexts(image, this->Method);
-  lvlm::addLegend(image, legendText(this->Method, normalize), arrayName(names[0]));
+  lvlm::addLegend(image, trace, legendText(this->Method, normalize), arrayName(names[0]));
 }

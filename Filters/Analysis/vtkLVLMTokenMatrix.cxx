@@ -5,6 +5,7 @@
 #include "Filters/Common/OutputVTK.h"
 #include "Filters/Drawing/LabelShapes.h"
 #include "Filters/Drawing/ShortText.h"
+#include "Models/Trace/Regions.h"
 #include "Models/Trace/TokenMatrix.h"
 
 #include "vtkCellArray.h"
@@ -176,6 +177,6 @@ void vtkLVLMTokenMatrix::Compute(
   lvlm::addText(output, "heads", lvlm::headsText(places, "mean", this->GetBestText(places.size())));
   lvlm::addLegend(output,
     std::string("Attention to a ") + (this->JoinWords ? "word" : "token") +
-      ", or to the whole picture",
+      (lvlm::pictureCount(trace) > 1 ? ", or to all pictures" : ", or to the whole picture"),
     "attention");
 }

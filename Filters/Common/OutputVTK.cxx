@@ -195,4 +195,14 @@ void addLegend(vtkDataObject* output, const std::string& legend, const std::stri
   addTexts(output, "legend", { legend, array });
 }
 
+void addLegend(
+  vtkDataObject* output, const Trace& trace, const std::string& legend, const std::string& array)
+{
+  const std::int64_t pictures = pictureCount(trace);
+  const std::string which = pictures > 1
+    ? " in picture " + std::to_string(mapGrid(trace).image + 1) + " of " + std::to_string(pictures)
+    : std::string();
+  addLegend(output, legend + which, array);
+}
+
 } // namespace lvlm

@@ -92,6 +92,9 @@ void addText(vtkDataObject* output, const char* name, const std::string& text);
 void addTexts(vtkDataObject* output, const char* name, const std::vector<std::string>& lines);
 /// What the array's numbers are, for its colour legend: field `legend`, this and the array's name.
 void addLegend(vtkDataObject* output, const std::string& legend, const std::string& array);
+/// The same of a map, which of several pictures is named: "... in picture 2 of 3".
+void addLegend(
+  vtkDataObject* output, const Trace& trace, const std::string& legend, const std::string& array);
 
 } // namespace lvlm
 

@@ -51,6 +51,8 @@ class SeveralPictures(lt.TestCase):
             np.testing.assert_allclose(lt.grid_cells(lt.fetch(heat)), own(attention, region), atol=1e-6)
             shown = tensors["image.%d" % number if number else "image"]
             np.testing.assert_array_equal(self.lvlm.pictures.picture_pixels(heat, Opacity=0), shown)
+            self.assertEqual(lt.fetch(heat).GetFieldData().GetAbstractArray("legend").GetValue(0),
+                             "Attention to each patch in picture %d of %d" % (number + 1, len(FILES)))
         heat.Region = -1
         np.testing.assert_allclose(lt.grid_cells(lt.fetch(heat)), own(attention, regions[0]), atol=1e-6)
 

@@ -2,7 +2,7 @@
 """Presets that explain a token: relevancy maps and causal graphs."""
 from paraview import simple
 
-from . import pipeline, views
+from . import pipeline, traces, views
 from .errors import Error
 from .presets import QUESTION, Preset
 
@@ -31,7 +31,8 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
     maps = [_relevancy_view(preset, tab, cell, relevancy, name) for cell, name in zip(cells, found)]
     chart = tab.view(right, shapes=True)
     bars = views.show_bars(simple.OutputPort(relevancy, 1), chart, "Most relevant words (%s)" % preset.name, Labels="word",
-                           Values="share", Details="role", FirstBar="image_share", FirstLabel="the whole picture", Order="Descending",
+                           Values="share", Details="role", FirstBar="image_share", Order="Descending",
+                           FirstLabel="the whole picture" if traces.pictures(preset.trace) == 1 else "all pictures",
                            MaximumBars=14, Percent=0, Note="A patch of the picture: mean {image_mean}, maximum {image_maximum}")
     preset.caption(chart, "What made \u201c{token}\u201d{late}: picture and words\nQ: {question}\nA: {answer}\nShare of the {method}",
                    width=576, about=simple.OutputPort(relevancy, 1))
