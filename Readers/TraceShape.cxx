@@ -46,6 +46,25 @@ vtkInformationIntegerVectorKey* picturesKey()
   return key;
 }
 
+/// Filters between two of ours, such as those that ParaView puts there itself, hand it on.
+class PassedOnKey : public vtkInformationIntegerVectorKey
+{
+public:
+  using vtkInformationIntegerVectorKey::vtkInformationIntegerVectorKey;
+
+  void CopyDefaultInformation(vtkInformation*, vtkInformation* from, vtkInformation* to) override
+  {
+    this->ShallowCopy(from, to);
+  }
+};
+
+/// Of the picture below a map.
+vtkInformationIntegerVectorKey* pictureKey()
+{
+  static auto* key = new PassedOnKey("MAP_PICTURE", "LVLM", 2); // VTK deletes its keys at the end
+  return key;
+}
+
 int clamped(std::int64_t value)
 {
   return static_cast<int>(std::min<std::int64_t>(value, INT_MAX));
@@ -123,6 +142,22 @@ void announceTrace(vtkInformation* outInfo, const TraceShape& shape)
     outInfo->Set(picturesKey(), sizes.data(), static_cast<int>(sizes.size()));
   }
   setAnswerTime(outInfo, shape.answerTokens);
+}
+
+void announcePicture(vtkInformation* outInfo, const TraceShape& shape)
+{
+  const int size[2] = { clamped(shape.width), clamped(shape.height) };
+  outInfo->Set(pictureKey(), size, 2);
+}
+
+std::array<std::int64_t, 2> announcedPicture(vtkInformation* info)
+{
+  if (!info->Has(pictureKey()))
+  {
+    return { 0, 0 };
+  }
+  const int* size = info->Get(pictureKey());
+  return { size[0], size[1] };
 }
 
 void askForOwnLayers(vtkInformation* inInfo, const ranks::Team& team)

@@ -9,6 +9,7 @@
 
 #include "lvlmReadersModule.h"
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -48,6 +49,11 @@ LVLMREADERS_EXPORT TraceShape withRegion(const TraceShape& shape, std::int64_t r
 LVLMREADERS_EXPORT void announceTrace(vtkInformation* outInfo, const TraceShape& shape);
 /// What announceTrace said. False when nothing was announced.
 LVLMREADERS_EXPORT bool announcedTrace(vtkInformation* info, TraceShape& shape);
+
+/// For the RequestInformation of whatever makes a map: how large the picture below it is.
+LVLMREADERS_EXPORT void announcePicture(vtkInformation* outInfo, const TraceShape& shape);
+/// Width and height that announcePicture said; 0 and 0 where nothing was announced.
+LVLMREADERS_EXPORT std::array<std::int64_t, 2> announcedPicture(vtkInformation* info);
 
 /// For the RequestInformation of whatever takes a trace at its first input: what was announced if
 /// that tells everything, else what the data there look like, for which it may have to be made.

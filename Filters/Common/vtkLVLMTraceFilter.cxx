@@ -234,6 +234,7 @@ int vtkLVLMTraceFilter::RequestInformation(
     vtkInformation* outInfo = outputs->GetInformationObject(port);
     // Without time steps the pipeline need not run again when the time changes.
     lvlm::setAnswerTime(outInfo, this->FollowsTime(inputs) ? shape.answerTokens : 0);
+    lvlm::announcePicture(outInfo, shape);
     if (!outInfo->Has(Pipeline::WHOLE_EXTENT()))
     {
       const int none[6] = { 0, -1, 0, -1, 0, -1 };

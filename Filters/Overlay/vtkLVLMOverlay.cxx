@@ -38,9 +38,13 @@ lvlm::ImageGeometry announcedPixels(vtkAlgorithm* self, vtkInformation* inInfo)
     const lvlm::TraceShape shape = lvlm::inputShape(self);
     return lvlm::pixelCentres(shape.width, shape.height);
   }
+  if (const auto [width, height] = lvlm::announcedPicture(inInfo); width > 0 && height > 0)
+  {
+    return lvlm::pixelCentres(width, height);
+  }
   if (inInfo->Has(Pipeline::WHOLE_EXTENT()) && inInfo->Has(vtkDataObject::SPACING()))
   {
-    // A map's cells cover the picture.
+    // Of a map that came through another filter: its cells cover the picture.
     const int* extent = inInfo->Get(Pipeline::WHOLE_EXTENT());
     const double* spacing = inInfo->Get(vtkDataObject::SPACING());
     return lvlm::pixelCentres(std::llround((extent[1] - extent[0]) * spacing[0]),
@@ -240,7 +244,16 @@ int vtkLVLMOverlay::RequestData(
     {
       vtkDataObject* data = vtkDataObject::GetData(inputs[0]);
       auto* output = vtkImageData::GetData(outputs);
-      if (auto* map = vtkImageData::SafeDownCast(data))
+      auto* map = vtkImageData::SafeDownCast(data);
+      if (map && this->Opacity == 0) // what lies above does not matter, and may be a volume
+      {
+        write(pictureOfMap(map), output);
+        if (this->Grayscale)
+        {
+          output->GetPointData()->SetScalars(grayOf(output->GetPointData()->GetScalars()));
+        }
+      }
+      else if (map)
       {
         vtkDataArray* array = this->ChooseArray(map);
         lvlm::PatchGrid grid;

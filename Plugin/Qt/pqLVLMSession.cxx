@@ -169,8 +169,14 @@ pqOutputPort* selectedMap()
   }
   for (pqOutputPort* port : manager->getSelectedPorts())
   {
-    if (port->getSelectionInput() && port->getSource() && traceOf(port->getSource()) &&
-      port->getDataInformation()->GetDataSetType() == VTK_IMAGE_DATA)
+    if (!port->getSelectionInput() || !port->getSource() || !traceOf(port->getSource()))
+    {
+      continue;
+    }
+    // A patch of one region alone has another number, or is of another picture.
+    const vtkSMPropertyHelper region(port->getSource()->getProxy(), "Region", true);
+    const bool whole = region.GetNumberOfElements() == 0 || region.GetAsInt() == -1;
+    if (whole && port->getDataInformation()->GetDataSetType() == VTK_IMAGE_DATA)
     {
       return port;
     }

@@ -76,6 +76,35 @@ class SeveralPictures(lt.TestCase):
             self.assertGreater(lt.grid_cells(data, "decoder").max(), 0)
         self.assertEqual(words.GetNumberOfRows(), lt.fetch(relevancy, 1).GetNumberOfRows())
 
+    def test_a_map_lies_on_its_own_picture(self):
+        """Whichever Region is chosen, in a preset that is there already; pictures of different sizes."""
+        model = dict(model=TILED, max_new_tokens=2, settings={"ChatTemplate": "USER: {image}\n{prompt} ASSISTANT:"})
+        cut = simple.ExtractSubset(Input=simple.LVLMPictureReader(FileName=FILES[1]), VOI=[0, 160, 0, 60, 0, 0])
+        for options in ({}, model):
+            trace = self.lvlm.ask([FILES[0], cut], QUESTION, layout=False, **options)
+            tensors = self.written(trace)[0]
+            self.lvlm.show_attention(trace)
+            self.lvlm.show_layers(trace)
+            for kind in ("LVLMAttentionMap", "LVLMLayerVolume"):
+                map_ = next(source for source in self.lvlm.pipeline.below(trace, kind))
+                picture = self.lvlm.pipeline.below(map_, "LVLMOverlay")[0]
+                for region in (-1, int(map_.GetPropertyValue("RegionRange")[1])):
+                    map_.Region = region
+                    picture.UpdatePipeline()
+                    np.testing.assert_array_equal(self.lvlm.pictures.pixels_of(picture, "overlay"), tensors["image.1" if region > 0 else "image"])
+            self.lvlm.remove(trace)
+
+    def test_patches_of_one_region_are_not_taken_for_all_patches(self):
+        trace = self.ask()
+        heat = simple.LVLMAttentionMap(Input=trace, Region=1)
+        heat.UpdatePipeline()
+        selection = simple.IDSelectionSource(IDs=[0, 3], FieldType="CELL")
+        heat.SMProxy.SetSelectionInput(0, selection.SMProxy, 0)
+        self.assertRaisesText(lambda: self.lvlm.selected_patches(trace), "region 1", "Region -1")
+        heat.Region = -1
+        heat.UpdatePipeline()
+        self.assertEqual(self.lvlm.selected_patches(trace), [135])  # VTK's cell 3 of a row of 12, from below
+
     def test_order_and_changes_count(self):
         trace = self.ask()
         first = self.written(trace)[0]

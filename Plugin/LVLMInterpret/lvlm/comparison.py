@@ -31,13 +31,13 @@ def compare(first=None, second=None, token=None):
     scale = "%d and %d" % tuple(heat.SMProxy.GetGlobalID() for heat in heats)
     for cell, preset, heat, which in zip(cells, (before, after), heats, ("First", "Second")):
         view = tab.view(cell)
-        views.show_picture(preset.trace, view)
+        views.show_picture(preset.trace, view, under=heat)
         views.show_map(heat, view, "attention", low=low, high=high, scale=scale)
         preset.caption(view, which + " question: {question}\nAnswer: {answer}", size=SMALL, width=533, about=heat)
         pictures.append(view)
     hint = _difference_hint((before, after))
     view = tab.view(cells[2])
-    views.show_picture(second, view, gray=True)
+    views.show_picture(second, view, gray=True, under=heats[1])
     views.show_map(difference, view, "difference", "Attention, second minus first", low=-most or -1e-6, high=most or 1e-6,
                    preset=views.DIFFERENCE, stops=[(0, 0.9), (0.5, 0), (1, 0.9)], scale="symmetric " + scale)
     after.caption(view, "Difference\nRed: the second looks more; blue: less" + hint, size=SMALL,

@@ -65,6 +65,9 @@ def selected_patches(trace=None):
         if port is None or pipeline.input_of(source).SMProxy != trace.SMProxy:
             continue
         selection = source.SMProxy.GetSelectionInput(port)
+        if selection is not None and source.GetProperty("Region") is not None and int(source.Region) != -1:
+            raise Error("the selected cells of %s are those of its region %d: select cells of all regions together (Region -1)"
+                        % (pipeline.name_of(source), source.Region))
         if selection is not None:
             found.update(_patches_in(simple.OutputPort(source, port), servermanager._getPyProxy(selection)))
     if not found:

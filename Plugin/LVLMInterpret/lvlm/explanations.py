@@ -46,7 +46,7 @@ def show_relevancy(trace=None, token=None, mode="Exact"):
 
 def _relevancy_view(preset, tab, cell, relevancy, name):
     view = tab.view(cell)
-    views.show_picture(preset.trace, view)
+    views.show_picture(preset.trace, view, under=relevancy)
     views.show_map(relevancy, view, name)
     preset.caption(view, "{%s_text}" % name, size=SMALL, width=512, about=relevancy)
     return view

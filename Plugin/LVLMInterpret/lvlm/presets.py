@@ -81,7 +81,7 @@ def show_attention(trace=None, token=None, best_heads=None, best_by="Localizatio
     left, right = tab.columns(0, 0.6, 0.4)
     right, below = tab.rows(right, 1, 1)
     view = tab.view(left)
-    views.show_picture(preset.trace, view)
+    views.show_picture(preset.trace, view, under=heat)
     views.show_map(heat, view, "attention")
     preset.caption(view, "Where the model looked for \u201c{token}\u201d{late}: {heads}\n" + QUESTION, width=960, about=heat)
     chart = tab.view(right, shapes=True)
@@ -119,7 +119,7 @@ def show_heads(trace=None, token=None):
     show_axes(chart, "Layer", layers, "Head", heads)
     preset.caption(chart, "Which heads look at {source} for \u201c{token}\u201d{late}\n" + QUESTION, width=800, about=summary)
     view = tab.view(right)
-    views.show_picture(preset.trace, view)
+    views.show_picture(preset.trace, view, under=heat)
     views.show_map(heat, view, "attention")
     preset.caption(view, "For \u201c{token}\u201d{late}: {heads}\nA click on a square shows its head", width=800, about=heat)
     tab.size()
@@ -180,7 +180,7 @@ def show_stack(preset, volume, shown, view, array):
     shown.Scale = outline.Scale = [1, 1, DEPTH]
     outline.AmbientColor = outline.DiffuseColor = [0.55, 0.55, 0.6]
     width, height = views.picture_size(preset.trace)
-    views.lift(views.show_picture(preset.trace, view), -0.06 * max(width, height))
+    views.lift(views.show_picture(preset.trace, view, under=volume), -0.06 * max(width, height))
 
 
 def show_lens(trace=None, word=None, token=None):

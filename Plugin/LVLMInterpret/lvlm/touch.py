@@ -126,7 +126,9 @@ def call_at(x, y, view=None):
         return "choose_head(%s, layer=%d%s)" % (trace, place["layer"], ", head=%d" % place["head"] if "head" in place else "")
     if "answer_index" in place:
         return "choose_token(%s, token=%d)" % (trace, place["answer_index"])
-    return "choose_patch(%s, patch=%d)" % (trace, place["patch"]) if "patch" in place else ""
+    # A patch of one region alone has another number, or is of another picture.
+    whole = source.GetProperty("Region") is None or int(source.Region) == -1
+    return "choose_patch(%s, patch=%d)" % (trace, place["patch"]) if "patch" in place and whole else ""
 
 
 def text_at(x, y, view=None):

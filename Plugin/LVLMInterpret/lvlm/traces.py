@@ -119,6 +119,9 @@ def content(trace=None):
 
 def pictures(trace=None):
     """How many pictures the question is about."""
+    trace = resolve(trace)
+    if pipeline.xml_name(trace) == "LLaVAInference":
+        return 1 + len(trace.FurtherPictures)
     return int(_field(trace, "pictures") or 1)
 
 

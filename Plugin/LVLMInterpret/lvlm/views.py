@@ -5,7 +5,7 @@ import os
 from paraview import servermanager, simple
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
-from . import cameras, pipeline
+from . import cameras, pipeline, traces
 from .cameras import MARGIN, fit
 from .errors import Error
 
@@ -184,16 +184,20 @@ def caption_height(lines, size=TITLE_SIZE):
     return int(lines * size * 1.35) + 16
 
 
-def picture_of(trace, gray=False):
-    """The picture that the model saw, as a source."""
-    name = "%s (%s)" % ("Gray picture" if gray else "Picture", pipeline.name_of(trace))
-    return pipeline.attach(trace, "LVLMOverlay", name, part=True, Grayscale=int(gray))
+def picture_of(trace, gray=False, under=None):
+    """The picture that the model saw, as a source; of several the first, or the one that the map `under` is about, whichever its
+    Region chooses."""
+    owner, more = trace, {}
+    if under is not None and traces.pictures(trace) > 1:
+        owner, more = under, {"Opacity": 0}
+    name = "%s (%s)" % ("Gray picture" if gray else "Picture", pipeline.name_of(owner))
+    return pipeline.attach(owner, "LVLMOverlay", name, part=True, Grayscale=int(gray), **more)
 
 
-def show_picture(trace, view, opacity=1.0, gray=False):
-    """The picture that the model saw, in its own colours or in grays."""
+def show_picture(trace, view, opacity=1.0, gray=False, under=None):
+    """The picture that the model saw, in its own colours or in grays. under: the map that lies on it, if one does."""
     # Not one of ParaView's that can be anything, of which making one takes a hundred times as long.
-    shown = simple.Show(picture_of(trace, gray), view, "LVLMPictureRepresentation")
+    shown = simple.Show(picture_of(trace, gray, under), view, "LVLMPictureRepresentation")
     shown.Opacity = opacity
     return shown
 
