@@ -110,6 +110,10 @@ SharedTrace vtkLVLMTrace::TraceOf(vtkDataObject* data)
   SharedTrace trace = recall(data);
   if (!trace)
   {
+    if (vtkLVLMTrace::SafeDownCast(data) && !IsTrace(data))
+    {
+      lvlm::fail("there is no trace: its source failed");
+    }
     if (!IsTrace(data))
     {
       lvlm::fail("the input, a ", data ? data->GetClassName() : "null pointer",

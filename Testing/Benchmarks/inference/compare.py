@@ -96,7 +96,7 @@ def errors(args) -> None:
               for name, one in traces.items()}
     for name, (rows, one) in found.items():
         told = "another token" if one is None else f"{abs(one - logprob[trace['tokens.id'][P]]):.1e}"
-        print(f"{name:<24} attention off by {np.abs(rows - attention).max():.1e} (its largest is {attention.max():.2f}), log-probability by {told}")
+        print(f"{name:<24} attention off by {np.abs(rows - attention).max():.1e} (its largest is {attention.max():.1e}), log-probability by {told}")
 
 
 def main() -> None:
