@@ -110,7 +110,8 @@ SharedTrace vtkLVLMTrace::TraceOf(vtkDataObject* data)
   SharedTrace trace = recall(data);
   if (!trace)
   {
-    if (vtkLVLMTrace::SafeDownCast(data) && !IsTrace(data))
+    auto* own = vtkLVLMTrace::SafeDownCast(data);
+    if (own && own->GetNumberOfBlocks() == 0)
     {
       lvlm::fail("there is no trace: its source failed");
     }

@@ -51,6 +51,14 @@ inline void report(const Progress& progress, double fraction, const std::string&
   }
 }
 
+/// The part of a progress from `from` on, `size` long, for what takes so much of the whole. The
+/// progress must outlive it.
+inline Progress part(const Progress& progress, double from, double size)
+{
+  return [&progress, from, size](double fraction, const std::string& text)
+  { return !progress || progress(from + size * fraction, text); };
+}
+
 /// Throws Error with all the parts written one after the other: fail(path, ": no tensor ", name).
 template <typename... Parts>
 [[noreturn]] void fail(const Parts&... parts)

@@ -185,7 +185,7 @@ void testCopies()
   CHECK(!blockOf(structure, "tokens"));
   CHECK_THROWS(vtkLVLMTrace::TraceOf(structure), "tokens");
   copy->Initialize();
-  CHECK_THROWS(vtkLVLMTrace::TraceOf(copy), "not an LVLM trace");
+  CHECK_THROWS(vtkLVLMTrace::TraceOf(copy), "there is no trace");
   copy->ShallowCopy(foreign(data));
   CHECK(vtkLVLMTrace::TraceOf(copy) != trace);
   CHECK(vtkLVLMTrace::TraceOf(data) == trace); // whatever became of its copies

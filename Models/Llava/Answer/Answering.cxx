@@ -29,11 +29,6 @@ void checkQuestion(const Question& question)
   }
 }
 
-Progress part(const Progress& progress, double from, double size)
-{
-  return [&progress, from, size](double fraction, const std::string& text)
-  { return !progress || progress(from + size * fraction, text); };
-}
 }
 
 Answering::Answering(const LlavaModel& model, const Question& question, ranks::Team& team)

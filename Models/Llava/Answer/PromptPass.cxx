@@ -11,15 +11,6 @@
 namespace lvlm::llava
 {
 
-namespace
-{
-Progress part(const Progress& progress, double from, double size)
-{
-  return [&progress, from, size](double fraction, const std::string& text)
-  { return !progress || progress(from + size * fraction, text); };
-}
-}
-
 PromptPass::PromptPass(const LlavaModel& model, Prompt prompt, const Question& capture,
   std::vector<picture::SeenPicture> pictures, ranks::Team& team)
   : Model(model.impl()), Team(team), Input(std::move(prompt)), Asked(capture),

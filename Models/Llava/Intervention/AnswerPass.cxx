@@ -74,12 +74,7 @@ std::vector<double> AnswerPass::run(std::int64_t origin, std::int64_t rows, cons
   const Decoder& decoder = this->Model.decoder;
   const auto workers =
     static_cast<int>(std::min<std::int64_t>(this->Team.size(), decoder.layers()));
-  // The tower takes about this share where it runs at all.
-  const auto part = [](const Progress& all, double from, double size)
-  {
-    return Progress([&all, from, size](double fraction, const std::string& text)
-      { return !all || all(from + size * fraction, text); });
-  };
+  // The tower takes about 0.3 of a turn where it runs at all.
   const auto turn = [&](const ranks::Message& given, const Progress& own)
   {
     ranks::Message handed;
@@ -123,11 +118,10 @@ std::vector<double> AnswerPass::run(std::int64_t origin, std::int64_t rows, cons
   return values;
 }
 
-Progress shareOf(const Progress& progress, std::size_t part, std::size_t parts)
+Progress shareOf(const Progress& progress, std::size_t index, std::size_t shares)
 {
-  const double share = 1 / static_cast<double>(parts);
-  return [&progress, share, part](double fraction, const std::string& text)
-  { return !progress || progress(share * (static_cast<double>(part) + fraction), text); };
+  const double share = 1 / static_cast<double>(shares);
+  return part(progress, share * static_cast<double>(index), share);
 }
 
 void checkPassMemory(

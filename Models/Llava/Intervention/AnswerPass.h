@@ -52,8 +52,8 @@ private:
   Workspace Buffers;
 };
 
-/// The `part`th of `parts` equal shares of a progress.
-Progress shareOf(const Progress& progress, std::size_t part, std::size_t parts);
+/// The `index`th of so many equal shares of a progress.
+Progress shareOf(const Progress& progress, std::size_t index, std::size_t shares);
 
 /// Throws Error for too little memory, before any is taken: for `rows` rows in a layer, keys and
 /// values of S positions, and `more` numbers that are kept.

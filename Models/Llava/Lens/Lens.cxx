@@ -22,12 +22,6 @@ namespace tn = tensor_name;
 /// How much of the progress bar reading the sequence takes where that is needed.
 constexpr double ReadingShare = 0.5;
 
-Progress part(const Progress& progress, double from, double size)
-{
-  return [&progress, from, size](double fraction, const std::string& text)
-  { return !progress || progress(from + size * fraction, text); };
-}
-
 /// The trace with hidden states of this rank's layers: question and answer as a question that is
 /// all prompt, so that one pass gives the states of all positions.
 Trace readOnceMore(const LlavaModel& model, const Trace& trace, const Indices& layers,

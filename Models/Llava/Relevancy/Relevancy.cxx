@@ -88,12 +88,6 @@ Indices ascending(const Indices& tokens, std::int64_t T)
   return all;
 }
 
-Progress part(const Progress& progress, double from, double size)
-{
-  return [&progress, from, size](double fraction, const std::string& text)
-  { return !progress || progress(from + size * fraction, text); };
-}
-
 /// Some of the tokens with the share of the progress that is theirs; the forward pass took the
 /// first tenth.
 struct Group

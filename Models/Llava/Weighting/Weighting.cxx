@@ -21,12 +21,6 @@ namespace
 /// How much of the progress bar the pass over the trace's own sequence takes.
 constexpr double ReadingShare = 0.3;
 
-Progress part(const Progress& progress, double from, double size)
-{
-  return [&progress, from, size](double fraction, const std::string& text)
-  { return !progress || progress(from + size * fraction, text); };
-}
-
 /// Takes a token's rows out of the blocks that go by: [layers of this rank, Hd, patches].
 class RowTap
 {
