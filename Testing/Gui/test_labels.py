@@ -226,7 +226,7 @@ def rollout_does_not_blank_the_picture():
     np.testing.assert_allclose([points[0], points[-4]], [cells.min(), cells.max()], rtol=1e-4)
     gui.picture("rollout")
     undo(lambda: relevancy.Method == "Gradient")
-    gui.equal([shown_in(view, relevancy).Visibility for view in maps], [1] * 4, "all maps again")
+    gui.wait_for(lambda: [shown_in(view, relevancy).Visibility for view in maps] == [1] * 4, "all maps again")  # when they are drawn
     gui.equal([legend.Visibility for legend in legends], [1] * 4, "and all legends")
     gui.true("Trust this one first" in captions(maps[0])[0], captions(maps[0]))
 

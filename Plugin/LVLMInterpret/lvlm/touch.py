@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pointing at what is drawn: which token, patch or head it is, and choosing that one everywhere."""
+from contextlib import contextmanager
+
 from paraview import servermanager, simple
 from vtkmodules.vtkCommonCore import vtkCollection
 
@@ -86,11 +88,28 @@ def view_of(global_id):
     return next((view for view in simple.GetRenderViews() if view.SMProxy.GetGlobalID() == global_id), None)
 
 
+@contextmanager
+def _without_axes(view):
+    """ParaView 6.1 crashes where cells are selected in a view that shows an axes grid (vtkGridAxesActor2D::UpdateTextActors)."""
+    grid = view.AxesGrid if servermanager.vtkSMProxyManager.GetVersionMajor() >= 6 else None
+    if not grid or not grid.Visibility:
+        yield
+        return
+    with pipeline.unrecorded():
+        grid.Visibility = 0
+        try:
+            yield
+        finally:
+            grid.Visibility = 1
+
+
 def pick(x, y, view=None):
     """What is drawn at a pixel of a view, counted from its lower left: its source and its numbers by name; (None, {}) for nothing."""
     view = view or simple.GetActiveView()
     found, selections = vtkCollection(), vtkCollection()
-    if not view.SMProxy.SelectSurfaceCells([int(x), int(y), int(x), int(y)], found, selections, False, 0, False):
+    with _without_axes(view):
+        picked = view.SMProxy.SelectSurfaceCells([int(x), int(y), int(x), int(y)], found, selections, False, 0, False)
+    if not picked:
         return None, {}
     representation = servermanager._getPyProxy(found.GetItemAsObject(0))
     source = representation.Input

@@ -4,6 +4,7 @@
     python compare.py LVLM_INTERPRET_DIR CHECKPOINT BENCH_RELEVANCY_EXE [--tokens 16] [--device cuda]
 
 CHECKPOINT is a random model of about 300 million parameters with LLaVA-1.5's grid, so that upstream runs unchanged:
+    (made by the same transformers, 4.46: it does not know the names of later ones)
     python ../inference/make_checkpoint.py CHECKPOINT --hidden 1024 --layers 14 --heads 16 --intermediate 2816 --vision-layers 12
 
 Each side runs in a process of its own on the same threads (OMP_NUM_THREADS or all cores). Upstream's side is
