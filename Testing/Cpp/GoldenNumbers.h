@@ -48,6 +48,21 @@ inline bool sameBytes(const lvlm::Tensor& ours, const lvlm::Tensor& theirs)
     std::memcmp(ours.data, theirs.data, theirs.bytes()) == 0;
 }
 
+/// Of our float32 numbers to as many float64 ones, beyond the rounding of each to float32 where
+/// `rounded`.
+inline double largestDifference(const lvlm::Tensor& ours, const lvlm::Tensor& theirs, bool rounded)
+{
+  double largest = 0;
+  for (std::int64_t i = 0; i < theirs.count(); ++i)
+  {
+    const double expected = theirs.as<double>()[i];
+    const double difference = std::abs(static_cast<double>(ours.as<float>()[i]) - expected) -
+      (rounded ? 0x1p-24 * std::abs(expected) : 0);
+    largest = difference <= largest ? largest : difference; // NaN counts as large
+  }
+  return largest;
+}
+
 /// `wide`: ours was computed in float64.
 inline void compareNumbers(
   const lvlm::Tensor& ours, const Golden& golden, const std::string& name, bool wide)
@@ -57,14 +72,7 @@ inline void compareNumbers(
   {
     return;
   }
-  double largest = 0;
-  for (std::int64_t i = 0; i < theirs.count(); ++i)
-  {
-    const double expected = theirs.as<double>()[i];
-    const double difference = std::abs(static_cast<double>(ours.as<float>()[i]) - expected) -
-      (wide ? 0x1p-24 * std::abs(expected) : 0);
-    largest = difference <= largest ? largest : difference; // NaN counts as large
-  }
+  const double largest = largestDifference(ours, theirs, wide);
   const double allowed = wide ? 1e-9 : std::max(1e-5, 3 * golden.theirError(name));
   CHECK(largest <= allowed);
   std::cout << "    " << name << " " << largest << " of " << allowed << std::endl;

@@ -8,6 +8,7 @@
 // rounding to the trace's float32. TestNetwork compares what lies before that rounding.
 #include "Check.h"
 #include "Families.h"
+#include "GoldenNumbers.h"
 #include "RelevancyMaps.h"
 #include "TempFolder.h"
 #include "TestDevice.h"
@@ -25,7 +26,7 @@ using namespace lvlm;
 using namespace lvlm::llava;
 using namespace lvlm::picture;
 
-/// Of float32 numbers to float64 ones, beyond the rounding of each to float32 where `rounded`.
+/// Infinite where the shapes differ.
 double largestDifference(const Tensor& ours, const Tensor& theirs, bool rounded)
 {
   if (!CHECK(ours.shape == theirs.shape))
@@ -33,15 +34,7 @@ double largestDifference(const Tensor& ours, const Tensor& theirs, bool rounded)
     std::cerr << "  " << shapeText(ours.shape) << " against " << shapeText(theirs.shape) << "\n";
     return INFINITY;
   }
-  double largest = 0;
-  for (std::int64_t i = 0; i < ours.count(); ++i)
-  {
-    const double expected = theirs.as<double>()[i];
-    const double difference = std::abs(static_cast<double>(ours.as<float>()[i]) - expected) -
-      (rounded ? 0x1p-24 * std::abs(expected) : 0);
-    largest = difference <= largest ? largest : difference; // NaN counts as large
-  }
-  return largest;
+  return lvlm_test::largestDifference(ours, theirs, rounded);
 }
 
 /// Two independent properties of every captured row: it sums to 1, and nothing after its own

@@ -48,6 +48,19 @@ def a_long_answer_is_aborted():
     gui.close("LVLMMessage")
 
 
+def apply_and_abort(proxy, what, after):
+    """Apply, Abort `after` so many milliseconds, and the filter goes."""
+    gui.click_later(ABORT, after)
+    gui.click("propertiesPanel/Accept")
+    ended = time.monotonic()
+    gui.true(gui.clicked_at() > 0, "the Abort button could be clicked after Apply")
+    print("%s aborted after %.2f s" % (what, ended - gui.clicked_at()), flush=True)
+    gui.true(ended - gui.clicked_at() < 1.0, "Abort took %.2f s" % (ended - gui.clicked_at()))
+    gui.equal(gui.prop(ABORT, "enabled"), "false", "nothing is left to abort")
+    simple.Delete(proxy)
+    gui.wait(300)
+
+
 def apply_is_aborted():
     simple.SetActiveSource(lvlm.questions.picture_source(SCENE))
     gui.wait(300)
@@ -55,15 +68,7 @@ def apply_is_aborted():
     gui.wait_for(lambda: simple.GetActiveSource().GetXMLName() == "LLaVAInference", "the new filter")
     trace = simple.GetActiveSource()
     trace.Prompt, trace.ModelDirectory, trace.MaxNewTokens = "What color is the star?", CHECKPOINT, LONGEST
-    gui.click_later(ABORT, 1000)
-    gui.click("propertiesPanel/Accept")
-    ended = time.monotonic()
-    gui.true(gui.clicked_at() > 0, "the Abort button could be clicked after Apply")
-    print("Apply aborted after %.2f s" % (ended - gui.clicked_at()), flush=True)
-    gui.true(ended - gui.clicked_at() < 1.0, "Abort took %.2f s" % (ended - gui.clicked_at()))
-    gui.equal(gui.prop(ABORT, "enabled"), "false", "nothing is left to abort")
-    simple.Delete(trace)
-    gui.wait(300)
+    apply_and_abort(trace, "Apply", 1000)
 
 
 def then_a_question_is_answered():
@@ -81,15 +86,7 @@ def an_intervention_is_aborted():
     gui.wait_for(lambda: simple.GetActiveSource().GetXMLName() == "LVLMOcclusion", "the new filter")
     occlusion = simple.GetActiveSource()
     occlusion.Window = occlusion.Stride = 1  # a reading of the prompt for every patch
-    gui.click_later(ABORT, 500)
-    gui.click("propertiesPanel/Accept")
-    ended = time.monotonic()
-    gui.true(gui.clicked_at() > 0, "the Abort button could be clicked")
-    print("intervention aborted after %.2f s" % (ended - gui.clicked_at()), flush=True)
-    gui.true(ended - gui.clicked_at() < 1.0, "Abort took %.2f s" % (ended - gui.clicked_at()))
-    gui.equal(gui.prop(ABORT, "enabled"), "false", "nothing is left to abort")
-    simple.Delete(occlusion)
-    gui.wait(300)
+    apply_and_abort(occlusion, "intervention", 500)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ void checkQuestion(const Question& question)
     fail("the number of alternatives ", question.alternatives, " is less than 1");
   }
 }
-
 }
 
 Answering::Answering(const LlavaModel& model, const Question& question, ranks::Team& team)
