@@ -81,11 +81,6 @@ Range dataRange(pqDataRepresentation* shown)
   return range;
 }
 
-vtkSMProxy* colorsOf(pqDataRepresentation* shown)
-{
-  return vtkSMPropertyHelper(shown->getProxy(), "LookupTable", true).GetAsProxy();
-}
-
 /// The opacities have a range of their own; left behind, they make a map pale.
 void bringOpacities(vtkSMProxy* colors)
 {
@@ -106,7 +101,7 @@ void rescaleTogether(const std::string& scale, bool anotherThing)
   for (pqDataRepresentation* shown :
     pqApplicationCore::instance()->getServerManagerModel()->findItems<pqDataRepresentation*>())
   {
-    vtkSMProxy* colors = colorsOf(shown);
+    vtkSMProxy* colors = pqLVLMColors::colorsOf(shown);
     if (!colors || !colors->HasAnnotation(ScaleAnnotation) ||
       colors->GetAnnotation(ScaleAnnotation) != scale)
     {
@@ -152,14 +147,18 @@ void rescale(vtkSMProxy* colors)
     bringOpacities(colors);
   }
 }
+}
 
-/// The legend of the colors in the view of a representation, or nullptr.
-vtkSMProxy* legendIn(pqDataRepresentation* shown, vtkSMProxy* colors)
+vtkSMProxy* pqLVLMColors::colorsOf(pqDataRepresentation* shown)
+{
+  return vtkSMPropertyHelper(shown->getProxy(), "LookupTable", true).GetAsProxy();
+}
+
+vtkSMProxy* pqLVLMColors::legendIn(pqDataRepresentation* shown, vtkSMProxy* colors)
 {
   vtkSMProxy* view = shown->getView() ? shown->getView()->getProxy() : nullptr;
   return view && colors ? vtkSMTransferFunctionProxy::FindScalarBarRepresentation(colors, view)
                         : nullptr;
-}
 }
 
 pqLVLMColors::pqLVLMColors(QObject* parent) : Superclass(parent)

@@ -35,6 +35,11 @@ public:
   explicit pqLVLMColors(QObject* parent = nullptr);
   ~pqLVLMColors() override;
 
+  /// The lookup table of a representation, or nullptr.
+  static vtkSMProxy* colorsOf(pqDataRepresentation* shown);
+  /// The legend of the colors in the view of a representation, or nullptr.
+  static vtkSMProxy* legendIn(pqDataRepresentation* shown, vtkSMProxy* colors);
+
 private Q_SLOTS:
   void follow(pqPipelineSource* source);
 

@@ -3,6 +3,7 @@
 
 #include "pqApplicationCore.h"
 #include "pqDataRepresentation.h"
+#include "pqLVLMColors.h"
 #include "pqLVLMSession.h"
 #include "pqOutputPort.h"
 #include "pqServerManagerModel.h"
@@ -75,10 +76,8 @@ void spaceLegends(pqView* view)
     {
       continue;
     }
-    vtkSMProxy* colors = vtkSMPropertyHelper(shown->getProxy(), "LookupTable", true).GetAsProxy();
-    vtkSMProxy* bar = colors
-      ? vtkSMTransferFunctionProxy::FindScalarBarRepresentation(colors, view->getProxy())
-      : nullptr;
+    vtkSMProxy* colors = pqLVLMColors::colorsOf(shown);
+    vtkSMProxy* bar = pqLVLMColors::legendIn(shown, colors);
     double range[2];
     if (bar && vtkSMTransferFunctionProxy::GetRange(colors, range) && range[0] < range[1])
     {
