@@ -203,6 +203,17 @@ void checkBatched()
   check(a.narrow(1, 3, 9), b.narrow(2, 5, 20));
   check(a.narrow(0, 2, 3), b.narrow(0, 1, 3));
   check(a.narrow(1, 0, 1), b);
+  // Heads that lie side by side in rows, as a linear map gives them.
+  const at::Tensor heads = numbers(21, 6 * 13, 1.1).view({ 21, 6, 13 }).transpose(0, 1);
+  check(heads, heads.transpose(1, 2));
+  check(heads.transpose(1, 2), heads);
+  // Of bfloat16 numbers the products are float32, scaled before they are rounded.
+  const at::Tensor left = a.to(at::kBFloat16), right = b.to(at::kBFloat16);
+  const at::Tensor y = batchedProduct(left, right.to(batchedType(right)), 0.3, pool);
+  const at::Tensor exact = at::bmm(left.to(at::kDouble), right.to(at::kDouble)) * 0.3;
+  const at::Tensor sizes = at::bmm(left.to(at::kDouble).abs(), right.to(at::kDouble).abs());
+  CHECK(y.scalar_type() == at::kFloat);
+  CHECK(((y.to(at::kDouble) - exact).abs() <= sizes * 0x1p-21).all().item<bool>());
 }
 
 /// What is not a number stays visible.

@@ -42,18 +42,28 @@ bool hasAvx2()
   return has;
 }
 
+bool hasAvx512()
+{
+  static const bool has = hasAvx2() && __builtin_cpu_supports("avx512f");
+  return has;
+}
+
 bool hasTiles()
 {
   constexpr unsigned int tiles = 1u << 24, bfloat16 = 1u << 22; // of leaf 7, edx
   constexpr unsigned int conversions = 1u << 5;                 // of its part 1, eax: AVX512-BF16
-  static const bool has = hasAvx2() && __builtin_cpu_supports("avx512f") &&
-    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-    __builtin_cpu_supports("avx512dq") && (leafOf(7, 1).eax & conversions) != 0 &&
+  static const bool has = hasAvx512() && __builtin_cpu_supports("avx512bw") &&
+    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+    (leafOf(7, 1).eax & conversions) != 0 &&
     (leafOf(7, 0).edx & (tiles | bfloat16)) == (tiles | bfloat16) && leaveForTiles();
   return has;
 }
 #else
 bool hasAvx2()
+{
+  return false;
+}
+bool hasAvx512()
 {
   return false;
 }

@@ -14,6 +14,9 @@ namespace lvlm::llava
 /// AVX2 with fused multiply-add and conversions from half precision.
 bool hasAvx2();
 
+/// AVX-512's foundation, together with AVX2.
+bool hasAvx512();
+
 /// AMX tiles of bfloat16, together with AVX-512 and its conversions to bfloat16. Asks the system
 /// once for the leave to use them: it may refuse.
 bool hasTiles();

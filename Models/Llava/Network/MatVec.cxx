@@ -73,8 +73,12 @@ LVLM_AVX2 inline __m256 load8(const F16* w)
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
 }
 
-/// y[r] = sum_c w[r, c] * x[c] for a few rows side by side: each is a stream of its own, and one
-/// alone does not keep the memory busy.
+/// As many rows side by side as there are: each is a stream of its own, and one alone does not keep
+/// the memory busy.
+constexpr std::int64_t RowsOfAvx2 = 4;
+constexpr std::int64_t RowsOfAvx512 = 8;
+
+/// y[r] = sum_c w[r, c] * x[c] for a few rows.
 template <int Rows, typename Weight>
 LVLM_AVX2 void dotsAvx2(const Weight* w, std::int64_t n, const float* x, float* y)
 {
@@ -104,29 +108,82 @@ LVLM_AVX2 void dotsAvx2(const Weight* w, std::int64_t n, const float* x, float* 
     y[row] = total + dotPortable(w + row * n + i, x + i, n - i);
   }
 }
+
+#define LVLM_AVX512 __attribute__((target("avx512f")))
+
+LVLM_AVX512 inline __m512 load16(const float* w)
+{
+  return _mm512_loadu_ps(w);
+}
+LVLM_AVX512 inline __m512 load16(const Bf16* w)
+{
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+}
+LVLM_AVX512 inline __m512 load16(const F16* w)
+{
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
+}
+
+/// As dotsAvx2(). Nothing is prefetched: with so many streams the CPU does that better by itself.
+template <int Rows, typename Weight>
+LVLM_AVX512 void dotsAvx512(const Weight* w, std::int64_t n, const float* x, float* y)
+{
+  __m512 sums[Rows][2];
+  for (auto& sum : sums)
+  {
+    sum[0] = sum[1] = _mm512_setzero_ps();
+  }
+  std::int64_t i = 0;
+  for (; i + 32 <= n; i += 32)
+  {
+    const __m512 low = _mm512_loadu_ps(x + i), high = _mm512_loadu_ps(x + i + 16);
+    for (int row = 0; row < Rows; ++row)
+    {
+      const Weight* from = w + row * n + i;
+      sums[row][0] = _mm512_fmadd_ps(load16(from), low, sums[row][0]);
+      sums[row][1] = _mm512_fmadd_ps(load16(from + 16), high, sums[row][1]);
+    }
+  }
+  for (int row = 0; row < Rows; ++row)
+  {
+    y[row] = _mm512_reduce_add_ps(_mm512_add_ps(sums[row][0], sums[row][1])) +
+      dotPortable(w + row * n + i, x + i, n - i);
+  }
+}
 #endif
 
-constexpr std::int64_t RowsTogether = 4;
+/// Rows that dots() takes at a time.
+std::int64_t rowsTogether()
+{
+#ifdef LVLM_X86
+  return hasAvx512() ? RowsOfAvx512 : RowsOfAvx2;
+#else
+  return 1;
+#endif
+}
 
-/// y[r] = sum_c w[r, c] * x[c] for up to RowsTogether rows.
+/// y[r] = sum_c w[r, c] * x[c] for up to rowsTogether() rows.
 template <typename Weight>
 void dots(const Weight* w, std::int64_t rows, std::int64_t n, const float* x, float* y)
 {
+  std::int64_t row = 0;
 #ifdef LVLM_X86
-  if (hasAvx2() && rows == RowsTogether)
+  if (hasAvx512() && rows == RowsOfAvx512)
   {
-    return dotsAvx2<RowsTogether>(w, n, x, y);
+    return dotsAvx512<RowsOfAvx512>(w, n, x, y);
+  }
+  for (; hasAvx2() && row + RowsOfAvx2 <= rows; row += RowsOfAvx2)
+  {
+    dotsAvx2<RowsOfAvx2>(w + row * n, n, x, y + row);
+  }
+  for (; hasAvx2() && row < rows; ++row)
+  {
+    dotsAvx2<1>(w + row * n, n, x, y + row);
   }
 #endif
-  for (std::int64_t row = 0; row < rows; ++row)
+  for (; row < rows; ++row)
   {
-#ifdef LVLM_X86
-    if (hasAvx2())
-    {
-      dotsAvx2<1>(w + row * n, n, x, y + row);
-      continue;
-    }
-#endif
     y[row] = dotPortable(w + row * n, x, n);
   }
 }
@@ -169,9 +226,9 @@ template <typename Row>
 void dotRowsOf(
   const Row* rows, std::int64_t n, std::int64_t d, const float* x, float scale, float* y)
 {
-  for (std::int64_t row = 0; row < n; row += RowsTogether)
+  for (std::int64_t row = 0; row < n; row += rowsTogether())
   {
-    const std::int64_t count = std::min(RowsTogether, n - row);
+    const std::int64_t count = std::min(rowsTogether(), n - row);
     dots(rows + row * d, count, d, x, y + row);
     for (std::int64_t i = row; i < row + count; ++i)
     {
@@ -197,10 +254,11 @@ void weightedSumOf(const Row* rows, std::int64_t n, std::int64_t d, const float*
 template <typename Weight>
 void matVecOf(const Weight* weight, std::int64_t rows, std::int64_t cols, const float* x, float* y)
 {
+  const std::int64_t step = rowsTogether();
 #pragma omp parallel for schedule(static)
-  for (std::int64_t row = 0; row < rows; row += RowsTogether)
+  for (std::int64_t row = 0; row < rows; row += step)
   {
-    dots(weight + row * cols, std::min(RowsTogether, rows - row), cols, x, y + row);
+    dots(weight + row * cols, std::min(step, rows - row), cols, x, y + row);
   }
 }
 }

@@ -3,13 +3,12 @@
 
 #include "CpuFeatures.h"
 #include "MatVec.h"
+#include "MatrixProduct.h"
 #include "TermProduct.h"
 #include "TileProduct.h"
 #include "TorchTensors.h"
 
 #include "Models/Trace/Error.h"
-
-#include <oneapi/dnnl/dnnl.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -22,72 +21,45 @@ namespace
 /// A row or two during decoding: bandwidth is all that counts, so the stored weights are read once
 /// per row.
 constexpr std::int64_t MaximumDirectRows = 2;
-/// Of weights that are widened at a time: they stay in the cache until they are used.
-constexpr std::int64_t WidenedBytes = 8 << 20;
+/// Of float32 rows that are multiplied as three times as many of bfloat16 where the CPU has units
+/// for these: of more than that, converting the weights is cheaper.
+constexpr std::int64_t MaximumTermRows = 64;
+/// Of weights that are converted at a time: they stay in the cache until they are used.
+constexpr std::int64_t ConvertedBytes = 8 << 20;
 
 bool isFloating16Or32(at::ScalarType type)
 {
   return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf;
 }
 
-/// A matrix of float32 for oneDNN, [rows, cols], which counts along its rows or along its columns.
-struct FloatMatrix
+/// What activations and weights are multiplied in, sums in float32 always: bfloat16 numbers are
+/// float32 numbers, too.
+at::ScalarType multipliedIn(at::ScalarType activations)
 {
-  explicit FloatMatrix(const at::Tensor& m) // [..., rows, cols]
-    : Data(m.data_ptr<float>()), Rows(m.size(-2)), Cols(m.size(-1))
-  {
-    const bool alongRows = m.stride(-1) == 1 || m.size(-1) == 1;
-    this->Transposed = alongRows ? 'N' : 'T';
-    this->Leading = std::max<std::int64_t>(
-      { 1, alongRows ? m.size(-1) : m.size(-2), m.stride(alongRows ? -2 : -1) });
-  }
-
-  float* Data;
-  std::int64_t Rows, Cols, Leading;
-  char Transposed;
-};
-
-/// y = alpha a b + beta y from `offset`s on, y along its rows; on the calling thread within a
-/// parallel region, else on all.
-bool multiplied(float alpha, const FloatMatrix& a, std::int64_t offsetA, const FloatMatrix& b,
-  std::int64_t offsetB, float beta, const FloatMatrix& y, std::int64_t offsetY)
-{
-  return dnnl_sgemm(a.Transposed, b.Transposed, y.Rows, y.Cols, a.Cols, alpha, a.Data + offsetA,
-           a.Leading, b.Data + offsetB, b.Leading, beta, y.Data + offsetY,
-           y.Leading) == dnnl_success;
+  return activations == at::kBFloat16 && hasBfloat16Units() ? at::kBFloat16 : at::kFloat;
 }
 
-void checkMultiplied(bool done, const at::Tensor& a, const at::Tensor& b)
-{
-  if (!done)
-  {
-    fail("oneDNN cannot multiply ", shapeText(a.sizes().vec()), " by ", shapeText(b.sizes().vec()));
-  }
-}
-
-void multiplyFloats(const at::Tensor& a, const at::Tensor& b, float beta, const at::Tensor& y)
-{
-  checkMultiplied(
-    multiplied(1.0f, FloatMatrix(a), 0, FloatMatrix(b), 0, beta, FloatMatrix(y), 0), a, b);
-}
-
-/// Weights [rows, in] as float32, or as bfloat16 would have them.
-at::Tensor widened(const at::Tensor& weight, bool rounded)
-{
-  return (rounded ? weight.to(at::kBFloat16) : weight).to(at::kFloat);
-}
-
-/// Calls use(first row, widened rows) for block after block of the weights.
+/// Calls use(first row, rows in `type`) for block after block of the weights, of which those that
+/// have to be converted are small enough. `rounded`: as bfloat16 would have them.
 template <typename Use>
-void widenInBlocks(const at::Tensor& weight, bool rounded, const Use& use)
+void convertInBlocks(
+  const at::Tensor& weight, bool rounded, at::ScalarType type, BufferPool& pool, const Use& use)
 {
-  const std::int64_t rowBytes = std::max<std::int64_t>(1, weight.size(1) * 4);
-  const std::int64_t step = weight.scalar_type() == at::kFloat && !rounded
-    ? std::max<std::int64_t>(1, weight.size(0)) // nothing to widen
-    : std::max<std::int64_t>(64, WidenedBytes / rowBytes);
+  const at::ScalarType stored = weight.scalar_type();
+  const bool roundsFirst = rounded && type != at::kBFloat16 && stored != at::kBFloat16;
+  if (stored == type && !roundsFirst)
+  {
+    return use(0, weight);
+  }
+  const std::int64_t rowBytes =
+    std::max<std::int64_t>(1, weight.size(1) * static_cast<std::int64_t>(sizeof(float)));
+  const std::int64_t step = std::max<std::int64_t>(64, ConvertedBytes / rowBytes);
   for (std::int64_t row = 0; row < weight.size(0); row += step)
   {
-    use(row, widened(weight.narrow(0, row, std::min(step, weight.size(0) - row)), rounded));
+    const at::Tensor part = weight.narrow(0, row, std::min(step, weight.size(0) - row));
+    const at::Tensor converted = pool.empty(part.sizes(), type);
+    converted.copy_(roundsFirst ? part.to(at::kBFloat16) : part);
+    use(row, converted);
   }
 }
 
@@ -108,6 +80,79 @@ bool tilesAllowed()
 bool usesTiles(at::ScalarType activations, at::ScalarType weights)
 {
   return tilesAllowed() && (activations == at::kBFloat16 || weights != at::kFloat);
+}
+
+/// Few rows, for which converting the weights would cost more than multiplying them.
+bool multipliesTerms(const at::Tensor& x, const at::Tensor& weight)
+{
+  return x.scalar_type() == at::kFloat && weight.scalar_type() == at::kBFloat16 &&
+    x.size(0) <= MaximumTermRows && hasBfloat16Units();
+}
+
+/// The rows in `type`, and rows of zeros as the library wants them: [n or more, k].
+at::Tensor filledRows(const at::Tensor& x, at::ScalarType type, BufferPool& pool)
+{
+  const std::int64_t n = x.size(0), rows = (n + RowsAtATime - 1) / RowsAtATime * RowsAtATime;
+  if (rows == n)
+  {
+    return x.to(type);
+  }
+  at::Tensor filled = pool.empty({ rows, x.size(1) }, type);
+  filled.narrow(0, 0, n).copy_(x);
+  filled.narrow(0, n, rows - n).zero_();
+  return filled;
+}
+
+/// x W as the sum of three products, the smallest first: bfloat16Terms(x) [3 n, k], W [k, m] -> [n,
+/// m]. The weights are read once, as they lie.
+at::Tensor productOfTerms(const at::Tensor& terms, const at::Tensor& w, BufferPool& pool)
+{
+  const at::Tensor rows = filledRows(terms, at::kBFloat16, pool);                  // [3 n, k]
+  const at::Tensor products = pool.empty({ rows.size(0), w.size(1) }, at::kFloat); // [3 n, m]
+  matrixProduct(rows, w, products);
+  return products.narrow(0, 0, terms.size(0)).view({ 3, terms.size(0) / 3, w.size(1) }).sum(0);
+}
+
+/// x W^T + bias by the library: x [n, in], weight [out, in] -> [n, out].
+at::Tensor libraryProduct(
+  const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, BufferPool& pool)
+{
+  const at::ScalarType type = x.scalar_type();
+  const at::Tensor left = filledRows(x, multipliedIn(type), pool);         // [n, in]
+  const at::Tensor y = pool.empty({ left.size(0), weight.size(0) }, type); // [n, out]
+  convertInBlocks(weight, type == at::kBFloat16, left.scalar_type(), pool,
+    [&](std::int64_t row, const at::Tensor& part)
+    {
+      const std::int64_t columns = part.size(0);
+      // Results that lie side by side are made faster than such with gaps between their rows.
+      const bool inPlace = columns == weight.size(0) && left.scalar_type() == type;
+      const at::Tensor block =
+        inPlace ? y : pool.empty({ left.size(0), columns }, at::kFloat); // [n, columns]
+      Afterwards afterwards;
+      afterwards.bias = bias.defined() ? bias.narrow(0, row, columns) : bias;
+      matrixProduct(left, part.t(), block, afterwards);
+      if (!inPlace)
+      {
+        y.narrow(1, row, columns).copy_(block);
+      }
+    });
+  return y.narrow(0, 0, x.size(0));
+}
+
+/// g W by the library: g [n, out], weight [out, in] -> [n, in].
+at::Tensor libraryTransposedProduct(const at::Tensor& g, const at::Tensor& weight, BufferPool& pool)
+{
+  const at::ScalarType type = g.scalar_type();
+  const at::Tensor left = filledRows(g, multipliedIn(type), pool);               // [n, out]
+  const at::Tensor y = pool.empty({ left.size(0), weight.size(1) }, at::kFloat); // [n, in]
+  convertInBlocks(weight, type == at::kBFloat16, left.scalar_type(), pool,
+    [&](std::int64_t row, const at::Tensor& part)
+    {
+      Afterwards afterwards;
+      afterwards.addsToTarget = row > 0;
+      matrixProduct(left.narrow(1, row, part.size(0)), part, y, afterwards);
+    });
+  return y.narrow(0, 0, g.size(0)).to(type);
 }
 
 at::Tensor directProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias)
@@ -162,19 +207,19 @@ at::Tensor product(const Activations& activations, const at::Tensor& weight, con
       y.data_ptr(), scratch.data_ptr());
     return y;
   }
-  const at::Tensor wide = x.to(at::kFloat);
-  at::Tensor y = pool.empty({ x.size(0), weight.size(0) }, at::kFloat); // [n, out]
-  widenInBlocks(weight, rounded,
-    [&](std::int64_t row, const at::Tensor& part)
-    { multiplyFloats(wide, part.t(), 0.0f, y.narrow(1, row, part.size(0))); });
-  return (added.defined() ? y.add_(added) : y).to(type);
+  if (multipliesTerms(x, weight))
+  {
+    const at::Tensor y = productOfTerms(activations.terms(), weight.t(), pool); // [n, out]
+    return added.defined() ? y.add_(added) : y;
+  }
+  return libraryProduct(x, weight, added, pool);
 }
 
 std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t element)
 {
   if (element > 4 || !tilesAllowed())
   {
-    return element > 4 ? 0 : WidenedBytes;
+    return element > 4 ? 0 : ConvertedBytes / std::max<std::int64_t>(1, in) * (in + n);
   }
   return tileScratch({ element == 4 ? DType::F32 : DType::BF16, nullptr, n, in });
 }
@@ -194,34 +239,27 @@ at::Tensor transposedProduct(const at::Tensor& gradient, const at::Tensor& weigh
     tileTransposedProduct(matrixOf(g), matrixOf(weight), y.data_ptr(), scratch.data_ptr());
     return y;
   }
-  const at::Tensor wide = g.to(at::kFloat);
-  at::Tensor y = pool.empty({ g.size(0), weight.size(1) }, at::kFloat).zero_(); // [n, in]
-  widenInBlocks(weight, type == at::kBFloat16,
-    [&](std::int64_t row, const at::Tensor& part)
-    { multiplyFloats(wide.narrow(1, row, part.size(0)), part, 1.0f, y); });
-  return y.to(type);
+  return multipliesTerms(g, weight) ? productOfTerms(bfloat16Terms(g), weight, pool)
+                                    : libraryTransposedProduct(g, weight, pool);
+}
+
+at::ScalarType batchedType(const at::Tensor& x)
+{
+  return x.scalar_type() == at::kBFloat16 && x.device().is_cpu() ? multipliedIn(at::kBFloat16)
+                                                                 : x.scalar_type();
 }
 
 at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, double factor, BufferPool& pool)
 {
-  if (!a.device().is_cpu() || a.scalar_type() != at::kFloat)
+  if (!a.device().is_cpu() || a.scalar_type() == at::kDouble)
   {
     const at::Tensor y = at::bmm(a, b);
     return factor == 1 ? y : y.mul_(factor);
   }
-  const std::int64_t batch = a.size(0);
-  at::Tensor y = pool.empty({ batch, a.size(1), b.size(2) }, at::kFloat); // [h, n, m]
-  const FloatMatrix left(a), right(b), result(y);
-  const auto scale = static_cast<float>(factor);
-  bool done = true;
-#pragma omp parallel for schedule(dynamic) reduction(&& : done) if (batch > 1)
-  for (std::int64_t i = 0; i < batch; ++i)
-  {
-    done = multiplied(
-             scale, left, i * a.stride(0), right, i * b.stride(0), 0.0f, result, i * y.stride(0)) &&
-      done;
-  }
-  checkMultiplied(done, a, b);
+  const at::Tensor y = pool.empty({ a.size(0), a.size(1), b.size(2) }, at::kFloat); // [h, n, m]
+  Afterwards afterwards;
+  afterwards.factor = factor;
+  matrixProduct(a.to(b.scalar_type()), b, y, afterwards);
   return y;
 }
 

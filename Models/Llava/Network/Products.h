@@ -8,8 +8,10 @@
 /// the BLAS that LibTorch was built with:
 ///  - a row or two read the stored weights as they lie, at the speed of memory (MatVec.h);
 ///  - more rows go through AMX tiles where the CPU has them (TileProduct.h; LVLM_NO_TILES in the
-///    environment forbids it), else, and with float32 weights, through oneDNN in float32, weights
-///    widened a block at a time.
+///    environment forbids it);
+///  - else, and with float32 weights, through oneDNN (MatrixProduct.h): bfloat16 in bfloat16 where
+///    the CPU has units for it, and so the three terms of a few float32 rows; the rest in float32,
+///    weights widened a block at a time.
 /// On another device float32 activations times bfloat16 weights are sums of bfloat16 products
 /// (TermProduct.h). What else there is (float64, other weights on a device) is LibTorch's.
 #ifndef LVLM_LLAVA_PRODUCTS_H
@@ -22,8 +24,8 @@
 namespace lvlm::llava
 {
 
-/// Rows [n, in] that one or several maps read. What the maps can share, the three terms on a
-/// device, is made once.
+/// Rows [n, in] that one or several maps read. What the maps can share, the three terms, is
+/// made once.
 class Activations
 {
 public:
@@ -55,9 +57,14 @@ std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t elemen
 at::Tensor transposedProduct(const at::Tensor& g, const at::Tensor& weight, BufferPool& pool);
 
 /// factor * a b for each of a batch: [h, n, k] times [h, k, m] -> [h, n, m], where either has a
-/// stride of 1 along one of its last two axes.
+/// stride of 1 along one of its last two axes. On a CPU a is brought to b's type, and what comes of
+/// bfloat16 is float32.
 at::Tensor batchedProduct(
   const at::Tensor& a, const at::Tensor& b, double factor, BufferPool& pool);
+
+/// The type in which batchedProduct() wants such numbers: float32 instead of bfloat16 on a CPU
+/// without units for that.
+at::ScalarType batchedType(const at::Tensor& x);
 
 } // namespace lvlm::llava
 

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file MatrixProduct.h
+/// Products of matrices by oneDNN, which knows the CPU better than any BLAS that LibTorch may have
+/// been built with. Internal to Models/Llava.
+#ifndef LVLM_LLAVA_MATRIXPRODUCT_H
+#define LVLM_LLAVA_MATRIXPRODUCT_H
+
+#include <ATen/ATen.h>
+
+namespace lvlm::llava
+{
+
+/// Whether oneDNN multiplies bfloat16 numbers on units of this CPU (AVX512-BF16, AMX), and so at
+/// least twice as fast as float32.
+bool hasBfloat16Units();
+
+/// Rows are taken by this number, without which some products take half as long again: 577 rows, a
+/// CLIP tower's, instead of 580.
+constexpr std::int64_t RowsAtATime = 4;
+
+/// What is done to a product besides.
+struct Afterwards
+{
+  at::Tensor bias = {}; ///< [m] float32, added to each row; undefined: nothing
+  double factor = 1;    ///< times the product
+  bool addsToTarget = false;
+};
+
+/// y = factor * (a b + bias), or that added to y: a [n, k], b [k, m] and y [n, m], or a batch of
+/// each, [h, n, k] ... a and b are both float32 or both bfloat16, y is float32, or bfloat16 as they
+/// are. Sums are float32, products of bfloat16 below 2^-126 count as zero. a and b have a stride of
+/// 1 along one of their last two axes, y along its last. Runs on the OpenMP threads.
+void matrixProduct(
+  const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, const Afterwards& afterwards = {});
+
+} // namespace lvlm::llava
+
+#endif
