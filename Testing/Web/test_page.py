@@ -146,6 +146,7 @@ class Drawn(unittest.TestCase):
             self.assertSame(await visit.tab(tab), self.drawn(await page.state("area"), preset, STAR))
             await visit.shot(tab)
         await self.edit_and_compare(visit)
+        await self.draw_and_compare(visit)
         await self.turn(visit)
         self.assertEqual(page.complaints, [])
 
@@ -184,6 +185,55 @@ class Drawn(unittest.TestCase):
         self.assertNotIn("red", lvlm.answer(second))
         self.assertEqual(await page.state("tab"), "compare")
         await visit.shot("compare")
+
+    async def draw_and_compare(self, visit):
+        """A rectangle and a brush on the picture as it was given, one of them taken back, and a crop: the second answer is the module's."""
+        page, lvlm = visit.page, self.lvlm
+        await page.value("trame.trigger('choose_trace', [0])")
+        await page.click("#lv-tab-edit")
+        await page.click("#lv-tool-brush")
+        box = ("(() => { const e = document.querySelector('#lv-canvas img'); if (!e || !e.complete) return null; "
+               "const b = e.getBoundingClientRect(); return b.width ? [b.x, b.y, b.width, b.height] : null; })()")
+        x, y, width, height = await page.wait(box)
+        side, _ = await page.state("canvas_size")
+        at = lambda column, row: (x + (column + 0.5) * width / side, y + (side - row - 0.5) * height / side)  # noqa: E731
+        edits, third = [], side // 3
+        for tool, corners, line in (
+                ("brush", [(side - 20, 20), (side - 10, 20), (side - 10, 30)],
+                 "brush %d {0} 20 {0} 20 {1} 20 {1} 30 mean".format(side - 20, side - 10) % (5 * side // 200)),
+                ("rectangle", [(2, third), (third, side - third), (third + 5, 2 * third)], "rectangle 2 %d %d %d mean" % (third, third + 5, 2 * third)),
+                ("crop", [(0, 0), (side // 2, 10), (side - 2, side - 4)], "crop 0 0 %d %d" % (side - 2, side - 4))):
+            await page.click("#lv-tool-" + tool)
+            await page.drag([at(*corner) for corner in corners])
+            edits.append(line)
+            await page.wait("trame.state.get('edits').length == %d" % len(edits), 10)
+            self.assertEqual(await page.state("edits"), edits)
+        await visit.shot("draw")
+        await page.click("#lv-tool-rectangle")
+        await self.painted(page, edits[:2])
+        await page.click("#lv-undo")
+        await page.wait("trame.state.get('edits').length == 2", 10)
+        for sent in ("[[0, 0], [%d, 3]]" % side, "'x'", "[[0, 0]]", "[[0, 0], ['x', 1]]", "[[0, -1], [2, 3]]"):
+            await page.value("trame.state.set('error', '')")
+            await page.value("trame.trigger('add_edit', [%s])" % sent)
+            await page.wait("trame.state.get('error')", 10)
+        self.assertEqual(await page.state("edits"), edits[:2])
+        await visit.draws(page.click("#lv-ask-edited"))
+        second = lvlm.editing.ask_edited(self.trace, edits[:2], "What color is the star?")
+        self.assertEqual(await page.state("answer"), lvlm.answer(second))
+        self.assertNotIn("red", lvlm.answer(second))
+        self.assertEqual(await page.state("tab"), "compare")
+        self.assertEqual(await page.state("edits"), [])
+
+    async def painted(self, page, edits):
+        """What stands on the canvas is what the filter makes of the edits."""
+        url = await page.state("canvas")
+        found = pixels(base64.b64decode(url.partition(",")[2]))
+        edited = self.lvlm.edit(self.trace, edits)
+        image = self.lvlm.pipeline.fetch(edited)
+        width, height, _ = image.GetDimensions()
+        wanted = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3]
+        self.assertSame(found, wanted.astype(int))
 
     async def turn(self, visit):
         """The layers, drawn by the server, turn with the mouse."""

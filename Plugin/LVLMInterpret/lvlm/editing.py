@@ -168,14 +168,19 @@ def edit_and_ask(trace=None, edits=(), question=None):
     edits: as of edit(). question: another one. Returns the second trace.
     """
     trace = traces.resolve(trace)
-    edited = edit(trace, edits)
-    with pipeline.deleted_on_error(edited):
-        second = ask_again(trace, edited, traces.question(trace) if question is None else question, mode=mode_of(trace, edits))
+    second = ask_edited(trace, edits, traces.question(trace) if question is None else question)
     if comparable(trace, second):
         compare(trace, second)
     else:
         show_attention(second)
     return second
+
+
+def ask_edited(trace, edits, question):
+    """A question about the picture with edits, in the way of the first one; shows nothing. Returns the second trace."""
+    edited = edit(trace, edits)
+    with pipeline.deleted_on_error(edited):
+        return ask_again(trace, edited, question, mode=mode_of(trace, edits))
 
 
 def comparable(first, second):

@@ -18,6 +18,10 @@ LONGEST_QUESTION = 4000  # letters
 LONGEST_ANSWER = 4096  # tokens
 TABS = ("attention", "heads", "layers", "relevancy", "causality", "edit", "compare")
 PREVIEW = 480  # pixels of the longer side
+CANVAS = 1600  # of the picture that is drawn on
+TOOLS = ("patches", "rectangle", "brush", "crop")
+FILLS = ("mean", "surrounding", "blur", "noise", "black", "white")
+MOST_EDITS, MOST_POINTS = 200, 4000  # of a picture, and of a brush's line
 
 
 def url_of(png):
@@ -61,9 +65,10 @@ class App:
         self.shown = None  # and the word that the page has of it
         self.turned = None  # the page's view that can be turned
         self._fill_state()
-        for name in ("choose_example", "use_upload", "ask", "choose_trace", "choose_token", "ask_without", "compare", "pick"):
+        for name in ("choose_example", "use_upload", "ask", "choose_trace", "choose_token", "ask_without", "compare", "pick",
+                     "add_edit", "undo_edit", "clear_edits", "ask_edited"):
             server.trigger(name)(getattr(self, name))
-        self.state.change("tab", "layer", "head", "gallery", "mode", "area")(lambda **_: self.show())
+        self.state.change("tab", "layer", "head", "gallery", "mode", "area", "tool")(lambda **_: self.show())
         self.choose_example(0)
 
     def _fill_state(self):
@@ -73,7 +78,7 @@ class App:
             "questions": [], "current": -1, "words": [], "token": 0, "answer": "", "asked": "",
             "tab": "attention", "layer": -1, "head": -1, "layers": 1, "heads": 1, "gallery": "map", "mode": "Exact",
             "area": [0, 0], "figure": "", "shown_tab": "", "pictures": 0, "seen": "", "patches": [], "chosen": [],
-            "fill": "Mean Color", "second": -1, "model": self.settings["model_name"], "model_information": self.settings["model_information"]})
+            "fill": "Mean Color", "tool": "patches", "cover": "mean", "brush": 5, "edits": [], "canvas": "", "canvas_size": [1, 1], "second": -1, "model": self.settings["model_name"], "model_information": self.settings["model_information"]})
 
     def readable(self, message):
         """A message for someone who knows no file of this machine: without the names of uploaded pictures."""
@@ -162,6 +167,7 @@ class App:
         state.layer, state.head = min(state.layer, state.layers - 1), min(state.head, state.heads - 1)
         state.patches, state.chosen = figures.patches(trace), []
         state.seen = url_of(figures.picture_png(views.picture_of(trace)))
+        state.edits, state.canvas = [], ""
         self.token = state.token = lvlm.telling_token(trace)
 
     @action
@@ -188,6 +194,52 @@ class App:
         self.state.tab = "compare"
         self.show()
 
+    # Edits of the picture as it was given, which the server does: what is shown is what the model will be asked about
+
+    @action
+    def add_edit(self, points):
+        """What was drawn with the tool that is chosen: pixels [x, y] that count from the lower left."""
+        if self.trace is None or self.state.tool not in TOOLS[1:]:
+            raise lvlm.Error("Ask a question first, and choose a tool.")
+        if len(self.state.edits) >= MOST_EDITS:
+            raise lvlm.Error("The picture has %d edits: no more are taken." % MOST_EDITS)
+        self._edit(self.state.edits + [edit_line(self.state.tool, points, self.state.canvas_size, self.state.brush, self.state.cover)])
+
+    @action
+    def undo_edit(self):
+        self._edit(self.state.edits[:-1])
+
+    @action
+    def clear_edits(self):
+        self._edit([])
+
+    def _edit(self, edits):
+        """Shows the picture with them; what is cut away still stands there, the page makes it dark."""
+        painted = [line for line in edits if not editing.crops([line])]
+        source = editing.asked_picture(self.trace)
+        size = figures.size_of(source)
+        if painted:
+            edited = editing.edit(source, painted)
+            try:
+                self.state.canvas = url_of(figures.picture_png(edited, CANVAS))
+            finally:
+                simple.Delete(edited)
+        else:
+            self.state.canvas = url_of(figures.picture_png(source, CANVAS))
+        self.state.edits, self.state.canvas_size = edits, size
+
+    @action
+    def ask_edited(self):
+        """The same question, or another, about the picture with the edits; then both side by side."""
+        edits = self.state.edits
+        if self.trace is None or not edits:
+            raise lvlm.Error("Draw on the picture first.")
+        first, before = self.trace, self.state.current
+        self._add(lambda question: editing.ask_edited(first, edits, question))
+        self.state.second = before
+        self.state.tab = "compare" if editing.comparable(first, self.trace) else "attention"
+        self.show()
+
     @action
     def compare(self, index):
         self.state.second = whole(index, 0, len(self.traces) - 1, "question")
@@ -198,7 +250,11 @@ class App:
     @action
     def show(self):
         """Draws what the page's tab asks for. A word alone needs no new tab: all presets follow the time."""
-        if self.trace is None or self.state.tab not in TABS or self.state.tab == "edit":
+        if self.trace is None or self.state.tab not in TABS:
+            return
+        if self.state.tab == "edit":
+            if self.state.tool != "patches" and not self.state.canvas:
+                self._edit([])
             return
         self._resize()
         wanted = self._wanted()
@@ -296,3 +352,17 @@ def word_of(token):
     others = ["%s %.1f %%" % (text.strip() or repr(text), 100 * value) for text, value in token["alternatives"][:5]]
     return {"text": token["text"].strip() or token["token"], "percent": None if probability is None else round(100 * probability, 1),
             "others": others}
+
+
+def edit_line(tool, points, size, brush, fill):
+    """A line of lvlm.edit() from what the browser sends, which may be anything."""
+    if not isinstance(points, list) or not 1 < len(points) <= MOST_POINTS or not all(isinstance(p, list) and len(p) == 2 for p in points):
+        raise lvlm.Error("The drawing has no points, or more than %d." % MOST_POINTS)
+    points = [[whole(value, 0, side - 1, "place") for value, side in zip(point, size)] for point in points]
+    if tool != "crop" and fill not in FILLS:
+        raise lvlm.Error("%r is none of %s" % (fill, ", ".join(FILLS)))
+    if tool == "brush":
+        radius = max(1, whole(brush, 1, 25, "width") * max(size) // 200)
+        return "brush %d %s %s" % (radius, " ".join("%d %d" % tuple(point) for point in points), fill)
+    corners = [pick(point[axis] for point in points) for pick in (min, max) for axis in (0, 1)]
+    return "%s %d %d %d %d" % (tool, *corners) + ("" if tool == "crop" else " " + fill)

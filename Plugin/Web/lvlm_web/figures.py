@@ -119,6 +119,13 @@ def patches(trace):
     return [[int(numbers.GetTuple1((rows - 1 - row) * columns + column)) for column in range(columns)] for row in range(rows)]
 
 
+def size_of(source):
+    """Width and height of a picture of the pipeline."""
+    source.UpdatePipeline()
+    x0, x1, y0, y1 = pipeline.plain(source).GetDataInformation(source.Port).DataInformation.GetExtent()[:4]
+    return [x1 - x0 + 1, y1 - y0 + 1]
+
+
 def picture_png(source, longest=None):
     """A picture of the pipeline, made smaller where its longer side has more pixels."""
     source.UpdatePipeline()

@@ -19,13 +19,21 @@ MOUSE = (("down", "press"), ("move", "move"), ("up", "release"))
 PATCHES = """<svg :viewBox="`0 0 ${patches[0]?.length || 1} ${patches.length || 1}`" preserveAspectRatio="none">
 <path :d="utils.lvlm.outline(patches)" class="lv-grid" /><path :d="utils.lvlm.cells(patches, chosen)" class="lv-taken" /></svg>"""
 
+# What is being drawn, and what a crop leaves out.
+STROKE = """<svg :viewBox="`0 0 ${canvas_size[0]} ${canvas_size[1]}`" preserveAspectRatio="none">
+<path v-if="utils.lvlm.kept(edits)" fill-rule="evenodd" :d="utils.lvlm.around(utils.lvlm.kept(edits), canvas_size)" class="lv-cut" />
+<path v-if="stroke.length" :d="utils.lvlm.stroked(tool, stroke, canvas_size)" :class="tool == 'brush' ? 'lv-brush' : 'lv-box'"
+ :stroke-width="tool == 'brush' ? brush * Math.max(...canvas_size) / 100 : null" /></svg>"""
+FILLS = ("[{title: 'mean color', value: 'mean'}, {title: 'surrounding color', value: 'surrounding'}, {title: 'blur', value: 'blur'}, "
+         "{title: 'noise', value: 'noise'}, {title: 'black', value: 'black'}, {title: 'white', value: 'white'}]")
+
 
 def build(server, first):
     """The page; returns the view that can be turned. first: a view to begin with."""
     server.enable_module({"serve": {"lvlm": str(ASSETS)}, "scripts": ["lvlm/page.js"], "styles": ["lvlm/page.css"]})
     server.state.update({"trame__title": "LVLM-Interpret", "busy": "", "progress": 0, "progress_text": "",
-                         "uploading": False, "drawing": False, "layer_slid": None, "head_slid": None})
-    server.state.client_only("busy", "progress", "progress_text", "uploading", "drawing", "layer_slid", "head_slid")
+                         "uploading": False, "drawing": False, "layer_slid": None, "head_slid": None, "stroke": []})
+    server.state.client_only("busy", "progress", "progress_text", "uploading", "drawing", "layer_slid", "head_slid", "stroke")
     with DivLayout(server) as layout:
         with v.VApp(classes="lv-app"):
             _messages()
@@ -135,13 +143,27 @@ def _slider(name, where):
 
 
 def _edit_controls():
-    with html.Div(v_if="tab == 'edit'", classes="lv-row lv-grow"):
-        html.Span("{{ chosen.length ? chosen.length + (chosen.length == 1 ? ' patch' : ' patches') : 'Click on patches, or draw a rectangle' }}",
-                  classes="lv-hint")
-        v.VBtn("Clear", size="small", variant="text", disabled=("!chosen.length",), click="chosen = []")
-        v.VSelect(v_model=("fill",), items=("['Mean Color', 'Black', 'White']",), label="Paint over with", classes="lv-fill", **SMALL)
-        v.VBtn("Ask without them", size="small", color="primary", id="lv-without", disabled=("!chosen.length || !!busy",),
-               click="trigger('ask_without')")
+    with html.Div(v_if="tab == 'edit'", classes="lv-row lv-grow lv-wrap"):
+        with v.VBtnToggle(v_model=("tool",), mandatory=True, density="compact", variant="outlined", color="primary", divided=True):
+            for name, title in (("patches", "Patches"), ("rectangle", "Rectangle"), ("brush", "Brush"), ("crop", "Crop")):
+                v.VBtn(title, value=name, size="small", id="lv-tool-" + name)
+        with v.Template(v_if="tool == 'patches'"):
+            html.Span("{{ chosen.length ? chosen.length + (chosen.length == 1 ? ' patch' : ' patches') : 'Click on patches, or draw a rectangle' }}",
+                      classes="lv-hint")
+            v.VBtn("Clear", size="small", variant="text", disabled=("!chosen.length",), click="chosen = []")
+            v.VSelect(v_model=("fill",), items=("['Mean Color', 'Black', 'White']",), label="Paint over with", classes="lv-fill", **SMALL)
+            v.VBtn("Ask without them", size="small", color="primary", id="lv-without", disabled=("!chosen.length || !!busy",),
+                   click="trigger('ask_without')")
+        with v.Template(v_if="tool != 'patches'"):
+            html.Span("Drag over what is to go", v_if="tool == 'rectangle' && !edits.length", classes="lv-hint")
+            html.Span("Drag over the part that is to stay", v_if="tool == 'crop' && !edits.length", classes="lv-hint")
+            v.VSlider(v_if="tool == 'brush'", v_model_number=("brush",), min=1, max=25, step=1, label="Width", density="compact", hide_details=True,
+                      color="primary", thumb_size=14, track_size=3, classes="lv-slide")
+            v.VBtn("Undo", size="small", variant="text", id="lv-undo", disabled=("!edits.length",), click="trigger('undo_edit')")
+            v.VBtn("Clear", size="small", variant="text", disabled=("!edits.length",), click="trigger('clear_edits')")
+            v.VSelect(v_if="tool != 'crop'", v_model=("cover",), items=(FILLS,), label="Cover with", classes="lv-fill", **SMALL)
+            v.VBtn("Ask about it", size="small", color="primary", id="lv-ask-edited", disabled=("!edits.length || !!busy",),
+                   click="trigger('ask_edited')")
 
 
 def _figure(first):
@@ -153,10 +175,14 @@ def _figure(first):
              alt="The figure of this tab", draggable="false", click="trigger('pick', utils.lvlm.place($event))")
     with html.Div(v_if="tab == 'layers' && shown_tab == 'layers'", classes="lv-turned", id="lv-turned"):
         turned = VtkRemoteView(first, ref="turned", **TURNING)
-    with html.Div(v_if="tab == 'edit' && current >= 0", classes="lv-edit"):
+    with html.Div(v_if="tab == 'edit' && current >= 0 && tool == 'patches'", classes="lv-edit"):
         with html.Div(classes="lv-patches", id="lv-patches", raw_attrs=["""@pointer%s="utils.lvlm.%s($event)" """ % pair for pair in MOUSE]):
             html.Img(src=("seen",), draggable="false", alt="The picture that the model saw")
             html.Div(PATCHES, classes="lv-lines")
+    with html.Div(v_if="tab == 'edit' && current >= 0 && tool != 'patches' && canvas", classes="lv-edit"):
+        with html.Div(classes="lv-patches", id="lv-canvas", raw_attrs=["""@pointer%s="utils.lvlm.%sStroke($event)" """ % pair for pair in MOUSE]):
+            html.Img(src=("canvas",), draggable="false", alt="The picture of the question, with the edits")
+            html.Div(STROKE, classes="lv-lines")
     return turned
 
 

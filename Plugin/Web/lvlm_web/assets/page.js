@@ -139,6 +139,54 @@
     return lines.join("");
   };
 
+  // Drawing on the picture as it was given: pixels that count from its lower left, as the server counts.
+  let stroking = false;
+  function pixel(event) {
+    const [width, height] = state().get("canvas_size");
+    const box = event.currentTarget.getBoundingClientRect();
+    const at = (part, count) => Math.min(Math.max(Math.floor(part * count), 0), count - 1);
+    return [at((event.clientX - box.left) / box.width, width), height - 1 - at((event.clientY - box.top) / box.height, height)];
+  }
+  function pressStroke(event) {
+    event.preventDefault();
+    event.currentTarget.setPointerCapture(event.pointerId);
+    stroking = true;
+    set("stroke", [pixel(event), pixel(event)]);
+  }
+  function moveStroke(event) {
+    if (stroking) {
+      const points = state().get("stroke");
+      set("stroke", [...(state().get("tool") === "brush" ? points.slice(0, MOST_POINTS - 1) : [points[0]]), pixel(event)]);
+    }
+  }
+  function releaseStroke() {
+    if (!stroking) {
+      return;
+    }
+    stroking = false;
+    const points = state().get("stroke");
+    const moved = points.some(([x, y]) => x !== points[0][0] || y !== points[0][1]);
+    if (moved || state().get("tool") === "brush") {
+      window.trame.trigger("add_edit", [points]).finally(() => set("stroke", []));
+    } else {
+      set("stroke", []); // a click is no rectangle
+    }
+  }
+  const MOST_POINTS = 4000; // as in app.py
+  const boxOf = ([x0, y0, x1, y1], height) => `M${x0} ${height - y1 - 1}H${x1 + 1}V${height - y0}H${x0}z`;
+  const stroked = (tool, points, [, height]) => {
+    if (tool === "brush") {
+      return "M" + points.map(([x, y]) => `${x + 0.5} ${height - y - 0.5}`).join("L");
+    }
+    const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+    return boxOf([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], height);
+  };
+  const kept = (edits) => {
+    const crop = edits.filter((line) => line.startsWith("crop")).pop(); // the last one counts
+    return crop && crop.split(" ").slice(1, 5).map(Number);
+  };
+  const around = (box, [width, height]) => `M0 0H${width}V${height}H0z` + boxOf(box, height);
+
   // Where a figure was clicked: parts of its width and height, from the lower left. It is fitted into its element.
   function place(event) {
     const image = event.currentTarget;
@@ -158,6 +206,12 @@
     press,
     move,
     release,
+    pressStroke,
+    moveStroke,
+    releaseStroke,
+    stroked,
+    kept,
+    around,
     cells,
     outline,
     place,
