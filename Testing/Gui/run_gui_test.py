@@ -36,7 +36,7 @@ def settings(home):
 
 def run(arguments, home, result):
     plugin = pathlib.Path(arguments.plugin)
-    folder = pathlib.Path(arguments.script).resolve().parent
+    folder = pathlib.Path(__file__).resolve().parent
     environment = dict(
         os.environ, HOME=str(home), LVLM_GUI_DRIVER=arguments.driver, LVLM_GUI_RESULT=str(result),
         LVLM_GUI_PICTURES=arguments.pictures or "", LVLM_PLUGIN=str(plugin), PYTHONDONTWRITEBYTECODE="1",

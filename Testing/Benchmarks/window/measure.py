@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a preset takes from the click to the drawn tab in ParaView's own window, and a state file of all of them.
 
-    cd Testing/Benchmarks/window && ln -s ../../Gui/gui_testing.py . && OMP_WAIT_POLICY=passive \
-      python3 ../../Gui/run_gui_test.py measure.py BUILD/lib/LVLMInterpret/LVLMInterpret.so BUILD/Testing/Gui/liblvlmGuiDriver.so; rm gui_testing.py
+    OMP_WAIT_POLICY=passive python3 Testing/Gui/run_gui_test.py Testing/Benchmarks/window/measure.py \
+      BUILD/lib/LVLMInterpret/LVLMInterpret.so BUILD/Testing/Gui/liblvlmGuiDriver.so
 
 On the embedded model, an X server in software. Prints a row a preset: seconds by the clock, seconds of processor time (all
 threads, Mesa's included), and how often views were drawn.
