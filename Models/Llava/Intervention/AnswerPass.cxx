@@ -19,24 +19,15 @@ namespace
 constexpr std::int64_t LogitBytes = 64 << 20;
 }
 
-VisionTower::LayerTap AnswerPass::beat()
-{
-  return [this](std::int64_t, std::int64_t, const at::Tensor&)
-  {
-    this->Buffers.pulse.beat();
-    return at::Tensor();
-  };
-}
-
 at::Tensor AnswerPass::tower(const picture::SeenPicture& seen, const Progress& progress)
 {
-  return imageFeatures(this->Model, seen, this->Buffers, this->beat(), progress);
+  return imageFeatures(this->Model, seen, this->Buffers, nullptr, progress);
 }
 
 at::Tensor AnswerPass::embed(const TracedSequence& sequence, const Progress& progress)
 {
   const std::vector<at::Tensor> images =
-    imageFeatures(this->Model, sequence.pictures(), this->Buffers, this->beat(), progress);
+    imageFeatures(this->Model, sequence.pictures(), this->Buffers, nullptr, progress);
   const at::Tensor rows = this->Model.decoder.embed(sequence.ids(sequence.keys())); // [S, D]
   placeFeatures(rows, sequence.images(), images);
   return rows;

@@ -43,7 +43,6 @@ public:
     const Layers& layers, const Progress& progress);
 
 private:
-  VisionTower::LayerTap beat();
   std::vector<double> logprobs(const at::Tensor& top);
 
   const LlavaModel::Impl& Model;

@@ -221,11 +221,6 @@ ranks::Message RelevancySweep::pass(
 /// alone, and in tiles for none: the layers of the others need not be kept.
 std::vector<at::Tensor> RelevancySweep::imageTokens(const Progress& progress)
 {
-  const VisionTower::LayerTap beat = [this](std::int64_t, std::int64_t, const at::Tensor&)
-  {
-    this->Buffers.pulse.beat();
-    return at::Tensor();
-  };
   std::vector<picture::SeenPicture> others = this->Sequence.pictures();
   std::vector<at::Tensor> tokens;
   if (!this->Model.config.readsTiles())
@@ -236,7 +231,7 @@ std::vector<at::Tensor> RelevancySweep::imageTokens(const Progress& progress)
       this->Model.vision, this->Model.vision.features(this->VisionInputs), this->Buffers)
                        .output());
   }
-  for (at::Tensor& seen : imageFeatures(this->Model, others, this->Buffers, beat, progress))
+  for (at::Tensor& seen : imageFeatures(this->Model, others, this->Buffers, nullptr, progress))
   {
     tokens.push_back(seen.to(gradientType(this->Model.weights.type())));
   }
