@@ -21,7 +21,7 @@ find_library(LVLM_DNNL_LIBRARY dnnl REQUIRED)
 
 set(TORCH_INCLUDE_DIRS "${LVLM_TORCH_INCLUDE_DIR}")
 # oneDNN before LibTorch, whether it is known to be needed yet or not: PyPI's LibTorch has one of its own inside, and of two functions
-# of one name (std::call_once has one for each use) the first counts. With the other's dnnl_sgemm() says that it is not implemented.
+# of one name (std::call_once has one for each use) the first counts. With the other's oneDNN says that it has not implemented what it is asked for.
 # Nothing calls into torch_cuda by name: it says that it is there when it is loaded. All of it between one pair of flags: of two pairs
 # CMake keeps one where a library that is linked statically passes them on, and the GPU is not found.
 set(TORCH_LIBRARIES -Wl,--push-state,--no-as-needed "${LVLM_DNNL_LIBRARY}" "${LVLM_TORCH_LIBRARY}" "${LVLM_TORCH_c10}")

@@ -207,6 +207,9 @@ void checkBatched()
   const at::Tensor heads = numbers(21, 6 * 13, 1.1).view({ 21, 6, 13 }).transpose(0, 1);
   check(heads, heads.transpose(1, 2));
   check(heads.transpose(1, 2), heads);
+  // One term, of rows with gaps between them.
+  check(a.narrow(2, 0, 1), b.narrow(1, 3, 1).narrow(2, 1, 20));
+  check(b.narrow(1, 0, 1).transpose(1, 2), numbers(6, 37, 0.9).view({ 6, 1, 37 }).narrow(2, 0, 30));
   // Of bfloat16 numbers the products are float32, scaled before they are rounded.
   const at::Tensor left = a.to(at::kBFloat16), right = b.to(at::kBFloat16);
   const at::Tensor y = batchedProduct(left, right.to(batchedType(right)), 0.3, pool);

@@ -47,6 +47,8 @@ dnnl::primitive_attr attributesOf(const Afterwards& afterwards)
   }
   dnnl::primitive_attr attributes;
   attributes.set_post_ops(operations);
+  // Whatever the environment says (ONEDNN_DEFAULT_FPMATH_MODE): float32 is not rounded.
+  attributes.set_fpmath_mode(dnnl::fpmath_mode::strict);
   return attributes;
 }
 

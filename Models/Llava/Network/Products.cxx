@@ -219,7 +219,8 @@ std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t elemen
 {
   if (element > 4 || !tilesAllowed())
   {
-    return element > 4 ? 0 : ConvertedBytes / std::max<std::int64_t>(1, in) * (in + n);
+    const std::int64_t filled = (n + RowsAtATime) * in * static_cast<std::int64_t>(sizeof(float));
+    return element > 4 ? 0 : filled + ConvertedBytes / std::max<std::int64_t>(1, in) * (in + n);
   }
   return tileScratch({ element == 4 ? DType::F32 : DType::BF16, nullptr, n, in });
 }
@@ -254,6 +255,11 @@ at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, double facto
   if (!a.device().is_cpu() || a.scalar_type() == at::kDouble)
   {
     const at::Tensor y = at::bmm(a, b);
+    return factor == 1 ? y : y.mul_(factor);
+  }
+  if (a.size(2) == 1) // oneDNN 3.12 reads past such a b where its rows have gaps between them
+  {
+    const at::Tensor y = a.to(at::kFloat) * b.to(at::kFloat); // [h, n, m]
     return factor == 1 ? y : y.mul_(factor);
   }
   const at::Tensor y = pool.empty({ a.size(0), a.size(1), b.size(2) }, at::kFloat); // [h, n, m]

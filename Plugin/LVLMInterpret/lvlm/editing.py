@@ -178,6 +178,7 @@ def edit_and_ask(trace=None, edits=(), question=None):
 
 def ask_edited(trace, edits, question):
     """A question about the picture with edits, in the way of the first one; shows nothing. Returns the second trace."""
+    edits = check_edits(edits)
     edited = edit(trace, edits)
     with pipeline.deleted_on_error(edited):
         return ask_again(trace, edited, question, mode=mode_of(trace, edits))

@@ -21,7 +21,8 @@ PREVIEW = 480  # pixels of the longer side
 CANVAS = 1600  # of the picture that is drawn on
 TOOLS = ("patches", "rectangle", "brush", "crop")
 FILLS = ("mean", "surrounding", "blur", "noise", "black", "white")
-MOST_EDITS, MOST_POINTS = 200, 4000  # of a picture, and of a brush's line
+MOST_EDITS, MOST_POINTS = 200, 2000  # of a picture, and of a brush's line
+MOST_BRUSHED = 40  # times the picture that a brush may go over
 
 
 def url_of(png):
@@ -59,6 +60,7 @@ class App:
         self.figures = Figures(settings["folder"])
         self.sources = {}  # of pictures, by file
         self.picture = None  # file of the chosen one
+        self.edits, self.canvas_size = [], None  # of the picture of the current question; the page has copies
         self.traces = []
         self.token = 0
         self.drawn = None  # what the tab was made of
@@ -167,7 +169,8 @@ class App:
         state.layer, state.head = min(state.layer, state.layers - 1), min(state.head, state.heads - 1)
         state.patches, state.chosen = figures.patches(trace), []
         state.seen = url_of(figures.picture_png(views.picture_of(trace)))
-        state.edits, state.canvas = [], ""
+        self.edits = state.edits = []
+        self.canvas_size, state.canvas = None, ""
         self.token = state.token = lvlm.telling_token(trace)
 
     @action
@@ -197,17 +200,19 @@ class App:
     # Edits of the picture as it was given, which the server does: what is shown is what the model will be asked about
 
     @action
-    def add_edit(self, points):
-        """What was drawn with the tool that is chosen: pixels [x, y] that count from the lower left."""
-        if self.trace is None or self.state.tool not in TOOLS[1:]:
+    def add_edit(self, question, points):
+        """What was drawn with the tool that is chosen on the picture of a question: pixels [x, y] that count from the lower left."""
+        if self.trace is None or self.canvas_size is None or self.state.tool not in TOOLS[1:]:
             raise lvlm.Error("Ask a question first, and choose a tool.")
-        if len(self.state.edits) >= MOST_EDITS:
+        if question != self.state.current:
+            raise lvlm.Error("The picture is another one now: draw again.")
+        if len(self.edits) >= MOST_EDITS:
             raise lvlm.Error("The picture has %d edits: no more are taken." % MOST_EDITS)
-        self._edit(self.state.edits + [edit_line(self.state.tool, points, self.state.canvas_size, self.state.brush, self.state.cover)])
+        self._edit(self.edits + [edit_line(self.state.tool, points, self.canvas_size, self.state.brush, self.state.cover)])
 
     @action
     def undo_edit(self):
-        self._edit(self.state.edits[:-1])
+        self._edit(self.edits[:-1])
 
     @action
     def clear_edits(self):
@@ -215,23 +220,27 @@ class App:
 
     def _edit(self, edits):
         """Shows the picture with them; what is cut away still stands there, the page makes it dark."""
+        if self.trace is None:
+            raise lvlm.Error("Ask a question first.")
         painted = [line for line in edits if not editing.crops([line])]
-        source = editing.asked_picture(self.trace)
-        size = figures.size_of(source)
-        if painted:
-            edited = editing.edit(source, painted)
-            try:
-                self.state.canvas = url_of(figures.picture_png(edited, CANVAS))
-            finally:
-                simple.Delete(edited)
-        else:
-            self.state.canvas = url_of(figures.picture_png(source, CANVAS))
-        self.state.edits, self.state.canvas_size = edits, size
+        with self.work.drawing():
+            source = editing.asked_picture(self.trace)
+            size = figures.size_of(source)
+            if painted:
+                edited = editing.edit(source, painted)
+                try:
+                    self.state.canvas = url_of(figures.picture_png(edited, CANVAS))
+                finally:
+                    simple.Delete(edited)
+            else:
+                self.state.canvas = url_of(figures.picture_png(source, CANVAS))
+        self.edits = self.state.edits = edits
+        self.canvas_size = self.state.canvas_size = size
 
     @action
     def ask_edited(self):
         """The same question, or another, about the picture with the edits; then both side by side."""
-        edits = self.state.edits
+        edits = self.edits
         if self.trace is None or not edits:
             raise lvlm.Error("Draw on the picture first.")
         first, before = self.trace, self.state.current
@@ -253,7 +262,7 @@ class App:
         if self.trace is None or self.state.tab not in TABS:
             return
         if self.state.tab == "edit":
-            if self.state.tool != "patches" and not self.state.canvas:
+            if self.state.tool != "patches" and self.canvas_size is None:
                 self._edit([])
             return
         self._resize()
@@ -363,6 +372,9 @@ def edit_line(tool, points, size, brush, fill):
         raise lvlm.Error("%r is none of %s" % (fill, ", ".join(FILLS)))
     if tool == "brush":
         radius = max(1, whole(brush, 1, 25, "width") * max(size) // 200)
+        brushed = sum((abs(x1 - x0) + 2 * radius) * (abs(y1 - y0) + 2 * radius) for (x0, y0), (x1, y1) in zip(points, points[1:]))
+        if brushed > MOST_BRUSHED * size[0] * size[1]:
+            raise lvlm.Error("The brush goes over the picture too often: draw less at a time.")
         return "brush %d %s %s" % (radius, " ".join("%d %d" % tuple(point) for point in points), fill)
     corners = [pick(point[axis] for point in points) for pick in (min, max) for axis in (0, 1)]
     return "%s %d %d %d %d" % (tool, *corners) + ("" if tool == "crop" else " " + fill)

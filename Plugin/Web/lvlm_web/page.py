@@ -180,7 +180,7 @@ def _figure(first):
             html.Img(src=("seen",), draggable="false", alt="The picture that the model saw")
             html.Div(PATCHES, classes="lv-lines")
     with html.Div(v_if="tab == 'edit' && current >= 0 && tool != 'patches' && canvas", classes="lv-edit"):
-        with html.Div(classes="lv-patches", id="lv-canvas", raw_attrs=["""@pointer%s="utils.lvlm.%sStroke($event)" """ % pair for pair in MOUSE]):
+        with html.Div(classes="lv-patches", id="lv-canvas", raw_attrs=["""@pointer%s="utils.lvlm.%sStroke($event)" """ % pair for pair in (*MOUSE, ("cancel", "release"))]):
             html.Img(src=("canvas",), draggable="false", alt="The picture of the question, with the edits")
             html.Div(STROKE, classes="lv-lines")
     return turned

@@ -140,7 +140,7 @@
   };
 
   // Drawing on the picture as it was given: pixels that count from its lower left, as the server counts.
-  let stroking = false;
+  let points = null; // of what is being drawn
   function pixel(event) {
     const [width, height] = state().get("canvas_size");
     const box = event.currentTarget.getBoundingClientRect();
@@ -149,36 +149,42 @@
   }
   function pressStroke(event) {
     event.preventDefault();
-    event.currentTarget.setPointerCapture(event.pointerId);
-    stroking = true;
-    set("stroke", [pixel(event), pixel(event)]);
-  }
-  function moveStroke(event) {
-    if (stroking) {
-      const points = state().get("stroke");
-      set("stroke", [...(state().get("tool") === "brush" ? points.slice(0, MOST_POINTS - 1) : [points[0]]), pixel(event)]);
-    }
-  }
-  function releaseStroke() {
-    if (!stroking) {
+    if (state().get("busy")) {
       return;
     }
-    stroking = false;
-    const points = state().get("stroke");
-    const moved = points.some(([x, y]) => x !== points[0][0] || y !== points[0][1]);
-    if (moved || state().get("tool") === "brush") {
-      window.trame.trigger("add_edit", [points]).finally(() => set("stroke", []));
+    event.currentTarget.setPointerCapture(event.pointerId);
+    points = [pixel(event), pixel(event)];
+    set("stroke", points);
+  }
+  function moveStroke(event) {
+    if (!points) {
+      return;
+    }
+    const [next, last] = [pixel(event), points[points.length - 1]];
+    if (state().get("tool") !== "brush") {
+      points = [points[0], next];
+    } else if (points.length < MOST_POINTS && Math.hypot(next[0] - last[0], next[1] - last[1]) >= brushWidth() / 8) {
+      points = [...points, next];
+    }
+    set("stroke", points);
+  }
+  function releaseStroke() {
+    const drawn = points;
+    points = null;
+    if (drawn && (state().get("tool") === "brush" || drawn.some(([x, y]) => x !== drawn[0][0] || y !== drawn[0][1]))) {
+      window.trame.trigger("add_edit", [state().get("current"), drawn]).finally(() => points || set("stroke", []));
     } else {
       set("stroke", []); // a click is no rectangle
     }
   }
-  const MOST_POINTS = 4000; // as in app.py
+  const MOST_POINTS = 2000; // as in app.py
+  const brushWidth = () => (state().get("brush") * Math.max(...state().get("canvas_size"))) / 100;
   const boxOf = ([x0, y0, x1, y1], height) => `M${x0} ${height - y1 - 1}H${x1 + 1}V${height - y0}H${x0}z`;
-  const stroked = (tool, points, [, height]) => {
+  const stroked = (tool, places, [, height]) => {
     if (tool === "brush") {
-      return "M" + points.map(([x, y]) => `${x + 0.5} ${height - y - 0.5}`).join("L");
+      return "M" + places.map(([x, y]) => `${x + 0.5} ${height - y - 0.5}`).join("L");
     }
-    const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+    const [xs, ys] = [places.map(([x]) => x), places.map(([, y]) => y)];
     return boxOf([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], height);
   };
   const kept = (edits) => {
