@@ -186,6 +186,20 @@ void checkLayer(const at::Device& device, std::int64_t rows)
   CHECK(ours <= theirs);
 }
 
+/// Three matrices in all ways that they may lie: by rows and by columns, with and without gaps,
+/// side by side in rows.
+std::vector<at::Tensor> layouts(std::int64_t rows, std::int64_t cols)
+{
+  const auto batch = [](std::int64_t r, std::int64_t c) {
+    return numbers(3 * r, c, 1.1).view({ 3, r, c });
+  };
+  return { batch(rows, cols), batch(cols, rows).transpose(1, 2),
+    batch(rows, cols + 3).narrow(2, 1, cols),
+    batch(cols, rows + 3).narrow(2, 1, rows).transpose(1, 2),
+    numbers(rows, 3 * cols, 0.9).view({ rows, 3, cols }).transpose(0, 1),
+    numbers(cols, 3 * rows, 0.9).view({ cols, 3, rows }).permute({ 1, 2, 0 }) };
+}
+
 void checkBatched()
 {
   const at::Tensor a = numbers(6 * 21, 13, 1.1).view({ 6, 21, 13 });
@@ -207,16 +221,22 @@ void checkBatched()
   const at::Tensor heads = numbers(21, 6 * 13, 1.1).view({ 21, 6, 13 }).transpose(0, 1);
   check(heads, heads.transpose(1, 2));
   check(heads.transpose(1, 2), heads);
-  // One term, of rows with gaps between them.
-  check(a.narrow(2, 0, 1), b.narrow(1, 3, 1).narrow(2, 1, 20));
-  check(b.narrow(1, 0, 1).transpose(1, 2), numbers(6, 37, 0.9).view({ 6, 1, 37 }).narrow(2, 0, 30));
-  // Of bfloat16 numbers the products are float32, scaled before they are rounded.
-  const at::Tensor left = a.to(at::kBFloat16), right = b.to(at::kBFloat16);
-  const at::Tensor y = batchedProduct(left, right.to(batchedType(right)), 0.3, pool);
-  const at::Tensor exact = at::bmm(left.to(at::kDouble), right.to(at::kDouble)) * 0.3;
-  const at::Tensor sizes = at::bmm(left.to(at::kDouble).abs(), right.to(at::kDouble).abs());
-  CHECK(y.scalar_type() == at::kFloat);
-  CHECK(((y.to(at::kDouble) - exact).abs() <= sizes * 0x1p-21).all().item<bool>());
+  for (const std::int64_t n : { 1, 2, 5, 33 })
+  {
+    for (const std::int64_t k : { 1, 3, 40 })
+    {
+      for (const std::int64_t m : { 1, 2, 37 })
+      {
+        for (const at::Tensor& left : layouts(n, k))
+        {
+          for (const at::Tensor& right : layouts(k, m))
+          {
+            check(left, right);
+          }
+        }
+      }
+    }
+  }
 }
 
 /// What is not a number stays visible.

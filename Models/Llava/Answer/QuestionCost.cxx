@@ -20,7 +20,7 @@ namespace
 {
 /// Bytes of attention over n queries and S keys that are there at a time: scores and probabilities
 /// of a block of rows, in float32 at least, and where activations are bfloat16, queries, keys,
-/// values in float32 as well (on a CPU with units for bfloat16 these are not needed).
+/// values in float32 as well.
 std::int64_t attentionBytes(std::int64_t heads, std::int64_t groups, std::int64_t headSize,
   std::int64_t n, std::int64_t S, std::int64_t element)
 {

@@ -322,9 +322,10 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   {
     return attendRows(q, k, v, scale, mask, tap);
   }
-  // On a CPU scores and probabilities of bfloat16 are float32 and rounded after.
-  const at::ScalarType type = q.scalar_type(), taken = batchedType(q);
-  const at::Tensor queries = q.to(taken), keys = k.to(taken), values = v.to(taken);
+  // On a CPU products of bfloat16 are made, and kept, in float32 and rounded after.
+  const at::ScalarType type = q.scalar_type();
+  const at::ScalarType wide = q.device().is_cpu() ? atLeastFloat32(type) : type;
+  const at::Tensor queries = q.to(wide), keys = k.to(wide), values = v.to(wide);
   const std::int64_t rows = q.size(1), step = attentionBlockRows(q.size(0), k.size(1), q.device());
   at::Tensor out = pool.empty({ rows, q.size(0) * v.size(2) }, type, q.device()); // [n, Hd * d]
   for (std::int64_t begin = 0; begin < rows; begin += step)

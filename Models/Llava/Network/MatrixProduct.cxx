@@ -7,6 +7,8 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <algorithm>
+#include <string>
 #include <unordered_map>
 
 namespace lvlm::llava
@@ -16,9 +18,16 @@ namespace
 {
 using dnnl::memory;
 
+constexpr int KeptProducts = 128;
+
 const dnnl::engine& cpu()
 {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  static const dnnl::engine engine = []
+  {
+    // Each number of rows has code of its own, up to a quarter of a megabyte: not of a thousand.
+    dnnl::set_primitive_cache_capacity(KeptProducts);
+    return dnnl::engine(dnnl::engine::kind::cpu, 0);
+  }();
   return engine;
 }
 
@@ -29,26 +38,24 @@ memory::desc described(const at::Tensor& m)
   return { m.sizes().vec(), type, m.strides().vec() };
 }
 
-dnnl::primitive_attr attributesOf(const Afterwards& afterwards)
+/// Rows and columns alone lie without gaps: oneDNN 3.7 misreads a single row [1, k] whose numbers
+/// do not, 3.12 a batch of single rows [h, 1, m].
+at::Tensor withoutGaps(const at::Tensor& m)
 {
-  dnnl::post_ops operations;
-  if (afterwards.factor != 1)
-  {
-    const auto factor = static_cast<float>(afterwards.factor);
-#if DNNL_VERSION_MAJOR >= 3
-    operations.append_eltwise(dnnl::algorithm::eltwise_linear, factor, 0);
-#else
-    operations.append_eltwise(1, dnnl::algorithm::eltwise_linear, factor, 0);
-#endif
-  }
-  if (afterwards.addsToTarget)
-  {
-    operations.append_sum();
-  }
+  return m.size(-1) == 1 || m.size(-2) == 1 ? at::empty(m.sizes(), m.options()).copy_(m) : m;
+}
+
+dnnl::primitive_attr attributesOf(bool adds)
+{
   dnnl::primitive_attr attributes;
-  attributes.set_post_ops(operations);
   // Whatever the environment says (ONEDNN_DEFAULT_FPMATH_MODE): float32 is not rounded.
   attributes.set_fpmath_mode(dnnl::fpmath_mode::strict);
+  if (adds)
+  {
+    dnnl::post_ops afterwards;
+    afterwards.append_sum();
+    attributes.set_post_ops(afterwards);
+  }
   return attributes;
 }
 
@@ -60,6 +67,30 @@ dnnl::matmul matmulOf(const memory::desc& a, const memory::desc& b, const memory
 #else
   return dnnl::matmul::primitive_desc({ a, b, bias, y }, attributes, cpu());
 #endif
+}
+
+/// A matrix of float32 for dnnl_sgemm(), [rows, cols], which counts along its rows or along its
+/// columns.
+struct FloatMatrix
+{
+  explicit FloatMatrix(const at::Tensor& m) // [..., rows, cols]
+    : Data(m.data_ptr<float>()), Rows(m.size(-2)), Cols(m.size(-1))
+  {
+    const bool alongRows = m.stride(-1) == 1 || m.size(-1) == 1;
+    this->Transposed = alongRows ? 'N' : 'T';
+    this->Leading = std::max<std::int64_t>(
+      { 1, alongRows ? m.size(-1) : m.size(-2), m.stride(alongRows ? -2 : -1) });
+  }
+
+  float* Data;
+  std::int64_t Rows, Cols, Leading;
+  char Transposed;
+};
+
+[[noreturn]] void refuse(const at::Tensor& a, const at::Tensor& b, const std::string& why)
+{
+  fail("oneDNN cannot multiply ", shapeText(a.sizes().vec()), " by ", shapeText(b.sizes().vec()),
+    ": ", why);
 }
 }
 
@@ -74,31 +105,53 @@ bool hasBfloat16Units()
   return has;
 }
 
-void matrixProduct(
-  const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, const Afterwards& afterwards)
+void matrixProduct(const at::Tensor& left, const at::Tensor& right, const at::Tensor& bias,
+  bool adds, const at::Tensor& y)
 {
   const auto located = [](const at::Tensor& m)
   { return memory(described(m), cpu(), m.data_ptr()); };
+  const at::Tensor a = withoutGaps(left), b = withoutGaps(right);
   try
   {
     std::unordered_map<int, memory> arguments = { { DNNL_ARG_SRC, located(a) },
       { DNNL_ARG_WEIGHTS, located(b) }, { DNNL_ARG_DST, located(y) } };
-    memory::desc bias;
-    if (afterwards.bias.defined())
+    memory::desc biasRow;
+    if (bias.defined())
     {
-      const at::Tensor row = afterwards.bias.unsqueeze(0); // [1, m]
-      bias = described(row);
+      const at::Tensor row = bias.unsqueeze(0); // [1, m]
+      biasRow = described(row);
       arguments.emplace(DNNL_ARG_BIAS, located(row));
     }
     dnnl::stream stream(cpu());
-    matmulOf(described(a), described(b), bias, described(y), attributesOf(afterwards))
+    matmulOf(described(a), described(b), biasRow, described(y), attributesOf(adds))
       .execute(stream, arguments);
     stream.wait();
   }
   catch (const dnnl::error& error)
   {
-    fail("oneDNN cannot multiply ", shapeText(a.sizes().vec()), " by ", shapeText(b.sizes().vec()),
-      ": ", error.what());
+    refuse(a, b, error.what());
+  }
+}
+
+void matrixProducts(const at::Tensor& a, const at::Tensor& b, double factor, const at::Tensor& y)
+{
+  const std::int64_t batch = a.size(0);
+  const FloatMatrix left(a), right(b), result(y);
+  const auto scale = static_cast<float>(factor);
+  bool done = true;
+  // Not oneDNN's own batches: it would make, and keep, code for each number of keys that a block of
+  // rows sees.
+#pragma omp parallel for schedule(dynamic) reduction(&& : done) if (batch > 1)
+  for (std::int64_t i = 0; i < batch; ++i)
+  {
+    done = dnnl_sgemm(left.Transposed, right.Transposed, result.Rows, result.Cols, left.Cols, scale,
+             left.Data + i * a.stride(0), left.Leading, right.Data + i * b.stride(0), right.Leading,
+             0.0f, result.Data + i * y.stride(0), result.Leading) == dnnl_success &&
+      done;
+  }
+  if (!done)
+  {
+    refuse(a, b, "one of a batch");
   }
 }
 

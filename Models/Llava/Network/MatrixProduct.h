@@ -18,20 +18,16 @@ bool hasBfloat16Units();
 /// CLIP tower's, instead of 580.
 constexpr std::int64_t RowsAtATime = 4;
 
-/// What is done to a product besides.
-struct Afterwards
-{
-  at::Tensor bias = {}; ///< [m] float32, added to each row; undefined: nothing
-  double factor = 1;    ///< times the product
-  bool addsToTarget = false;
-};
-
-/// y = factor * (a b + bias), or that added to y: a [n, k], b [k, m] and y [n, m], or a batch of
-/// each, [h, n, k] ... a and b are both float32 or both bfloat16, y is float32, or bfloat16 as they
-/// are. Sums are float32, products of bfloat16 below 2^-126 count as zero. a and b have a stride of
-/// 1 along one of their last two axes, y along its last. Runs on the OpenMP threads.
+/// y = a b + bias, or y += a b where `adds`: a [n, k] and b [k, m], both float32 or both bfloat16;
+/// bias [m] float32 or undefined; y [n, m] in float32, or in bfloat16 as they are. Sums are
+/// float32, products of bfloat16 below 2^-126 count as zero. a and b have a stride of 1 along one
+/// of their axes, y along its last. Runs on the OpenMP threads.
 void matrixProduct(
-  const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, const Afterwards& afterwards = {});
+  const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias, bool adds, const at::Tensor& y);
+
+/// y = factor * a b for each of a batch, float32: a [h, n, k], b [h, k, m], y [h, n, m], where a
+/// and b have a stride of 1 along one of their last two axes, y along its last.
+void matrixProducts(const at::Tensor& a, const at::Tensor& b, double factor, const at::Tensor& y);
 
 } // namespace lvlm::llava
 

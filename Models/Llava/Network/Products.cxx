@@ -109,7 +109,7 @@ at::Tensor productOfTerms(const at::Tensor& terms, const at::Tensor& w, BufferPo
 {
   const at::Tensor rows = filledRows(terms, at::kBFloat16, pool);                  // [3 n, k]
   const at::Tensor products = pool.empty({ rows.size(0), w.size(1) }, at::kFloat); // [3 n, m]
-  matrixProduct(rows, w, products);
+  matrixProduct(rows, w, at::Tensor(), false, products);
   return products.narrow(0, 0, terms.size(0)).view({ 3, terms.size(0) / 3, w.size(1) }).sum(0);
 }
 
@@ -128,9 +128,8 @@ at::Tensor libraryProduct(
       const bool inPlace = columns == weight.size(0) && left.scalar_type() == type;
       const at::Tensor block =
         inPlace ? y : pool.empty({ left.size(0), columns }, at::kFloat); // [n, columns]
-      Afterwards afterwards;
-      afterwards.bias = bias.defined() ? bias.narrow(0, row, columns) : bias;
-      matrixProduct(left, part.t(), block, afterwards);
+      matrixProduct(
+        left, part.t(), bias.defined() ? bias.narrow(0, row, columns) : bias, false, block);
       if (!inPlace)
       {
         y.narrow(1, row, columns).copy_(block);
@@ -147,11 +146,7 @@ at::Tensor libraryTransposedProduct(const at::Tensor& g, const at::Tensor& weigh
   const at::Tensor y = pool.empty({ left.size(0), weight.size(1) }, at::kFloat); // [n, in]
   convertInBlocks(weight, type == at::kBFloat16, left.scalar_type(), pool,
     [&](std::int64_t row, const at::Tensor& part)
-    {
-      Afterwards afterwards;
-      afterwards.addsToTarget = row > 0;
-      matrixProduct(left.narrow(1, row, part.size(0)), part, y, afterwards);
-    });
+    { matrixProduct(left.narrow(1, row, part.size(0)), part, at::Tensor(), row > 0, y); });
   return y.narrow(0, 0, g.size(0)).to(type);
 }
 
@@ -220,7 +215,7 @@ std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t elemen
   if (element > 4 || !tilesAllowed())
   {
     const std::int64_t filled = (n + RowsAtATime) * in * static_cast<std::int64_t>(sizeof(float));
-    return element > 4 ? 0 : filled + ConvertedBytes / std::max<std::int64_t>(1, in) * (in + n);
+    return element > 4 ? 0 : filled + ConvertedBytes;
   }
   return tileScratch({ element == 4 ? DType::F32 : DType::BF16, nullptr, n, in });
 }
@@ -244,28 +239,15 @@ at::Tensor transposedProduct(const at::Tensor& gradient, const at::Tensor& weigh
                                     : libraryTransposedProduct(g, weight, pool);
 }
 
-at::ScalarType batchedType(const at::Tensor& x)
-{
-  return x.scalar_type() == at::kBFloat16 && x.device().is_cpu() ? multipliedIn(at::kBFloat16)
-                                                                 : x.scalar_type();
-}
-
 at::Tensor batchedProduct(const at::Tensor& a, const at::Tensor& b, double factor, BufferPool& pool)
 {
-  if (!a.device().is_cpu() || a.scalar_type() == at::kDouble)
+  if (!a.device().is_cpu() || a.scalar_type() != at::kFloat)
   {
     const at::Tensor y = at::bmm(a, b);
     return factor == 1 ? y : y.mul_(factor);
   }
-  if (a.size(2) == 1) // oneDNN 3.12 reads past such a b where its rows have gaps between them
-  {
-    const at::Tensor y = a.to(at::kFloat) * b.to(at::kFloat); // [h, n, m]
-    return factor == 1 ? y : y.mul_(factor);
-  }
   const at::Tensor y = pool.empty({ a.size(0), a.size(1), b.size(2) }, at::kFloat); // [h, n, m]
-  Afterwards afterwards;
-  afterwards.factor = factor;
-  matrixProduct(a.to(b.scalar_type()), b, y, afterwards);
+  matrixProducts(a, b, factor, y);
   return y;
 }
 

@@ -57,14 +57,9 @@ std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t elemen
 at::Tensor transposedProduct(const at::Tensor& g, const at::Tensor& weight, BufferPool& pool);
 
 /// factor * a b for each of a batch: [h, n, k] times [h, k, m] -> [h, n, m], where either has a
-/// stride of 1 along one of its last two axes. On a CPU a is brought to b's type, and what comes of
-/// bfloat16 is float32.
+/// stride of 1 along one of its last two axes.
 at::Tensor batchedProduct(
   const at::Tensor& a, const at::Tensor& b, double factor, BufferPool& pool);
-
-/// The type in which batchedProduct() wants such numbers: float32 instead of bfloat16 on a CPU
-/// without units for that.
-at::ScalarType batchedType(const at::Tensor& x);
 
 } // namespace lvlm::llava
 
