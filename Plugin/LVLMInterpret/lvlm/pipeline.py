@@ -234,8 +234,11 @@ def _cell(value):
 def rows(source, port=None):
     """A small table, the output of a source or of one of its ports, as a list of dictionaries: one a row. Its to_frame() gives a
     pandas.DataFrame."""
-    table = fetch(source, port)
-    if table is None or not table.IsA("vtkTable"):
+    with unrecorded():
+        source.UpdatePipeline()
+    kind = plain(source).GetDataInformation(source.Port if port is None else port).DataInformation.GetDataClassName()
+    table = fetch(source, port) if kind == "vtkTable" else None  # ParaView 6.1 fails to bring a trace
+    if table is None:
         return Rows()
     names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
     return Rows({name: value_of(table.GetValueByName(row, name)) for name in names} for row in range(table.GetNumberOfRows()))
