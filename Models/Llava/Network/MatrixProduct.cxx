@@ -18,13 +18,13 @@ namespace
 {
 using dnnl::memory;
 
+/// Each number of rows has code of its own, up to a quarter of a megabyte. oneDNN would keep 1024.
 constexpr int KeptProducts = 128;
 
 const dnnl::engine& cpu()
 {
   static const dnnl::engine engine = []
   {
-    // Each number of rows has code of its own, up to a quarter of a megabyte: not of a thousand.
     dnnl::set_primitive_cache_capacity(KeptProducts);
     return dnnl::engine(dnnl::engine::kind::cpu, 0);
   }();
@@ -38,8 +38,7 @@ memory::desc described(const at::Tensor& m)
   return { m.sizes().vec(), type, m.strides().vec() };
 }
 
-/// Rows and columns alone lie without gaps: oneDNN 3.7 misreads a single row [1, k] whose numbers
-/// do not, 3.12 a batch of single rows [h, 1, m].
+/// A single row or column lies without gaps: oneDNN 3.7 misreads a row [1, k] whose numbers do not.
 at::Tensor withoutGaps(const at::Tensor& m)
 {
   return m.size(-1) == 1 || m.size(-2) == 1 ? at::empty(m.sizes(), m.options()).copy_(m) : m;

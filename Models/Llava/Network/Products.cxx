@@ -212,10 +212,14 @@ at::Tensor product(const Activations& activations, const at::Tensor& weight, con
 
 std::int64_t productScratch(std::int64_t n, std::int64_t in, std::int64_t element)
 {
-  if (element > 4 || !tilesAllowed())
+  if (element > 4)
+  {
+    return 0;
+  }
+  if (!tilesAllowed())
   {
     const std::int64_t filled = (n + RowsAtATime) * in * static_cast<std::int64_t>(sizeof(float));
-    return element > 4 ? 0 : filled + ConvertedBytes;
+    return filled + ConvertedBytes;
   }
   return tileScratch({ element == 4 ? DType::F32 : DType::BF16, nullptr, n, in });
 }
