@@ -80,7 +80,8 @@ class App:
             "questions": [], "current": -1, "words": [], "token": 0, "answer": "", "asked": "",
             "tab": "attention", "layer": -1, "head": -1, "layers": 1, "heads": 1, "gallery": "map", "mode": "Exact",
             "area": [0, 0], "figure": "", "shown_tab": "", "pictures": 0, "seen": "", "patches": [], "chosen": [],
-            "fill": "Mean Color", "tool": "patches", "cover": "mean", "brush": 5, "edits": [], "canvas": "", "canvas_size": [1, 1], "second": -1, "model": self.settings["model_name"], "model_information": self.settings["model_information"]})
+            "fill": "Mean Color", "tool": "patches", "cover": "mean", "brush": 5, "edits": [], "canvas": "",
+            "canvas_size": [1, 1], "second": -1, "model": self.settings["model_name"], "model_information": self.settings["model_information"]})
 
     def readable(self, message):
         """A message for someone who knows no file of this machine: without the names of uploaded pictures."""
@@ -226,14 +227,12 @@ class App:
         with self.work.drawing():
             source = editing.asked_picture(self.trace)
             size = figures.size_of(source)
-            if painted:
-                edited = editing.edit(source, painted)
-                try:
-                    self.state.canvas = url_of(figures.picture_png(edited, CANVAS))
-                finally:
+            edited = editing.edit(source, painted) if painted else source
+            try:
+                self.state.canvas = url_of(figures.picture_png(edited, CANVAS))
+            finally:
+                if painted:
                     simple.Delete(edited)
-            else:
-                self.state.canvas = url_of(figures.picture_png(source, CANVAS))
         self.edits = self.state.edits = edits
         self.canvas_size = self.state.canvas_size = size
 

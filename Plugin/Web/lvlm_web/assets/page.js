@@ -87,13 +87,15 @@
     }, 250);
   }
 
+  // Of so many rows or columns, the one at a part of a length.
+  const at = (part, count) => Math.min(Math.max(Math.floor(part * count), 0), count - 1);
+
   // Patches: a click adds or takes away one, a rectangle adds all in it.
   let start = null;
   let before = [];
   function cell(event) {
     const patches = state().get("patches");
     const box = event.currentTarget.getBoundingClientRect();
-    const at = (part, count) => Math.min(Math.max(Math.floor(part * count), 0), count - 1);
     return [
       at((event.clientY - box.top) / box.height, patches.length),
       at((event.clientX - box.left) / box.width, patches[0].length),
@@ -144,7 +146,6 @@
   function pixel(event) {
     const [width, height] = state().get("canvas_size");
     const box = event.currentTarget.getBoundingClientRect();
-    const at = (part, count) => Math.min(Math.max(Math.floor(part * count), 0), count - 1);
     return [at((event.clientX - box.left) / box.width, width), height - 1 - at((event.clientY - box.top) / box.height, height)];
   }
   function pressStroke(event) {
