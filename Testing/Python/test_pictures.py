@@ -81,19 +81,26 @@ class Pictures(lt.TestCase):
         self.assertGreater(hot[0] - hot[2], cold[0] - cold[2] + 60)
 
     def test_cells_selected_in_the_view_are_the_patches_drawn_there(self):
-        shown = simple.LVLMAttentionMap(Input=self.trace)
-        simple.Show(shown, self.view)
-        self.screenshot("before selection")
-        step = SIZE // 4
-        # Pixels count from the bottom left: row 1, column 2 of the patches.
-        middle = (2 * step + step // 2, 2 * step + step // 2)
-        rectangle = [middle[0] - 3, middle[1] - 3, middle[0] + 3, middle[1] + 3]
-        simple.SelectSurfaceCells(Rectangle=rectangle, View=self.view)
-        selection = shown.GetSelectionInput(shown.Port)
-        self.assertIsNotNone(selection)
-        by_view = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Selection=simple.servermanager._getPyProxy(selection)))
-        by_list = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Patches=[6]))
-        np.testing.assert_array_equal(lt.column(by_view, "attention"), lt.column(by_list, "attention"))
+        """In ParaView's own representation, and in that of the presets, which frames what is selected too."""
+        for kind in ("UniformGridRepresentation", "LVLMMapRepresentation"):
+            shown = simple.LVLMAttentionMap(Input=self.trace)
+            display = simple.Show(shown, self.view, kind)
+            self.assertEqual((display.SMProxy.GetXMLName(), display.Representation), (kind, "Surface"))
+            before = self.screenshot("before selection")
+            step = SIZE // 4
+            # Pixels count from the bottom left: row 1, column 2 of the patches.
+            middle = (2 * step + step // 2, 2 * step + step // 2)
+            rectangle = [middle[0] - 3, middle[1] - 3, middle[0] + 3, middle[1] + 3]
+            simple.SelectSurfaceCells(Rectangle=rectangle, View=self.view)
+            selection = shown.GetSelectionInput(shown.Port)
+            self.assertIsNotNone(selection)
+            by_view = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Selection=simple.servermanager._getPyProxy(selection)))
+            by_list = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Patches=[6]))
+            np.testing.assert_array_equal(lt.column(by_view, "attention"), lt.column(by_list, "attention"))
+            rows, cols = np.nonzero((self.screenshot("after selection " + kind) != before).any(2))
+            box = (rows.min(), rows.max(), cols.min(), cols.max())
+            np.testing.assert_allclose(box, (step, 2 * step, 2 * step, 3 * step), atol=3)  # a frame is a few pixels thick
+            simple.Delete(shown)
 
     def test_volume_is_drawn(self):
         volume = simple.LVLMLayerVolume(Input=self.trace)

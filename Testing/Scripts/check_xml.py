@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ElementTree
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Methods of VTK's own classes.
 INHERITED = {"SetInputConnection", "AddInputConnection", "SetInputArrayToProcess", "Modified", "Update", "Write"}
+PARAVIEWS_CLASSES = {"vtkPVCompositeRepresentation"}  # that a proxy is made of without a base
 LONGEST_SHORT_HELP = 90
 
 
@@ -94,7 +95,7 @@ def proxy_offences(where, proxy, proxies, known):
             yield "%s: no help text" % where
     class_name = proxy.get("class")
     ours = class_name in known
-    if class_name and not ours and not proxy.get("base_proxyname"):
+    if class_name and not ours and class_name not in PARAVIEWS_CLASSES and not proxy.get("base_proxyname"):
         yield "%s: no header of class %s" % (where, class_name)
     properties = inherited(proxy, proxies)
     names = set()

@@ -30,8 +30,7 @@ def _show(preset, patched, other, positions):
     squares = pipeline.attach(
         patched, "Glyph", "Places as squares (%s)" % pipeline.name_of(patched), GlyphType="Box", GlyphMode="All Points",
         OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"], ScaleFactor=0.94)
-    shown = simple.Show(squares, chart)
-    shown.Representation = "Surface"
+    shown = views.show_squares(squares, chart)
     views.color(shown, chart, "POINTS", "restored", "Restored part of the probability", low=0, high=1)
     count, places, _ = (n + 1 for n in patched.GetDataInformation().DataInformation.GetExtent()[1::2])
     show_axes(chart, "Layer", count, "Place", places)

@@ -112,8 +112,7 @@ def show_heads(trace=None, token=None):
     squares = pipeline.attach(
         summary, "Glyph", "Heads as squares (%s)" % preset.name, part=True, GlyphType="Box", GlyphMode="All Points",
         OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"], ScaleFactor=0.94)
-    shown = simple.Show(squares, chart)
-    shown.Representation = "Surface"
+    shown = views.show_squares(squares, chart)
     views.color(shown, chart, "POINTS", "attention", views.legend_of(summary))
     layers, heads, _ = pipeline.fetch(summary).GetDimensions()
     show_axes(chart, "Layer", layers, "Head", heads)
@@ -176,7 +175,7 @@ def show_stack(preset, volume, shown, view, array):
     views.color(shown, view, "POINTS", array, views.legend_of(volume))
     views.ramp(shown, [(0, 0), (0.25, 0), (0.5, 0.3), (1, 1)])  # no fog where little is
     shown.ScalarOpacityUnitDistance = 6
-    outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % pipeline.name_of(volume), part=True), view)
+    outline = simple.Show(pipeline.attach(volume, "Outline", "Frame (%s)" % pipeline.name_of(volume), part=True), view, "LVLMShapesRepresentation")
     shown.Scale = outline.Scale = [1, 1, DEPTH]
     outline.AmbientColor = outline.DiffuseColor = [0.55, 0.55, 0.6]
     width, height = views.picture_size(preset.trace)
@@ -247,8 +246,7 @@ def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attentio
     tab = preset.open_tab()
     left, right = tab.columns(0, 0.68, 0.32)
     view = tab.view(left)
-    shown = simple.Show(gallery, view)
-    shown.Representation = "Surface"
+    shown = views.show_squares(gallery, view)
     views.color(shown, view, "CELLS", of.lower(), views.legend_of(gallery))
     labels = simple.OutputPort(gallery, 2)
     views.show_shapes(labels, view)
@@ -278,8 +276,7 @@ def show_matrix(trace=None, token=None, words=False):
     text = tab.view(above, shapes=True)
     lines = show_coloured_words(preset, text, gallery, of, width=1600)
     view = tab.view(below)
-    shown = simple.Show(matrix, view)
-    shown.Representation = "Surface"
+    shown = views.show_squares(matrix, view)
     views.color(shown, view, "CELLS", "attention", views.legend_of(matrix))
     labels = simple.OutputPort(matrix, 2)
     views.show_shapes(labels, view)

@@ -235,8 +235,7 @@ def show_map(source, view, array, legend=None, low=None, high=None, preset=HEAT,
     legend: default: what the output says of itself.
     """
     legend = legend_of(source) if legend is None else legend
-    shown = simple.Show(source, view)
-    shown.Representation = "Surface"
+    shown = show_squares(source, view)
     lift(shown, 0.5)
     color(shown, view, "CELLS", array, legend, low, high, preset)
     shown.LookupTable.EnableOpacityMapping = 1
@@ -244,6 +243,11 @@ def show_map(source, view, array, legend=None, low=None, high=None, preset=HEAT,
     if scale is not None:
         shown.LookupTable.SMProxy.SetAnnotation(SCALE, scale)
     return shown
+
+
+def show_squares(source, view):
+    """A map or a table as squares, which can be selected."""
+    return simple.Show(source, view, "LVLMMapRepresentation")
 
 
 def ramp(shown, stops):
@@ -265,7 +269,6 @@ def color(shown, view, association, array, legend, low=None, high=None, preset=H
         shown.RescaleTransferFunctionToDataRange(False, True)
     else:
         colors.RescaleTransferFunction(low, high)
-        shown.OpacityTransferFunction.RescaleTransferFunction(low, high)
     bar = simple.GetScalarBar(colors, view)
     bar.Title = legend
     bar.ComponentTitle = ""
@@ -282,8 +285,6 @@ def color(shown, view, association, array, legend, low=None, high=None, preset=H
     return colors
 
 
-
-
 def fit_picture(view, trace, lines=2, size=TITLE_SIZE, hang=False):
     """Fits the picture between a caption and the colour legend."""
     width, height = picture_size(trace)
@@ -292,8 +293,7 @@ def fit_picture(view, trace, lines=2, size=TITLE_SIZE, hang=False):
 
 def show_shapes(shapes, view):
     """Bars or a graph in their own colours."""
-    shown = simple.Show(shapes, view)
-    shown.Representation = "Surface"
+    shown = simple.Show(shapes, view, "LVLMShapesRepresentation")
     simple.ColorBy(shown, ("CELLS", "color"))
     shown.MapScalars = 0
     shown.Ambient, shown.Diffuse = 1, 0  # also where the view has lights

@@ -5,7 +5,8 @@
       BUILD/lib/LVLMInterpret/LVLMInterpret.so BUILD/Testing/Gui/liblvlmGuiDriver.so
 
 On the embedded model, an X server in software. Prints a row a preset: seconds by the clock, seconds of processor time (all
-threads, Mesa's included), and how often views were drawn.
+threads, Mesa's included), and how often views were drawn. The last row is a tab of five views with a map, a legend and a line of
+text each, as many as Relevancy has, made by ParaView's own calls.
 """
 import os
 import pathlib
@@ -54,6 +55,30 @@ def presets():
         timed(name, lambda action="actionLVLM" + name: gui.press(action))
 
 
+def five_views():
+    layout = simple.CreateLayout("ParaView alone")
+    cells = [0]
+    for _ in range(4):
+        cell = cells.pop(0)
+        layout.SplitHorizontal(cell, 0.5)
+        cells += [2 * cell + 1, 2 * cell + 2]
+    picture = simple.Wavelet(WholeExtent=[0, 24, 0, 24, 0, 0])
+    text = simple.Text(Text="Where the model looked")
+    for cell in cells:
+        view = simple.CreateRenderView()
+        layout.AssignView(cell, view)
+        shown = simple.Show(picture, view)
+        shown.Representation = "Surface"
+        simple.ColorBy(shown, ("POINTS", "RTData"), separate=True)
+        shown.SetScalarBarVisibility(view, True)
+        simple.Show(text, view)
+        simple.Render(view)
+
+
+def paraview_alone():
+    timed("five views", five_views)
+
+
 def state_file():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "session.pvsm")
@@ -64,4 +89,4 @@ def state_file():
 
 
 if __name__ == "__main__":
-    gui.main(presets, state_file)
+    gui.main(presets, state_file, paraview_alone)
