@@ -139,6 +139,19 @@ double largestOf(const std::vector<lvlm::Bar>& bars)
   return largest;
 }
 
+/// A text is read in the answer's order, however its table is sorted.
+void sortAsAnswered(std::vector<lvlm::Bar>& bars, vtkTable* table)
+{
+  auto* indices = vtkDataArray::SafeDownCast(table->GetColumnByName("answer_index"));
+  if (!indices)
+  {
+    return;
+  }
+  std::stable_sort(bars.begin(), bars.end(),
+    [indices](const lvlm::Bar& a, const lvlm::Bar& b)
+    { return indices->GetComponent(a.row, 0) < indices->GetComponent(b.row, 0); });
+}
+
 void keepLargest(std::vector<lvlm::Bar>& bars, std::size_t room)
 {
   std::stable_sort(bars.begin(), bars.end(),
@@ -207,6 +220,7 @@ int vtkLVLMBars::RequestData(
       }
       if (this->Arrangement == TEXT)
       {
+        sortAsAnswered(bars, table);
         lvlm::drawWords(bars,
           { this->MaximumBars, this->FullScale > 0 ? this->FullScale : largestOf(bars),
             this->Percent, "", lvlm::inkOf(this->TextColor, this->BackgroundColor) },

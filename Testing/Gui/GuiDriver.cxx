@@ -220,7 +220,8 @@ namespace
 void focus(QWidget* widget)
 {
   widget->window()->activateWindow();
-  QTest::qWaitForWindowActive(widget->window(), 1000);
+  (void)QTest::qWaitForWindowActive(
+    widget->window(), 1000); // a window behind another one need not become it
   widget->setFocus();
 }
 }

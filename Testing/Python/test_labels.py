@@ -192,6 +192,18 @@ class Labels(lt.TestCase):
         with self.assertRaises(self.lvlm.Error):
             self.lvlm.show_gallery(self.trace, of="Relevancy")
 
+    def test_words_above_their_gallery_read_as_the_answer_does(self):
+        """Also where the gallery is sorted."""
+        for order in ("Index", "ImageShare"):
+            self.lvlm.show_gallery(self.trace, by="AnswerTokens", order=order)
+            words = next(s for s in simple.GetSources().values() if s.GetXMLName() == "LVLMBars" and s.Arrangement == "Text")
+            drawn = lt.fetch(words)
+            tokens = lt.array(drawn.GetCellData().GetArray("answer_index"))
+            places = {token: drawn.GetCell(int(np.argmax(tokens == token))).GetBounds() for token in range(self.data.T)}  # a token's box comes first
+            self.assertEqual(sorted(places, key=lambda token: (-round(places[token][2]), places[token][0])), list(range(self.data.T)), order)
+        shares = lt.column(lt.fetch(only("LVLMMapGallery"), 1), "answer_index")
+        self.assertNotEqual(list(shares), sorted(shares))  # so there was something to put in order
+
     def test_relevancy_says_what_each_map_is_worth(self):
         self.lvlm.show_relevancy(self.trace, token=2)
         relevancy = only("LVLMRelevancy")

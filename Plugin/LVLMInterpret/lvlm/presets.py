@@ -244,7 +244,12 @@ def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attentio
     preset = Preset(title, trace, token)
     gallery = preset.filter("LVLMMapGallery", title, "the gallery", By=by, Of=of, Order=order, **preset.choice, **best)
     tab = preset.open_tab()
-    left, right = tab.columns(0, 0.68, 0.32)
+    below, text = 0, None
+    if by == "AnswerTokens":
+        above, below = tab.rows(0, 0.18, 0.82)
+        text = tab.view(above, shapes=True)
+        lines = show_coloured_words(preset, text, gallery, of.lower(), width=1600)
+    left, right = tab.columns(below, 0.68, 0.32)
     view = tab.view(left)
     shown = views.show_squares(gallery, view)
     views.color(shown, view, "CELLS", of.lower(), views.legend_of(gallery))
@@ -259,6 +264,8 @@ def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attentio
     extent, above = (source.GetDataInformation().GetBounds() for source in (gallery, updated(labels)))
     views.fit(view, (extent[0], extent[1], extent[2], above[3]), views.caption_height(2), views.LEGEND_HEIGHT)
     views.fit_bars(chart, bars, 1)
+    if text is not None:
+        views.fit_bars(text, lines, 1)
     return tab.finish(gallery)
 
 
@@ -319,7 +326,7 @@ def _relevancy_gallery(trace):
 def shares_of(trace):
     """A gallery of the answer's tokens, whose table says how much of each comes from the picture, and of what; see picture_shares()."""
     known = _relevancy_gallery(trace)
-    if known is not None and known.Order == "Index":
+    if known is not None:
         return known, "relevancy"
     name = "Shares of the picture (%s)" % pipeline.name_of(trace)
     gallery = pipeline.attach(trace, "LVLMMapGallery", name, part=True, By="AnswerTokens", Of="Attention")
