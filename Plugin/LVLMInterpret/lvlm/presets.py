@@ -246,7 +246,7 @@ def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attentio
     tab = preset.open_tab()
     below, text = 0, None
     if by == "AnswerTokens":
-        above, below = tab.rows(0, 0.18, 0.82)
+        above, below = tab.rows(0, 0.2, 0.8)
         text = tab.view(above, shapes=True)
         lines = show_coloured_words(preset, text, gallery, of.lower(), width=1600)
     left, right = tab.columns(below, 0.68, 0.32)
@@ -265,7 +265,7 @@ def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attentio
     views.fit(view, (extent[0], extent[1], extent[2], above[3]), views.caption_height(2), views.LEGEND_HEIGHT)
     views.fit_bars(chart, bars, 1)
     if text is not None:
-        views.fit_bars(text, lines, 1)
+        fit_words(text, lines)
     return tab.finish(gallery)
 
 
@@ -292,7 +292,7 @@ def show_matrix(trace=None, token=None, words=False):
     tab.size()
     squares, words_around = (updated(source).GetDataInformation().GetBounds() for source in (matrix, labels))
     views.fit(view, (words_around[0], squares[1], squares[2], words_around[3]), views.caption_height(1), views.LEGEND_HEIGHT)
-    views.fit_bars(text, lines, 1)
+    fit_words(text, lines)
     return tab.finish(matrix)
 
 
@@ -340,6 +340,11 @@ def show_coloured_words(preset, view, gallery, of, width):
                             Labels="label", Values="image_share", FullScale=1, MaximumBars=WORD_LINES)
     preset.caption(view, "What comes from the picture: its share of each token\u2019s %s, from pale (nothing) to blue (all)" % of, width=width)
     return lines
+
+
+def fit_words(view, lines):
+    """Their view is low: in a window of 1000 pixels there are 90, of which the caption takes 38."""
+    views.fit(view, updated(lines).GetDataInformation().GetBounds()[:4], views.caption_height(1), margin=3, hang=True)
 
 
 def updated(port):
