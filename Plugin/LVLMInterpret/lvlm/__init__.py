@@ -8,6 +8,8 @@
 Every function that takes a trace takes None as well: the trace of the active source, else the newest. Errors are lvlm.Error,
 with a message that names what is wrong.
 """
+__version__ = "@LVLM_VERSION@"  # of the plugin; filled in when it is compiled into it
+
 from . import notebook
 from .causal_test import test_causality
 from .comparison import compare

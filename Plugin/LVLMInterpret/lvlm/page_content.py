@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 from paraview import servermanager
 
-from . import pictures, pipeline, traces
+from . import __version__, pictures, pipeline, traces
 from .errors import Error
 from .page_maps import Chunks, TraceMaps, add_layers_and_heads, relevancy_filter, relevancy_maps
 
@@ -45,7 +45,7 @@ def _texts(trace, words, first, maps, room):
     height, width, _ = pixels.shape
     left, right, low, high = maps.bounds
     plain = {"question": traces.question(trace), "answer": traces.answer(trace), "model": traces.model(trace),
-             "saved": time.strftime("%Y-%m-%d %H:%M"), "version": _version(), "first": _shown(words[first])}
+             "saved": time.strftime("%Y-%m-%d %H:%M"), "version": __version__, "first": _shown(words[first])}
     texts = {name: html.escape(text) for name, text in plain.items()}
     texts.update(width=str(width), height=str(height), contents="", picture=pictures.data_url(pixels, PICTURE_PART * room),
                  still=pictures.data_url(pictures.heat_picture(trace, first)),
@@ -64,13 +64,6 @@ def _table_row(index, word):
     others = ", ".join("<bdi>%s</bdi> %s" % (html.escape(text.strip() or "\u00b7"), percent(p)) for text, p in word["others"])
     return "<tr><td>%d</td><td><bdi>%s</bdi></td><td>%s</td><td>%s</td></tr>" % (
         index, html.escape(_shown(word)), percent(word["p"]), others)
-
-
-def _version():
-    """The plugin's."""
-    plugins = servermanager.vtkSMProxyManager.GetProxyManager().GetPluginManager().GetLocalInformation()
-    return next((plugins.GetPluginVersion(at) for at in range(plugins.GetNumberOfPlugins())
-                 if plugins.GetPluginName(at) == "LVLMInterpret"), "")
 
 
 def _add_basics(chunks, maps, words, relevancy):
