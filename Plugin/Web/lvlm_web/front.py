@@ -174,8 +174,8 @@ class Front:
     def _tell_address(self, port):
         host = self.options.shown_host
         token = "?token=" + self.options.token if self.options.token else ""
-        print("LVLM-Interpret is at http://%s:%d/%s" % ("[%s]" % host if ":" in host else host, port, token), flush=True)
-        print("Ctrl+C ends it.", flush=True)
+        text = "LVLM-Interpret is at http://%s:%d/%s\nCtrl+C ends it.\n" % ("[%s]" % host if ":" in host else host, port, token)
+        os.write(1, text.encode())  # pvpython 5.13's own standard output keeps, in a pipe or a file, what it is told to flush
 
 
 def main(arguments):
