@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tabs of the module `lvlm` as a whole: what belongs to them, what goes with them, how their views fit."""
+import collections
+import unittest.mock
+
 import lvlm_testing as lt
 import test_module
 from paraview import simple
@@ -36,6 +39,25 @@ class Tabs(test_module.ModuleTest):
         shown = simple.GetViewsInLayout(self.lvlm.show_attention(self.trace))  # each with a caption
         captions = [source.SMProxy for source in simple.GetSources().values() if source.GetXMLName() == "LVLMCaption"]
         self.assertEqual((len(captions), [caption for caption in captions if caption in lost]), (len(shown), []))
+
+    def test_opening_a_tab_computes_nothing_twice(self):
+        """Once for the tab and once more for its views, as it was for filters that follow the time."""
+        runs = collections.Counter()
+        register = self.lvlm.pipeline.register
+
+        def counted(name, kind, *arguments, **properties):
+            made = register(name, kind, *arguments, **properties)
+            made.GetClientSideObject().AddObserver("StartEvent", lambda source, _: runs.update([(kind, source)]))
+            return made
+        with unittest.mock.patch.object(self.lvlm.pipeline, "register", counted):
+            for time in (0, 2):
+                simple.GetAnimationScene().AnimationTime = time
+                for name in ("show_attention", "show_heads", "show_gallery", "show_layers", "show_matrix"):
+                    runs.clear()
+                    trace = self.reader(self.data, name="%s%d.lvlm" % (name, time))
+                    getattr(self.lvlm, name)(trace)
+                    self.assertEqual({kind: count for (kind, _), count in runs.items() if count > 1}, {}, name)
+                    self.assertGreater(len(runs), 2)
 
     def test_what_serves_a_view_alone_is_marked_as_its_part(self):
         self.lvlm.show_attention(self.trace)

@@ -77,7 +77,7 @@ def selected_patches(trace=None):
 
 def _patches_in(map_port, selection):
     with pipeline.temporary("ExtractSelection", Input=map_port, Selection=selection) as extract:
-        extract.UpdatePipeline()
+        pipeline.compute(extract)
         data = pipeline.fetch(extract)
     leaves = [data] if data.IsA("vtkDataSet") else [data.GetBlock(i) for i in range(data.GetNumberOfBlocks())]
     arrays = [leaf.GetCellData().GetArray("patch") for leaf in leaves if leaf is not None]
@@ -114,7 +114,7 @@ def crop_and_ask(trace, x0, x1, y0, y1, question=None):
     """
     trace = traces.resolve(trace)
     picture = asked_picture(trace)
-    picture.UpdatePipeline()
+    pipeline.compute(picture)
     extent = pipeline.plain(picture).GetDataInformation(picture.Port).DataInformation.GetExtent()
     for name, low, high, first, last in (("x", x0, x1, extent[0], extent[1]), ("y", y0, y1, extent[2], extent[3])):
         if not first <= low <= high <= last:

@@ -186,13 +186,19 @@ def first_line(messages):
     return "see ParaView's messages"
 
 
+def compute(source):
+    """Runs the pipeline up to the source, at the time of the views: for another one they would have all of it computed again."""
+    source.UpdatePipeline(simple.GetTimeKeeper().Time)
+    return source
+
+
 def update(source, what, port=0, again=False):
     """Runs the pipeline up to the source. Raises Error when that gives nothing. again: even if it has run, to hear what it says."""
     vtk_object = plain(source).GetClientSideObject()
     if again and vtk_object is not None:
         vtk_object.Modified()
     with reported_errors(plain(source)) as messages:
-        source.UpdatePipeline()
+        compute(source)
         source.UpdatePipelineInformation()
     information = plain(source).GetDataInformation(port).DataInformation
     if vtk_object is not None and vtk_object.GetAbortExecute():
@@ -235,7 +241,7 @@ def rows(source, port=None):
     """A small table, the output of a source or of one of its ports, as a list of dictionaries: one a row. Its to_frame() gives a
     pandas.DataFrame."""
     with unrecorded():
-        source.UpdatePipeline()
+        compute(source)
     kind = plain(source).GetDataInformation(source.Port if port is None else port).DataInformation.GetDataClassName()
     table = fetch(source, port) if kind == "vtkTable" else None  # ParaView 6.1 fails to bring a trace
     if table is None:

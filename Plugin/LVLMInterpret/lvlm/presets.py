@@ -261,7 +261,7 @@ def show_gallery(trace=None, token=None, by="Heads", order="Index", of="Attentio
                            Values="image_share", FullScale=1, MaximumBars=16, Order="Table" if order == "Localization" else "Descending")
     preset.caption(chart, "The picture's share of the %s" % of.lower(), width=512)
     tab.size()
-    extent, above = (source.GetDataInformation().GetBounds() for source in (gallery, updated(labels)))
+    extent, above = (source.GetDataInformation().GetBounds() for source in (gallery, pipeline.compute(labels)))
     views.fit(view, (extent[0], extent[1], extent[2], above[3]), views.caption_height(2), views.LEGEND_HEIGHT)
     views.fit_bars(chart, bars, 1)
     if text is not None:
@@ -290,7 +290,7 @@ def show_matrix(trace=None, token=None, words=False):
     preset.caption(view, "How much each %s of the answer (rows) looks at what comes before it (columns): {heads}"
                    % ("word" if words else "token"), about=matrix)
     tab.size()
-    squares, words_around = (updated(source).GetDataInformation().GetBounds() for source in (matrix, labels))
+    squares, words_around = (pipeline.compute(source).GetDataInformation().GetBounds() for source in (matrix, labels))
     views.fit(view, (words_around[0], squares[1], squares[2], words_around[3]), views.caption_height(1), views.LEGEND_HEIGHT)
     fit_words(text, lines)
     return tab.finish(matrix)
@@ -344,10 +344,4 @@ def show_coloured_words(preset, view, gallery, of, width):
 
 def fit_words(view, lines):
     """Their view is low: in a window of 1000 pixels there are 90, of which the caption takes 38."""
-    views.fit(view, updated(lines).GetDataInformation().GetBounds()[:4], views.caption_height(1), margin=3, hang=True)
-
-
-def updated(port):
-    """An output that has run."""
-    port.UpdatePipeline()
-    return port
+    views.fit(view, pipeline.compute(lines).GetDataInformation().GetBounds()[:4], views.caption_height(1), margin=3, hang=True)

@@ -117,7 +117,7 @@ def pick(x, y, view=None):
         return None, {}
     selection = servermanager._getPyProxy(selections.GetItemAsObject(0))
     with pipeline.temporary("ExtractSelection", Input=source, Selection=selection) as extract:
-        extract.UpdatePipeline()
+        pipeline.compute(extract)
         data = pipeline.fetch(extract)
     leaf = data if data.IsA("vtkDataSet") else next((data.GetBlock(i) for i in range(data.GetNumberOfBlocks()) if data.GetBlock(i)), None)
     return (source, _numbers(leaf)) if leaf is not None and leaf.GetNumberOfCells() else (None, {})

@@ -205,7 +205,7 @@ def show_picture(trace, view, opacity=1.0, gray=False, under=None):
 def picture_size(trace):
     """Width and height of what the model saw, in pixels."""
     picture = picture_of(trace)
-    picture.UpdatePipeline()
+    pipeline.compute(picture)
     width, height, _ = picture.GetDataInformation().DataInformation.GetExtent()[1::2]
     return width + 1, height + 1
 
@@ -308,7 +308,7 @@ def show_bars(table, view, name, **properties):
 
 
 def fit_bars(view, bars, lines, size=TITLE_SIZE):
-    bars.UpdatePipeline()
+    pipeline.compute(bars)
     fit(view, bars.GetDataInformation().GetBounds()[:4], caption_height(lines, size), margin=2 * MARGIN, hang=True)
 
 

@@ -121,14 +121,14 @@ def patches(trace):
 
 def size_of(source):
     """Width and height of a picture of the pipeline."""
-    source.UpdatePipeline()
+    pipeline.compute(source)
     x0, x1, y0, y1 = pipeline.plain(source).GetDataInformation(source.Port).DataInformation.GetExtent()[:4]
     return [x1 - x0 + 1, y1 - y0 + 1]
 
 
 def picture_png(source, longest=None):
     """A picture of the pipeline, made smaller where its longer side has more pixels."""
-    source.UpdatePipeline()
+    pipeline.compute(source)
     image = pipeline.fetch(source)
     width, height, _ = image.GetDimensions()
     if longest is not None and max(width, height) > longest:
