@@ -60,6 +60,26 @@ void spreadAskedTime(vtkInformation* request, vtkInformationVector* outputs)
   }
 }
 
+/// The executive has passed the trace's time on, which is that of its first reading. The outputs
+/// are of the time that was asked for, or of all times: with another one there, VTK 9.6 takes them
+/// for right when that time comes again.
+void stampTime(vtkInformationVector* outputs)
+{
+  for (int port = 0; port < outputs->GetNumberOfInformationObjects(); ++port)
+  {
+    vtkInformation* outInfo = outputs->GetInformationObject(port);
+    vtkInformation* made = vtkDataObject::GetData(outInfo)->GetInformation();
+    if (outInfo->Has(Pipeline::TIME_STEPS()) && outInfo->Has(Pipeline::UPDATE_TIME_STEP()))
+    {
+      made->Set(vtkDataObject::DATA_TIME_STEP(), outInfo->Get(Pipeline::UPDATE_TIME_STEP()));
+    }
+    else
+    {
+      made->Remove(vtkDataObject::DATA_TIME_STEP());
+    }
+  }
+}
+
 /// The executive has passed the trace's words on. They are the trace's own: in every tool tip over
 /// a map they would hide what the patch says.
 void dropWordsOf(vtkDataObject* trace, vtkInformationVector* outputs)
@@ -303,6 +323,7 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
     // Outputs that stayed empty are asked for again, for every view of each of them: the message
     // has been given.
     lvlm::emptyOutputs(outputs);
+    stampTime(outputs);
     return 1;
   }
   const int good = lvlm::guarded(this, outputs,
@@ -324,6 +345,7 @@ int vtkLVLMTraceFilter::RequestData(vtkInformationVector** inputs, vtkInformatio
       this->Results->give(outputs, *this->Ranks);
     });
   this->Failed = good ? std::vector<vtkMTimeType>() : attempt;
+  stampTime(outputs);
   // Empty outputs take the place of the maps that were on the screen; after a 0 these would stay.
   return 1;
 }

@@ -135,11 +135,12 @@ class Pictures(lt.TestCase):
         scene = simple.GetAnimationScene()
         scene.UpdateAnimationUsingDataTimeSteps()
         self.assertEqual(list(simple.GetTimeKeeper().TimestepValues), [0, 1, 2, 3, 4])
-        for token in range(self.data.T):
+        for token in (*range(self.data.T), 0, 3, 0):  # and back to that at which the trace was read
             scene.AnimationTime = token
             simple.Render(self.view)
-            values = lt.grid_cells(shown.GetClientSideObject().GetOutputDataObject(0))
-            self.assertEqual(int(values.argmax()), token)
+            output = shown.GetClientSideObject().GetOutputDataObject(0)
+            self.assertEqual(int(lt.grid_cells(output).argmax()), token)
+            self.assertEqual(output.GetInformation().Get(output.DATA_TIME_STEP()), token)
 
 
 if __name__ == "__main__":
