@@ -13,6 +13,7 @@
 #include "vtkSMPropertyHelper.h"
 #include "vtkSMSessionProxyManager.h"
 #include "vtkSMSourceProxy.h"
+#include "vtkSelectionNode.h"
 #include "vtkSmartPointer.h"
 
 namespace
@@ -35,6 +36,22 @@ vtkSmartPointer<vtkSMSourceProxy> copyOf(vtkSMProxy* selection)
   }
   return copy;
 }
+
+/// Corners of patches belong to several of them: no filter takes a selection of points.
+bool isOfPoints(vtkSMProxy* selection)
+{
+  const vtkSMPropertyHelper inputs(selection, "Input", true);
+  for (unsigned int i = 0; i < inputs.GetNumberOfElements(); ++i)
+  {
+    vtkSMProxy* input = inputs.GetAsProxy(i);
+    if (input && input->GetProperty("FieldType") &&
+      vtkSMPropertyHelper(input, "FieldType").GetAsInt() == vtkSelectionNode::POINT)
+    {
+      return true;
+    }
+  }
+  return false;
+}
 }
 
 pqLVLMSelection::pqLVLMSelection(QObject* parent) : Superclass(parent)
@@ -50,7 +67,7 @@ pqLVLMSelection::~pqLVLMSelection() = default;
 void pqLVLMSelection::takeSelection()
 {
   pqOutputPort* map = lvlm::selectedMap();
-  if (!map)
+  if (!map || isOfPoints(map->getSelectionInput()))
   {
     return; // a cleared selection leaves what was looked at
   }

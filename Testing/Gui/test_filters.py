@@ -163,8 +163,8 @@ class Map:
         unit_x, unit_y = 112 / data.cols, 84 / data.rows  # of a patch
         return (width / 2 + ((col + 0.5) * unit_x - x) * pixels, height / 2 - (84 - (row + 0.5) * unit_y - y) * pixels)
 
-    def select(self, first, last):
-        gui.trigger("actionSelectSurfaceCells", self.frame)
+    def select(self, first, last, what="Cells"):
+        gui.trigger("actionSelectSurface" + what, self.frame)
         gui.drag(self.viewport, self.pixel(*first), self.pixel(*last))
         gui.wait(300)
 
@@ -215,6 +215,9 @@ def patches_are_selected_on_the_map():
         table = lt.fetch(patches)
         np.testing.assert_allclose(lt.column(table, "attention"), np.mean([attention[:, r, c] for r, c in inside], axis=0), rtol=1e-5)
     gui.equal(gui.enabled("actionLVLMWithout"), True, "with one")
+    shown.select((2, 2), (3, 4), "Points")  # of no use here, and no error
+    np.testing.assert_array_equal(lt.column(lt.fetch(patches), "attention"), lt.column(table, "attention"))
+    shown.select((5, 7), (4, 5))
     gui.picture("patches")
 
 

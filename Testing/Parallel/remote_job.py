@@ -96,6 +96,8 @@ def page():
     import lvlm
     trace = simple.LVLMTraceReader(FileName=path("small.lvlm"))
     lvlm.save_page(trace, path("remote-%d.html" % servermanager.ActiveConnection.GetNumberOfDataPartitions()))
+    chart = simple.GetViewsInLayout(lvlm.show_heads(trace))[0]
+    say("axes of layers %s and heads %s" % (list(chart.AxesGrid.XAxisLabels), list(chart.AxesGrid.YAxisLabels)))
     say("done")
 
 

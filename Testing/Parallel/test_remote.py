@@ -157,6 +157,7 @@ class Recorded(RemoteCase):
             output = self.finish(start_client(port, "page", self.folder, LVLM_CLIENT_PLUGIN=lt.PLUGIN))
             self.assertIn("connected to %d ranks" % ranks, output)
             self.assertEqual(self.without_date("remote-%d.html" % ranks), expected)
+            self.assertIn("axes of layers [0.0, 1.0, 2.0, 3.0] and heads [0.0, 1.0]", output)
 
     def without_date(self, name):
         with open(self.path(name), encoding="utf-8") as file:

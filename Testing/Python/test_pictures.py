@@ -14,6 +14,10 @@ from paraview import simple
 SIZE = 280
 
 
+def shown_as(setting):
+    return list(setting) if hasattr(setting, "__len__") and not isinstance(setting, str) else setting.GetData()
+
+
 class Pictures(lt.TestCase):
     def setUp(self):
         super().setUp()
@@ -81,11 +85,18 @@ class Pictures(lt.TestCase):
         self.assertGreater(hot[0] - hot[2], cold[0] - cold[2] + 60)
 
     def test_cells_selected_in_the_view_are_the_patches_drawn_there(self):
-        """In ParaView's own representation, and in that of the presets, which frames what is selected too."""
+        """In ParaView's own representation, and in that of the presets, which frames and labels what is selected in the same way."""
+        palette = simple.GetSettingsProxy("ColorPalette").SMProxy
+        color = palette.GetProperty("SelectionColor")
+        self.addCleanup(color.SetElements3, *map(color.GetElement, range(3)))
+        color.SetElements3(0, 1, 0)
+        palette.UpdateVTKObjects()
+        settings = {}
         for kind in ("UniformGridRepresentation", "LVLMMapRepresentation"):
             shown = simple.LVLMAttentionMap(Input=self.trace)
             display = simple.Show(shown, self.view, kind)
             self.assertEqual((display.SMProxy.GetXMLName(), display.Representation), (kind, "Surface"))
+            settings[kind] = {name: shown_as(display.GetProperty(name)) for name in display.ListProperties() if name.startswith("Selection") and name != "Selection"}
             before = self.screenshot("before selection")
             step = SIZE // 4
             # Pixels count from the bottom left: row 1, column 2 of the patches.
@@ -97,10 +108,13 @@ class Pictures(lt.TestCase):
             by_view = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Selection=simple.servermanager._getPyProxy(selection)))
             by_list = lt.fetch(simple.LVLMPatchAttention(Input=self.trace, Patches=[6]))
             np.testing.assert_array_equal(lt.column(by_view, "attention"), lt.column(by_list, "attention"))
-            rows, cols = np.nonzero((self.screenshot("after selection " + kind) != before).any(2))
+            after = self.screenshot("after selection " + kind)
+            self.assertGreater((after == (0, 255, 0)).all(2).sum(), step)
+            rows, cols = np.nonzero((after != before).any(2))
             box = (rows.min(), rows.max(), cols.min(), cols.max())
             np.testing.assert_allclose(box, (step, 2 * step, 2 * step, 3 * step), atol=3)  # a frame is a few pixels thick
             simple.Delete(shown)
+        self.assertEqual(*settings.values())
 
     def test_volume_is_drawn(self):
         volume = simple.LVLMLayerVolume(Input=self.trace)

@@ -32,7 +32,7 @@ def _show(preset, patched, other, positions):
         OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"], ScaleFactor=0.94)
     shown = views.show_squares(squares, chart)
     views.color(shown, chart, "POINTS", "restored", "Restored part of the probability", low=0, high=1)
-    count, places, _ = (n + 1 for n in patched.GetDataInformation().DataInformation.GetExtent()[1::2])
+    count, places, _ = pipeline.counts(patched)
     show_axes(chart, "Layer", count, "Place", places)
     preset.caption(chart, "Where \u201c{token}\u201d is carried: clean states put in, layer by place\nQ: {question}   A: {answer}", width=800)
     above, below = tab.rows(right, 0.5, 0.5)

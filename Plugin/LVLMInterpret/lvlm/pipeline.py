@@ -272,6 +272,12 @@ def unrecorded():
         builder.SetIgnoreAllChanges(before)
 
 
+def counts(source):
+    """Points along x, y and z of an image that has been computed, over the pieces of all ranks."""
+    extent = plain(source).GetDataInformation(source.Port).DataInformation.GetExtent()
+    return [last - first + 1 for first, last in zip(extent[::2], extent[1::2])]
+
+
 def fetch(source, port=None):
     """The data of a source's output, or of one of its ports, on the client."""
     with unrecorded():

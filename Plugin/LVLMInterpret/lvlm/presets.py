@@ -114,7 +114,7 @@ def show_heads(trace=None, token=None):
         OrientationArray=["POINTS", "No orientation array"], ScaleArray=["POINTS", "No scale array"], ScaleFactor=0.94)
     shown = views.show_squares(squares, chart)
     views.color(shown, chart, "POINTS", "attention", views.legend_of(summary))
-    layers, heads, _ = pipeline.fetch(summary).GetDimensions()
+    layers, heads, _ = pipeline.counts(summary)
     show_axes(chart, "Layer", layers, "Head", heads)
     preset.caption(chart, "Which heads look at {source} for \u201c{token}\u201d{late}\n" + QUESTION, width=800, about=summary)
     view = tab.view(right)

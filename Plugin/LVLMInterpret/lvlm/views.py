@@ -204,10 +204,7 @@ def show_picture(trace, view, opacity=1.0, gray=False, under=None):
 
 def picture_size(trace):
     """Width and height of what the model saw, in pixels."""
-    picture = picture_of(trace)
-    pipeline.compute(picture)
-    width, height, _ = picture.GetDataInformation().DataInformation.GetExtent()[1::2]
-    return width + 1, height + 1
+    return tuple(pipeline.counts(pipeline.compute(picture_of(trace)))[:2])
 
 
 def lift(shown, height):

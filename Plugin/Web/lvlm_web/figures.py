@@ -105,7 +105,7 @@ def layers_and_heads(trace):
     """How many layers the trace's attention has, and heads each."""
     with pipeline.temporary("LVLMHeadSummary", Input=trace) as summary:
         pipeline.update(summary, "the layers and heads")
-        layers, heads, _ = pipeline.fetch(summary).GetDimensions()
+        layers, heads, _ = pipeline.counts(summary)
     return layers, heads
 
 
@@ -121,9 +121,7 @@ def patches(trace):
 
 def size_of(source):
     """Width and height of a picture of the pipeline."""
-    pipeline.compute(source)
-    x0, x1, y0, y1 = pipeline.plain(source).GetDataInformation(source.Port).DataInformation.GetExtent()[:4]
-    return [x1 - x0 + 1, y1 - y0 + 1]
+    return pipeline.counts(pipeline.compute(source))[:2]
 
 
 def picture_png(source, longest=None):
