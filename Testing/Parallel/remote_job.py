@@ -97,6 +97,11 @@ def page():
     trace = simple.LVLMTraceReader(FileName=path("small.lvlm"))
     lvlm.save_page(trace, path("remote-%d.html" % servermanager.ActiveConnection.GetNumberOfDataPartitions()))
     chart = simple.GetViewsInLayout(lvlm.show_heads(trace))[0]
+    from lvlm import columns, pipeline
+    heat = simple.LVLMAttentionMap(Input=trace)
+    pipeline.compute(heat)
+    cells = columns.grid(heat, ["patch", "attention"])
+    say("grid %s" % json.dumps({name: values.tolist() for name, values in cells.items()}))
     say("axes of layers %s and heads %s" % (list(chart.AxesGrid.XAxisLabels), list(chart.AxesGrid.YAxisLabels)))
     say("done")
 

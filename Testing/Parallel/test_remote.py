@@ -157,6 +157,9 @@ class Recorded(RemoteCase):
             output = self.finish(start_client(port, "page", self.folder, LVLM_CLIENT_PLUGIN=lt.PLUGIN))
             self.assertIn("connected to %d ranks" % ranks, output)
             self.assertEqual(self.without_date("remote-%d.html" % ranks), expected)
+            cells = json.loads(re.search("^grid (.*)$", output, re.MULTILINE).group(1))
+            np.testing.assert_array_equal(cells["patch"], np.arange(48).reshape(6, 8))
+            np.testing.assert_allclose(cells["attention"], self.data.attention[..., self.data.span].mean(axis=(0, 1, 2)).reshape(6, 8), rtol=1e-5)
             self.assertIn("axes of layers [0.0, 1.0, 2.0, 3.0] and heads [0.0, 1.0]", output)
 
     def without_date(self, name):

@@ -47,12 +47,18 @@ def _joined_pixels(source, array):
     return pixels[::-1]
 
 
-def _written(writer, pixels):
+def image_of(pixels):
+    """RGB [height, width, 3], top row first, as VTK has it."""
     height, width, _ = pixels.shape
     image = vtkImageData()
     image.SetDimensions(width, height, 1)
     array = numpy_to_vtk(np.ascontiguousarray(pixels[::-1]).reshape(-1, 3), deep=True)
     image.GetPointData().SetScalars(array)
+    return image
+
+
+def written(writer, image):
+    """A file's bytes."""
     writer.SetInputData(image)
     writer.WriteToMemoryOn()
     writer.Write()
@@ -61,14 +67,14 @@ def _written(writer, pixels):
 
 def png(pixels):
     """RGB [height, width, 3] as a PNG file's bytes."""
-    return _written(vtkPNGWriter(), pixels)
+    return written(vtkPNGWriter(), image_of(pixels))
 
 
 def jpeg(pixels, quality=90):
     """RGB [height, width, 3] as a JPEG file's bytes."""
     writer = vtkJPEGWriter()
     writer.SetQuality(quality)
-    return _written(writer, pixels)
+    return written(writer, image_of(pixels))
 
 
 def data_url(pixels, limit=0):

@@ -10,11 +10,11 @@ import shutil
 import tempfile
 from contextlib import ExitStack
 
-from paraview import servermanager
+from paraview import servermanager, simple
 
 try:  # all else of lvlm does without
     import numpy as np
-    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from .columns import grid
 except ImportError:
     np = None
 
@@ -233,6 +233,4 @@ def _map(stack, trace, proxy_name, settings, port, array):
     choice = {"AnswerToken": 0} if proxy_name == "LVLMCausalGraph" else {"AnswerTokens": [0]}
     made = stack.enter_context(pipeline.temporary(proxy_name, Input=trace, **settings, **choice))
     pipeline.update(made, "the map %s" % array, port)
-    image = pipeline.fetch(made, port)
-    cols, rows = (n - 1 for n in image.GetDimensions()[:2])
-    return vtk_to_numpy(image.GetCellData().GetArray(array)).reshape(rows, cols)[::-1].astype(float)
+    return grid(simple.OutputPort(made, port), [array])[array].astype(float)

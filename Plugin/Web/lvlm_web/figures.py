@@ -6,7 +6,8 @@ One tab is alive at a time: windows of OpenGL are what takes a visitor's memory.
 import math
 import os
 
-from lvlm import pipeline, views
+from lvlm import pictures, pipeline, views
+from lvlm.columns import grid
 from lvlm.presets import Preset
 from paraview import simple
 from vtkmodules.vtkImagingCore import vtkImageResize
@@ -69,15 +70,16 @@ def head_at(point, layers, heads):
 
 def map_at(trace, point):
     """The layer and head (-1: of all) of a map of the gallery, or None."""
-    image = pipeline.fetch(pipeline.below(trace, "LVLMMapGallery")[0])
-    columns, rows, _ = (count - 1 for count in image.GetDimensions())
-    column, row = (math.floor((at - low) / step) for at, low, step in zip(point, image.GetOrigin(), image.GetSpacing()))
+    gallery = pipeline.below(trace, "LVLMMapGallery")[0]
+    cells = grid(gallery, ["attention", "layer", "head"])
+    rows, columns = cells["attention"].shape
+    left, right, low, high = gallery.GetDataInformation().GetBounds()[:4]
+    column, row = math.floor((point[0] - left) / (right - left) * columns), math.floor((high - point[1]) / (high - low) * rows)
     if not (0 <= column < columns and 0 <= row < rows):
         return None
-    cell = row * columns + column
-    if math.isnan(image.GetCellData().GetArray("attention").GetTuple1(cell)):  # between the maps
+    if math.isnan(cells["attention"][row, column]):  # between the maps
         return None
-    return tuple(int(image.GetCellData().GetArray(name).GetTuple1(cell)) for name in ("layer", "head"))
+    return int(cells["layer"][row, column]), int(cells["head"][row, column])
 
 
 def choose_heads(trace, layer, head):
@@ -113,10 +115,7 @@ def patches(trace):
     """The number of each patch, row by row from the top left, as LVLMPaintOver counts."""
     with pipeline.temporary("LVLMAttentionMap", Input=trace) as heat:
         pipeline.update(heat, "the patches")
-        image = pipeline.fetch(heat)
-    columns, rows = (max(count - 1, 1) for count in image.GetDimensions()[:2])
-    numbers = image.GetCellData().GetArray("patch")
-    return [[int(numbers.GetTuple1((rows - 1 - row) * columns + column)) for column in range(columns)] for row in range(rows)]
+        return grid(heat, ["patch"])["patch"].astype(int).tolist()
 
 
 def size_of(source):
@@ -127,7 +126,8 @@ def size_of(source):
 def picture_png(source, longest=None):
     """A picture of the pipeline, made smaller where its longer side has more pixels."""
     pipeline.compute(source)
-    image = pipeline.fetch(source)
+    colors = pipeline.plain(source).GetDataInformation(source.Port).DataInformation.GetPointDataInformation().GetArrayInformation(0).GetName()
+    image = pictures.image_of(pictures.pixels_of(source, colors))
     width, height, _ = image.GetDimensions()
     if longest is not None and max(width, height) > longest:
         smaller = vtkImageResize()
@@ -135,8 +135,4 @@ def picture_png(source, longest=None):
         smaller.SetOutputDimensions(*(max(1, side * longest // max(width, height)) for side in (width, height)), 1)
         smaller.Update()
         image = smaller.GetOutput()
-    writer = vtkPNGWriter()
-    writer.WriteToMemoryOn()
-    writer.SetInputData(image)
-    writer.Write()
-    return memoryview(writer.GetResult()).tobytes()
+    return pictures.written(vtkPNGWriter(), image)
