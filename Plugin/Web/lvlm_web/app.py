@@ -275,7 +275,7 @@ class App:
                 self.drawn = None
                 self._draw(self.state.tab)
                 self.drawn = self._wanted()
-            if self.state.tab == "layers":
+            if self.state.tab == "layers" and self.turned is not None:
                 self.turned.update()
             else:
                 self.state.figure = url_of(self.figures.png())
@@ -333,7 +333,8 @@ class App:
 
     def _draw_layers(self, trace):
         layout = self.figures.draw(lvlm.show_layers, trace)
-        self.turned.replace_view(simple.GetViewsInLayout(layout)[0])
+        if self.turned is not None:
+            self.turned.replace_view(simple.GetViewsInLayout(layout)[0])
 
     def _draw_relevancy(self, trace):
         with self.work.turn("Relevancy"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the page looks like. What happens in the browser alone is in assets/page.js."""
+import importlib.util
 import pathlib
 
 from trame.ui.html import DivLayout
@@ -29,10 +30,11 @@ FILLS = ("[{title: 'mean color', value: 'mean'}, {title: 'surrounding color', va
 
 
 def build(server, first):
-    """The page; returns the view that can be turned. first: a view to begin with."""
+    """The page; returns the view that can be turned, None where this ParaView serves none. first: a view to begin with."""
+    turns = importlib.util.find_spec("paraview.modules.vtkPVClientWeb") is not None  # Debian's ParaView 6.1 lacks it
     server.enable_module({"serve": {"lvlm": str(ASSETS)}, "scripts": ["lvlm/page.js"], "styles": ["lvlm/page.css"]})
     server.state.update({"trame__title": "LVLM-Interpret", "busy": "", "progress": 0, "progress_text": "",
-                         "uploading": False, "drawing": False, "layer_slid": None, "head_slid": None, "stroke": []})
+                         "uploading": False, "drawing": False, "layer_slid": None, "head_slid": None, "stroke": [], "turns": turns})
     server.state.client_only("busy", "progress", "progress_text", "uploading", "drawing", "layer_slid", "head_slid", "stroke")
     with DivLayout(server) as layout:
         with v.VApp(classes="lv-app"):
@@ -47,7 +49,7 @@ def build(server, first):
                     _answer()
                     _tabs()
                     with html.Div(classes="lv-figure", id="lv-figure"):
-                        turned = _figure(first)
+                        turned = _figure(first if turns else None)
     layout.flush_content()
     return turned
 
@@ -126,7 +128,8 @@ def _tabs():
                 v.VBtn(name, value=name, size="small")
         html.Span("{{ tab == 'heads' ? 'Click on a square to see the map of that head.' : 'Click on a map to see it on the picture.' }}",
                   v_if="tab == 'heads' || (tab == 'attention' && (gallery == 'heads' || gallery == 'layers'))", classes="lv-hint")
-        html.Span("Turn with the left mouse button, move with the middle one, nearer with the right one or the wheel.",
+        html.Span("{{ turns ? 'Turn with the left mouse button, move with the middle one, nearer with the right one or the wheel.'"
+                  " : 'A still picture: the ParaView of this server lacks what turns it (vtkPVClientWeb).' }}",
                   v_if="tab == 'layers'", classes="lv-hint")
         v.VSelect(v_if="tab == 'compare' && questions.length > 1", model_value=("second",), update_modelValue="trigger('compare', [$event])",
                   items=("questions.filter(q => q.value != current)",), label="Compare with", classes="lv-compare", **SMALL)
@@ -167,14 +170,17 @@ def _edit_controls():
 
 
 def _figure(first):
+    """first: of the view that can be turned; None: there is none."""
     with html.Div(v_if="current < 0", classes="lv-empty"):
         v.VIcon("mdi-image-search-outline", size=64, color="grey-lighten-1")
         html.Div("Choose or upload a picture, write a question, and press Ask.")
         html.Div("Then click on a word of the answer, to see where the model looked when it wrote it.")
-    html.Img(src=("figure",), v_show="figure && tab == shown_tab && tab != 'layers'", classes="lv-drawn", id="lv-drawn",
+    html.Img(src=("figure",), v_show="figure && tab == shown_tab && !(turns && tab == 'layers')", classes="lv-drawn", id="lv-drawn",
              alt="The figure of this tab", draggable="false", click="trigger('pick', utils.lvlm.place($event))")
-    with html.Div(v_if="tab == 'layers' && shown_tab == 'layers'", classes="lv-turned", id="lv-turned"):
-        turned = VtkRemoteView(first, ref="turned", **TURNING)
+    turned = None
+    if first is not None:
+        with html.Div(v_if="tab == 'layers' && shown_tab == 'layers'", classes="lv-turned", id="lv-turned"):
+            turned = VtkRemoteView(first, ref="turned", **TURNING)
     with html.Div(v_if="tab == 'edit' && current >= 0 && tool == 'patches'", classes="lv-edit"):
         with html.Div(classes="lv-patches", id="lv-patches", raw_attrs=["""@pointer%s="utils.lvlm.%s($event)" """ % pair for pair in MOUSE]):
             html.Img(src=("seen",), draggable="false", alt="The picture that the model saw")
